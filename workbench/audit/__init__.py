@@ -1,0 +1,1 @@
+"""The hash-chained log of what people did."""

@@ -1,0 +1,1 @@
+"""Bytes to columns. Pure: no file, no socket, no clock."""

@@ -1,0 +1,122 @@
+"""One class per cause of failure: what happened, why, and what to do about it.
+
+Every error that a person can meet is a `WorkbenchError`. The CLI prints it to stderr as
+``title: message`` followed by the remedy and exits with `exit_code`; the app shows the same three
+parts in a modal. Anything else that escapes is a bug (exit code 5).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Process exit codes; stable, scripts rely on them (docs/cli.md)."""
+
+    OK = 0
+    NO = 1
+    USAGE = 2
+    BAD_INPUT = 3
+    EXTERNAL = 4
+    BUG = 5
+    INTERRUPTED = 130
+
+
+class WorkbenchError(Exception):
+    """Base of every expected failure.
+
+    message: what happened and where, in one sentence. remedy: what the person can do about it.
+    """
+
+    title = "Error"
+    exit_code = ExitCode.BUG
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[WorkbenchError], tuple[str, str]]:
+        return type(self), (self.message, self.remedy)
+
+
+class UsageError(WorkbenchError):
+    """The command or a value in it is wrong."""
+
+    title = "Wrong usage"
+    exit_code = ExitCode.USAGE
+
+
+class MissingPathError(UsageError):
+    """A path that was named does not exist or cannot be read."""
+
+    title = "No such path"
+
+
+class SettingsError(UsageError):
+    """The settings file has an unknown key or a value of the wrong kind."""
+
+    title = "Wrong setting"
+
+
+class QueryError(UsageError):
+    """A query is not one SELECT or EXPLAIN, or the engine refuses it."""
+
+    title = "Wrong query"
+
+
+class NotACaseError(UsageError):
+    """The folder is not a case, or holds none yet."""
+
+    title = "Not a case"
+
+
+class BadInputError(WorkbenchError):
+    """Input data that cannot be used: not a capture, an invalid version, nothing in it."""
+
+    title = "Bad input"
+    exit_code = ExitCode.BAD_INPUT
+
+
+class SourceError(BadInputError):
+    """Reading a source failed part of the way: damaged compression, an I/O error, a cut tail."""
+
+    title = "Source damaged"
+
+
+class ForeignCaseError(BadInputError):
+    """A case whose catalogue is not the one we write: shadowed views, macros, a newer schema."""
+
+    title = "Case not trusted"
+
+
+class AuditError(BadInputError):
+    """The audit log does not verify."""
+
+    title = "Audit log broken"
+
+
+class ExternalError(WorkbenchError):
+    """Something outside the program is missing or said no."""
+
+    title = "External failure"
+    exit_code = ExitCode.EXTERNAL
+
+
+class CaseBusyError(ExternalError):
+    """Another process holds the ingest lock of the case."""
+
+    title = "Case is being written"
+
+
+class DiskFullError(ExternalError):
+    """No space left; what was already indexed is kept."""
+
+    title = "Disk full"
+
+
+class CancelledError(WorkbenchError):
+    """The person cancelled; the case holds what was indexed until then."""
+
+    title = "Cancelled"
+    exit_code = ExitCode.INTERRUPTED

@@ -1,0 +1,1 @@
+"""The shared words: columns, packet rows, ledger reasons. Imports nothing above."""

@@ -1,0 +1,265 @@
+"""The one list of columns: name, type, unit, meaning and privacy class of everything that is kept.
+
+DDL, Arrow schemas, the filter language, table headings, docs/schema.md and docs/privacy.md are all
+derived from it. Types are those that Parquet and other engines keep unchanged: signed integers,
+double, boolean, text, blobs and UTC timestamps (microseconds).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Type(StrEnum):
+    """Column types, named as SQL names them."""
+
+    BIGINT = "BIGINT"
+    INTEGER = "INTEGER"
+    DOUBLE = "DOUBLE"
+    BOOLEAN = "BOOLEAN"
+    VARCHAR = "VARCHAR"
+    BLOB = "BLOB"
+    TIMESTAMP = "TIMESTAMP"
+
+
+class Privacy(StrEnum):
+    """What a column can tell about people; docs/privacy.md says what each class means."""
+
+    COUNT = "count"  # counts, times, states: tells that something happened
+    ADDRESS = "address"  # network identifiers: addresses, MACs, tags, fingerprints of software
+    NAME = "name"  # names said on the wire: hosts, services, shares
+    HASHED = "hashed"  # stored only as a keyed hash
+    LOCAL = "local"  # about the analyst's own machine: paths, file hashes
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. unit is '' where the value has none. heading is what a narrow table shows."""
+
+    name: str
+    type: Type
+    meaning: str
+    unit: str = ""
+    privacy: Privacy = Privacy.COUNT
+    null: bool = True
+    heading: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its columns in order, and the columns it is sorted by in segments."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    sort: tuple[str, ...] = ()
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(c.name for c in self.columns)
+
+
+_C, _A, _N, _L = Privacy.COUNT, Privacy.ADDRESS, Privacy.NAME, Privacy.LOCAL
+_BIG, _INT, _DBL, _TXT, _BLOB, _TS, _BOOL = (
+    Type.BIGINT,
+    Type.INTEGER,
+    Type.DOUBLE,
+    Type.VARCHAR,
+    Type.BLOB,
+    Type.TIMESTAMP,
+    Type.BOOLEAN,
+)
+
+FLOWS: Final = Table(
+    "flows",
+    "one row per bidirectional flow; the originator is src",
+    (
+        Column("flow_id", _BIG, "source_id << 40 | n, n dense within a source by first packet", null=False, heading="id"),
+        Column("source_id", _BIG, "row of `sources`", null=False, heading="source"),
+        Column("sensor", _TXT, "name of the observation point", privacy=_A, null=False),
+        Column("network", _TXT, "tenant scope: '' untagged, vlan:100, vni:5001 and so on", privacy=_A, null=False),
+        Column("ts", _TS, "first packet", "UTC", null=False, heading="start"),
+        Column("ts_end", _TS, "last packet", "UTC", null=False, heading="end"),
+        Column("duration", _DBL, "last packet minus first", "s", null=False, heading="dur"),
+        Column("src_ip", _TXT, "originator's address, canonical text (RFC 5952)", privacy=_A, heading="source ip"),
+        Column("dst_ip", _TXT, "responder's address, canonical text", privacy=_A, heading="dest ip"),
+        Column("src_addr", _BLOB, "originator's address, 16 bytes, IPv4 mapped", privacy=_A),
+        Column("dst_addr", _BLOB, "responder's address, 16 bytes, IPv4 mapped", privacy=_A),
+        Column("src_port", _INT, "originator's port; ICMP: type", privacy=_A, heading="sport"),
+        Column("dst_port", _INT, "responder's port; ICMP: counterpart type, or code where one-way", privacy=_A, heading="dport"),
+        Column("proto", _INT, "IANA protocol number", null=False),
+        Column("proto_name", _TXT, "protocol keyword as IANA writes it, lower case", null=False, heading="proto"),
+        Column("src_mac", _TXT, "originator's MAC, innermost Ethernet header", privacy=_A),
+        Column("dst_mac", _TXT, "responder's MAC, innermost Ethernet header", privacy=_A),
+        Column("outer_src_mac", _TXT, "source MAC of the outermost Ethernet header, where tunnelled", privacy=_A),
+        Column("outer_dst_mac", _TXT, "destination MAC of the outermost Ethernet header, where tunnelled", privacy=_A),
+        Column("vlan", _INT, "first tag of the innermost Ethernet header", privacy=_A),
+        Column("inner_vlan", _INT, "second tag of the innermost Ethernet header (QinQ)", privacy=_A),
+        Column("outer_vlan", _INT, "first tag of the outermost Ethernet header, where tunnelled", privacy=_A),
+        Column("tunnel", _TXT, "tunnels, innermost to outermost, such as erspan3/gre"),
+        Column("vni", _INT, "innermost VXLAN, Geneve or NVGRE network id", privacy=_A),
+        Column("outer_src_ip", _TXT, "tunnel endpoint on the originator's side", privacy=_A),
+        Column("outer_dst_ip", _TXT, "tunnel endpoint on the responder's side", privacy=_A),
+        Column("service", _TXT, "application protocol seen, not guessed from the port"),
+        Column("conn_state", _TXT, "Zeek's connection state", heading="state"),
+        Column("history", _TXT, "Zeek's history letters; upper case is the originator", heading="history"),
+        Column("src_pkts", _BIG, "packets from the originator", "packets", null=False, heading="pkts>"),
+        Column("dst_pkts", _BIG, "packets from the responder", "packets", null=False, heading="<pkts"),
+        Column("src_bytes", _BIG, "IP bytes from the originator", "bytes", null=False, heading="bytes>"),
+        Column("dst_bytes", _BIG, "IP bytes from the responder", "bytes", null=False, heading="<bytes"),
+        Column("src_payload", _BIG, "transport payload from the originator (TCP: by sequence numbers)", "bytes", heading="payload>"),
+        Column("dst_payload", _BIG, "transport payload from the responder", "bytes", heading="<payload"),
+        Column("src_flags", _INT, "TCP flags seen from the originator, ORed"),
+        Column("dst_flags", _INT, "TCP flags seen from the responder, ORed"),
+        Column("rtt_us", _INT, "SYN to SYN+ACK as seen at the sensor", "us", heading="rtt"),
+        Column("retransmits", _INT, "TCP segments sent again, both directions", "packets", heading="retx"),
+        Column("end_reason", _INT, "IPFIX flowEndReason: 1 idle, 2 active, 3 end seen, 4 forced, 5 no resources; null while open"),
+        Column("sampling", _INT, "1 in N; counts are as observed", null=False),
+        Column("verdict", _TXT, "verdict in this row's own telemetry"),
+        Column("rule_id", _TXT, "rule in this row's own telemetry"),
+        Column("community_id", _TXT, "Community ID v1 of the innermost tuple", privacy=_A),
+        Column("first_offset", _BIG, "where its first packet's record starts in the (decompressed, joined) source", "bytes"),
+        Column("last_offset", _BIG, "where its last packet's record starts", "bytes"),
+    ),
+    ("ts",),
+)
+
+FLOW_SLICES: Final = Table(
+    "flow_slices",
+    "one row a minute of a flow longer than 60 s, so that timelines are true",
+    (
+        Column("flow_id", _BIG, "row of `flows`", null=False),
+        Column("ts", _TS, "start of the slice", "UTC", null=False),
+        Column("src_pkts", _BIG, "packets from the originator", "packets", null=False),
+        Column("dst_pkts", _BIG, "packets from the responder", "packets", null=False),
+        Column("src_bytes", _BIG, "IP bytes from the originator", "bytes", null=False),
+        Column("dst_bytes", _BIG, "IP bytes from the responder", "bytes", null=False),
+    ),
+    ("ts",),
+)
+
+FLOW_BLOCKS: Final = Table(
+    "flow_blocks",
+    "4 MiB blocks of the source that hold packets of a flow spanning over 64 MiB",
+    (
+        Column("flow_id", _BIG, "row of `flows`", null=False),
+        Column("block", _BIG, "offset in the source divided by 4 MiB", null=False),
+    ),
+    ("flow_id",),
+)
+
+SOURCES: Final = Table(
+    "sources",
+    "where packets and records came from: a capture, a joined set, an exporter",
+    (
+        Column("source_id", _BIG, "counts from 1", null=False, heading="id"),
+        Column("kind", _TXT, "pcap, pcapng or the telemetry format", null=False),
+        Column("path", _TXT, "absolute path (a joined set: its first file), or - for standard input", privacy=_L, null=False),
+        Column("sensor", _TXT, "name of the observation point", privacy=_A, null=False),
+        Column("sha256", _TXT, "of the file as it lies on disk (a joined set: of its first file); null with --hash off", privacy=_L),
+        Column("bytes", _BIG, "size on disk, all files", "bytes"),
+        Column("packets", _BIG, "packets read", "packets", null=False),
+        Column("flows", _BIG, "rows of `flows`", null=False),
+        Column("ts_first", _TS, "earliest packet", "UTC"),
+        Column("ts_last", _TS, "latest packet", "UTC"),
+        Column("link_type", _TXT, "LINKTYPE names, comma separated"),
+        Column("snaplen", _BIG, "longest snap length of its interfaces; null where unlimited", "bytes"),
+        Column("dropped", _BIG, "packets the capturing side says it dropped; null where it says nothing", "packets"),
+        Column("clock_offset_us", _BIG, "this sensor's clock minus the reference clock", "us"),
+        Column("clock_error_us", _BIG, "error of that", "us"),
+        Column("state", _TXT, "indexing, ok, partial or refused", null=False),
+        Column("key_scope", _TXT, "both, vni, vlan or none: what besides the 5-tuple keyed its flows"),
+        Column("bpf", _TXT, "capture filter applied while indexing", privacy=_L),
+        Column("detail", _TXT, "why it is partial or refused"),
+    ),
+)
+
+SOURCE_FILES: Final = Table(
+    "source_files",
+    "the files of a source, in order",
+    (
+        Column("source_id", _BIG, "row of `sources`", null=False),
+        Column("n", _INT, "counts from 0", null=False),
+        Column("path", _TXT, "absolute path", privacy=_L, null=False),
+        Column("sha256", _TXT, "of the file as it lies on disk; null with --hash off", privacy=_L),
+        Column("bytes", _BIG, "size on disk", "bytes"),
+        Column("first_offset", _BIG, "where its decompressed bytes start in the joined source", "bytes", null=False),
+    ),
+)
+
+LEDGER: Final = Table(
+    "ledger",
+    "what was not decoded, not seen, or done on the way; every answer is read beside it",
+    (
+        Column("source_id", _BIG, "row of `sources`", null=False, heading="source"),
+        Column("reason", _TXT, "one word; docs/ledger.md lists them", null=False),
+        Column("kind", _TXT, "undecoded, unseen or note", null=False),
+        Column("count", _BIG, "packets (bytes where the reason says so)", null=False),
+        Column("first_frames", _TXT, "numbers of the first frames concerned, from 1, comma separated"),
+        Column("detail", _TXT, "what exactly: types, ranges, words", privacy=_L),
+    ),
+)
+
+ARP: Final = Table(
+    "arp",
+    "ARP requests and replies (RFC 826)",
+    (
+        Column("source_id", _BIG, "row of `sources`", null=False),
+        Column("ts", _TS, "packet time", "UTC", null=False),
+        Column("network", _TXT, "tenant scope, as in `flows`", privacy=_A, null=False),
+        Column("operation", _INT, "1 request, 2 reply, others as IANA lists them", null=False),
+        Column("src_mac", _TXT, "sender hardware address", privacy=_A),
+        Column("src_ip", _TXT, "sender protocol address", privacy=_A),
+        Column("dst_mac", _TXT, "target hardware address", privacy=_A),
+        Column("dst_ip", _TXT, "target protocol address", privacy=_A),
+        Column("eth_src", _TXT, "source of the Ethernet header, which a forger need not match", privacy=_A),
+        Column("eth_dst", _TXT, "destination of the Ethernet header", privacy=_A),
+        Column("vlan", _INT, "first tag", privacy=_A),
+        Column("record_offset", _BIG, "where its record starts in the source", "bytes"),
+    ),
+    ("ts",),
+)
+
+TUNNELS: Final = Table(
+    "tunnels",
+    "the outer side of tunnelled traffic: one row per endpoints, kind and network id",
+    (
+        Column("source_id", _BIG, "row of `sources`", null=False),
+        Column("tunnel", _TXT, "tunnels, innermost to outermost", null=False),
+        Column("vni", _INT, "innermost network id", privacy=_A),
+        Column("outer_src_ip", _TXT, "sending endpoint", privacy=_A, null=False),
+        Column("outer_dst_ip", _TXT, "receiving endpoint", privacy=_A, null=False),
+        Column("ts_first", _TS, "first packet", "UTC", null=False),
+        Column("ts_last", _TS, "last packet", "UTC", null=False),
+        Column("packets", _BIG, "packets of that direction", "packets", null=False),
+        Column("bytes", _BIG, "frame bytes on the wire of that direction", "bytes", null=False),
+    ),
+    ("ts_first",),
+)
+
+LINKS: Final = Table(
+    "links",
+    "flows that are parts of one conversation: stitched halves, or one flow seen at several sensors",
+    (
+        Column("flow_id", _BIG, "row of `flows`", null=False),
+        Column("conversation_id", _BIG, "flow_id of the conversation's first flow", null=False),
+        Column("cause", _TXT, "half: the other direction lies under another network", null=False),
+    ),
+    ("flow_id",),
+)
+
+TABLES: Final[tuple[Table, ...]] = (FLOWS, FLOW_SLICES, FLOW_BLOCKS, SOURCES, SOURCE_FILES, LEDGER, ARP, TUNNELS, LINKS)
+BY_NAME: Final[dict[str, Table]] = {t.name: t for t in TABLES}
+
+#: Grows by one with every change of the tables; `store` migrates older cases.
+SCHEMA_VERSION: Final = 1

@@ -1,0 +1,107 @@
+"""Every reason a line of the ledger can have, in one list.
+
+A packet that does not become part of a flow or of the `arp` table is counted under exactly one
+`undecoded` reason, so that ``sources.packets = packets in flows + arp + undecoded`` always holds.
+`unseen` says what could not be there (drops, snap length, cut files); `note` says what was done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["undecoded", "unseen", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One cause. code: the number kernels write into PACKET.reason; 0 for reasons without packets."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    code: int = 0
+
+
+# Codes are what decode kernels write; they must stay below MAX_REASONS and never be reused.
+LINK_TYPE: Final = 1
+LINK_TRUNCATED: Final = 2
+ETHERTYPE: Final = 3
+LLC: Final = 4
+VLAN_TRUNCATED: Final = 5
+MPLS_TRUNCATED: Final = 6
+MPLS_PAYLOAD: Final = 7
+PPPOE_CONTROL: Final = 8
+PPP_PROTOCOL: Final = 9
+IP_TRUNCATED: Final = 10
+IP_VERSION: Final = 11
+IP_HEADER_LENGTH: Final = 12
+IP_TOTAL_LENGTH: Final = 13
+IP6_EXTENSION: Final = 14
+TRANSPORT_TRUNCATED: Final = 15
+TRANSPORT_MALFORMED: Final = 16
+ARP_MALFORMED: Final = 17
+TUNNEL_DEPTH: Final = 18
+TUNNEL_TRUNCATED: Final = 19
+EMPTY: Final = 20
+FRAGMENT_ORPHAN: Final = 21
+IP_CHECKSUM: Final = 22
+LINK_CONTROL: Final = 23
+
+MAX_REASONS: Final = 32
+
+REASONS: Final[tuple[Reason, ...]] = (
+    Reason("link_type", "undecoded", "the interface's link type is not one we decode", LINK_TYPE),
+    Reason("link_truncated", "undecoded", "fewer bytes than a link header", LINK_TRUNCATED),
+    Reason("ethertype", "undecoded", "an EtherType that carries no IP or ARP", ETHERTYPE),
+    Reason("llc", "undecoded", "an IEEE 802.2 frame (spanning tree, IS-IS and the like)", LLC),
+    Reason("vlan_truncated", "undecoded", "cut inside a VLAN tag", VLAN_TRUNCATED),
+    Reason("mpls_truncated", "undecoded", "cut inside an MPLS label stack", MPLS_TRUNCATED),
+    Reason("mpls_payload", "undecoded", "an MPLS payload that is neither IP nor Ethernet", MPLS_PAYLOAD),
+    Reason("pppoe_control", "undecoded", "PPPoE discovery or PPP control traffic", PPPOE_CONTROL),
+    Reason("ppp_protocol", "undecoded", "a PPP protocol that carries no IP", PPP_PROTOCOL),
+    Reason("ip_truncated", "undecoded", "fewer bytes than an IP header", IP_TRUNCATED),
+    Reason("ip_version", "undecoded", "the IP version is neither 4 nor 6", IP_VERSION),
+    Reason("ip_header_length", "undecoded", "an IPv4 header length below 20 bytes or beyond the packet", IP_HEADER_LENGTH),
+    Reason("ip_total_length", "undecoded", "an IP length smaller than its own header", IP_TOTAL_LENGTH),
+    Reason("ip6_extension", "undecoded", "a malformed or cut chain of IPv6 extension headers", IP6_EXTENSION),
+    Reason("transport_truncated", "undecoded", "fewer bytes than the transport header", TRANSPORT_TRUNCATED),
+    Reason("transport_malformed", "undecoded", "a transport header that contradicts itself", TRANSPORT_MALFORMED),
+    Reason("arp_malformed", "undecoded", "ARP that is not IPv4 over Ethernet, or is cut", ARP_MALFORMED),
+    Reason("tunnel_depth", "undecoded", "more tunnels inside each other than are followed", TUNNEL_DEPTH),
+    Reason("tunnel_truncated", "undecoded", "cut inside a tunnel header, with no outer flow to name", TUNNEL_TRUNCATED),
+    Reason("empty", "undecoded", "a record without bytes", EMPTY),
+    Reason("fragment_orphan", "undecoded", "a later IP fragment whose first was not seen", FRAGMENT_ORPHAN),
+    Reason("ip_checksum", "undecoded", "an IPv4 header whose checksum is wrong", IP_CHECKSUM),
+    Reason("link_control", "undecoded", "link-layer control traffic (LLDP, slow protocols, flow control)", LINK_CONTROL),
+    Reason("snaplen", "unseen", "packets captured short; lengths come from their headers, later bytes were not seen"),
+    Reason("dropped", "unseen", "packets the capturing side says it dropped"),
+    Reason("cut", "unseen", "the source ends inside a packet or block; what was there is indexed"),
+    Reason("damaged", "unseen", "bytes that are no record; reading stopped or went on behind them"),
+    Reason("worker_died", "unseen", "a decoding process died; the range it was on is lost"),
+    Reason("cancelled", "unseen", "indexing was cancelled; the rest was not read"),
+    Reason("read_error", "unseen", "the source could not be read further"),
+    Reason("clock_back", "note", "packets whose time stamp is earlier than the one before"),
+    Reason("checksum_bad", "note", "packets in flows whose transport checksum is wrong"),
+    Reason("checksum_offloaded", "note", "packets whose transport checksum was left to the card; taken as good"),
+    Reason("flow_table_full", "note", "flows closed early because the flow table reached its bound"),
+    Reason("inner_undecoded", "note", "tunnelled packets whose inside cannot be decoded; counted in the outer flow"),
+    Reason("secrets_skipped", "note", "decryption secrets blocks that were not read"),
+    Reason("blocks_skipped", "note", "pcapng blocks of an unknown type that were stepped over"),
+    Reason("comments", "note", "comments in the capture"),
+    Reason("half_flows", "note", "one-sided flows found to be halves of one conversation, by network"),
+    Reason("duplicate_source", "note", "a source that the case already holds"),
+)
+
+BY_CODE: Final[dict[int, Reason]] = {r.code: r for r in REASONS if r.code}
+BY_NAME: Final[dict[str, Reason]] = {r.name: r for r in REASONS}
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One line for the ledger of one source; first_frames are frame numbers from 1, at most five."""
+
+    reason: str
+    count: int
+    first_frames: tuple[int, ...] = ()
+    detail: str = ""

@@ -1,0 +1,1 @@
+"""One module per user task; joins the floors below."""
