@@ -1,0 +1,85 @@
+"""What a face asks for and what it gets back: plain frozen values, cheap to import, safe to pickle.
+
+The command line and the app build requests, workflows carry them out and answer with results. Nothing
+heavy is imported here, so that `workbench --help` costs nothing but the parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.errors import WorkbenchError
+
+Join = Literal["auto", "always", "never"]
+KeyScope = Literal["both", "vni", "vlan", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRequest:
+    """Index `paths` (files, folders, globs, '-' for standard input) into the case folder `case`.
+
+    hash: SHA-256 of every file, beside the indexing. join: whether rotated files are one source.
+    key_scope: what besides the 5-tuple keys a flow.
+    """
+
+    paths: tuple[str, ...]
+    case: Path
+    hash: bool = True
+    join: Join = "auto"
+    key_scope: KeyScope = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """Show the app.
+
+    case: the folder to show; None = the list of recent cases. index: what to index into it while the
+    app shows it; None when the case already holds everything that was named.
+    """
+
+    case: Path | None = None
+    index: IndexRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far indexing is, over all sources of the request.
+
+    done_bytes, total_bytes: bytes of the files on disk; total is None while unknown (standard input).
+    packets, flows: counted so far. source: the path being read. phase: one of PHASES.
+    """
+
+    done_bytes: int
+    total_bytes: int | None
+    packets: int
+    flows: int
+    source: str
+    phase: str
+
+
+#: Phases in the order they come; `compile` only in the first run of a version.
+PHASES = ("compile", "read", "store", "finish")
+
+ProgressSink = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexResult:
+    """What an index run did.
+
+    sources, ledger: the rows of those tables that this run concerns, as dictionaries by column name,
+    with skipped sources (already in the case) included. seconds: wall time. refused: one error per
+    file that yielded nothing. skipped: paths that the case already held. cancelled: the person stopped it;
+    the case holds what was indexed until then.
+    """
+
+    case: Path
+    sources: list[dict[str, Any]]
+    ledger: list[dict[str, Any]]
+    seconds: float
+    refused: list[WorkbenchError] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    cancelled: bool = False
