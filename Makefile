@@ -1,0 +1,49 @@
+# `make run` and `make test` set up everything they need; see README.md.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SAMPLE := sample_captures/esxi-lateral.pcapng
+WORKERS ?= 2
+BENCH ?=
+
+.PHONY: run test check bench fuzz conformance format setup system clean
+
+run: $(STAMP) ## set up, compile the kernels, open the bundled capture in the app
+	$(BIN)/workbench doctor --warm
+	$(BIN)/workbench open $(SAMPLE)
+
+test: system $(STAMP) ## run the tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+check: $(STAMP) ## format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: system $(STAMP) ## measure against peers on the same files; BENCH="--only index2g" for one part
+	$(BIN)/python -m benchmarks.run $(BENCH)
+
+fuzz: $(STAMP) ## mutate captures for a minute, with bounds checked
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_decode --seconds 60
+
+conformance: $(STAMP) ## regenerate docs/conformance.md from the shared captures
+	$(BIN)/python -m tests.conformance.document
+
+format: $(STAMP) ## rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup: $(STAMP)
+
+system: ## install the Debian packages the tests use (as root; otherwise say what is missing)
+	@bash .ci/system
+
+$(STAMP): pyproject.toml constraints.txt
+	@bash .ci/venv "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

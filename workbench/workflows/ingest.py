@@ -1,0 +1,389 @@
+"""Captures into a case: sources to workers, their batches into the store, every loss into the ledger.
+
+The parent never looks at a packet. It spawns decoding workers before anything else (their start-up is
+the longest fixed cost), opens the case while they load, and from then on stores what arrives.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from workbench.errors import BadInputError, SourceError, UsageError, WorkbenchError
+from workbench.records.links import link_name
+from workbench.records.reasons import LedgerLine
+from workbench.settings import Settings, load_settings
+from workbench.sources.expand import SourceSpec, expand
+from workbench.workflows import shipping
+from workbench.workflows.kernels import prepare_kernel_cache
+from workbench.workflows.pool import Attempt, Worker, processes_for, wait
+from workbench.workflows.requests import IndexRequest, IndexResult, Progress, ProgressSink
+from workbench.workflows.worker import Job, Ready, Report, Tick
+
+if TYPE_CHECKING:
+    from workbench.store.writer import CaseWriter
+
+_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001  every time in a case is UTC without a zone
+_TELL_EVERY: Final = 0.1
+#: Ledger reasons that make a source `partial`: something of it was not indexed.
+_LOSSES: Final = frozenset({"cut", "damaged", "read_error", "cancelled", "worker_died"})
+
+
+def index_sources(
+    request: IndexRequest,
+    progress: ProgressSink | None = None,
+    cancel: threading.Event | None = None,
+    on_writer: Callable[[CaseWriter], None] | None = None,
+) -> IndexResult:
+    """Index everything the request names; the case stays usable whatever happens on the way.
+
+    progress: called at most ten times a second from the calling thread. cancel: set it to stop; what
+    was read until then is kept. on_writer: given the open case, so that a screen in this process can
+    read rows while they arrive; open flows are then refreshed each second.
+    Raises MissingPathError, UsageError (another key scope for an indexed capture), CaseBusyError,
+    DiskFullError. Files that yield nothing are no exception: they are in `refused`.
+    """
+    return _Ingest(request, load_settings(), progress, cancel or threading.Event(), on_writer).run()
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One source of this run: its row as far as known, and its ledger lines."""
+
+    spec: SourceSpec
+    row: dict[str, Any]
+    lines: list[LedgerLine]
+    size: int | None
+    done: bool = False
+    raw: int = 0
+    packets: int = 0
+    flows: int = 0
+
+
+class _Ingest:
+    def __init__(
+        self,
+        request: IndexRequest,
+        settings: Settings,
+        progress: ProgressSink | None,
+        cancel: threading.Event,
+        on_writer: Callable[[CaseWriter], None] | None,
+    ) -> None:
+        self.request = request
+        self.flow_settings = replace(settings.flows, key_scope=request.key_scope)
+        self.progress = progress
+        self.cancel = cancel
+        self.on_writer = on_writer
+        self.entries: dict[int, _Entry] = {}
+        self.queue: deque[Attempt] = deque()
+        self.workers: list[Worker] = []
+        self.result = IndexResult(request.case, [], [], 0.0)
+        self.started = time.monotonic()
+        self.told = 0.0
+        self.phase = "read"
+        self.cancelled = False
+
+    def run(self) -> IndexResult:
+        specs = expand(self.request.paths, self.request.join)
+        if not specs:
+            raise UsageError("nothing to index: no capture was found under the given paths", "Name a capture file.")
+        prepare_kernel_cache()
+        self.workers = [Worker() for _ in range(processes_for(len(specs)))]
+        try:
+            from workbench.store.writer import CaseWriter
+
+            with CaseWriter(self.request.case) as writer:
+                self.writer = writer
+                self._plan(specs)
+                if self.on_writer is not None:
+                    self.on_writer(writer)
+                self._serve()
+                self.phase = "finish"
+                self._tell(force=True)
+        finally:
+            for worker in self.workers:
+                worker.stop()
+        return self._result()
+
+    # -- planning ---------------------------------------------------------------------------------
+
+    def _plan(self, specs: list[SourceSpec]) -> None:
+        """Give every new source a number; leave out what the case already has."""
+        new = []
+        for spec in specs:
+            known = self._known(spec)
+            if known is None:
+                new.append(spec)
+                continue
+            if known["key_scope"] != self.request.key_scope:
+                raise UsageError(
+                    f"{spec.paths[0]} is in this case already, indexed with --key-scope {known['key_scope']}",
+                    "Use another case folder for another key scope.",
+                )
+            self.result.skipped.append(spec.paths[0])
+            self.result.sources.append(known)
+        for spec in new:
+            self._add(spec)
+
+    def _known(self, spec: SourceSpec) -> dict[str, Any] | None:
+        if spec.paths[0] == "-":
+            return None
+        try:
+            stat = Path(spec.paths[0]).stat()
+        except OSError:
+            return None  # the worker will say what is wrong with it
+        return self.writer.known_source(spec.paths[0], stat.st_size, stat.st_mtime_ns)
+
+    def _add(self, spec: SourceSpec) -> None:
+        source_id = self.writer.next_source_id()
+        row: dict[str, Any] = {
+            "source_id": source_id,
+            "kind": spec.kind,
+            "path": spec.paths[0],
+            "sensor": spec.sensor,
+            "packets": 0,
+            "flows": 0,
+            "state": "indexing",
+            "key_scope": self.request.key_scope,
+        }
+        sizes = [Path(p).stat().st_size for p in spec.paths if p != "-" and Path(p).is_file()]
+        self.entries[source_id] = _Entry(spec, row, [], sum(sizes) if len(sizes) == len(spec.paths) else None)
+        self.writer.add_source(row)
+        job = Job(source_id, spec.paths, spec.sensor, self.request.hash, self.flow_settings, self.on_writer is not None)
+        self.queue.append(Attempt(job))
+
+    # -- serving ----------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        self.writer.commit()
+        while True:
+            try:
+                self._hand_out()
+                busy = [w for w in self.workers if w.attempt is not None]
+                if not busy:
+                    return
+                for worker in wait(busy, _TELL_EVERY):
+                    self._listen(worker)
+                self._tell()
+                if self.cancel.is_set() and not self.cancelled:
+                    self._cancel()
+            except KeyboardInterrupt:
+                self.cancel.set()
+
+    def _hand_out(self) -> None:
+        for n, worker in enumerate(self.workers):
+            if worker.attempt is not None or not self.queue:
+                continue
+            attempt = self.queue.popleft()
+            try:
+                worker.give(attempt)
+            except (BrokenPipeError, ConnectionResetError):  # it died while idle: a new one takes the job
+                worker.stop()
+                self.workers[n] = Worker()
+                self.workers[n].give(attempt)
+
+    def _listen(self, worker: Worker) -> None:
+        attempt = worker.attempt
+        assert attempt is not None
+        try:
+            message = worker.conn.recv()
+            if isinstance(message, shipping.Shipment):
+                self._store(worker, attempt, message)
+            elif isinstance(message, Tick):
+                attempt.offset, attempt.raw = message.offset, message.raw
+                entry = self.entries[attempt.job.source_id]
+                entry.raw, entry.packets, entry.flows = message.raw, message.packets, message.flows
+            elif isinstance(message, Ready):
+                worker.ready = True
+            elif isinstance(message, Report):
+                worker.attempt = None
+                self._finished(attempt, message)
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            self._died(worker, attempt)
+
+    def _store(self, worker: Worker, attempt: Attempt, shipment: shipping.Shipment) -> None:
+        batches = shipping.receive(worker.conn, shipment)
+        if shipment.snapshot:
+            self.writer.set_open(attempt.job.source_id, batches.get("flows"))
+        else:
+            for table, batch in batches.items():
+                self.writer.append(table, batch)
+            self.writer.commit()
+            attempt.stored += 1
+        worker.tell("stored")
+
+    def _died(self, worker: Worker, attempt: Attempt) -> None:
+        """A death costs a ledger line, not the run: read again, then up to where it died."""
+        how = worker.died_how()
+        worker.conn.close()
+        self.workers[self.workers.index(worker)] = Worker()
+        attempt.deaths += 1
+        entry = self.entries[attempt.job.source_id]
+        where = f"decoding process {how} after source offset {attempt.offset}"
+        again = attempt.again()
+        if again is None:
+            lost = max(0, (entry.size or 0) - attempt.offset)
+            entry.lines.append(LedgerLine("worker_died", lost, (), f"{where}; the rest was not read"))
+            self._salvage(attempt)
+            return
+        if again.job.stop_at is not None:
+            lost = max(0, (entry.size or 0) - again.job.stop_at)
+            entry.lines.append(LedgerLine("worker_died", lost, (), f"{where} again; indexed up to there"))
+        else:
+            entry.lines.append(LedgerLine("worker_died", 0, (), f"{where}; read again"))
+        self.queue.appendleft(again)
+
+    def _salvage(self, attempt: Attempt) -> None:
+        """A source that can't be read again: what was stored is what there is."""
+        source_id = attempt.job.source_id
+        found = self.writer.reader().query(
+            "SELECT (SELECT coalesce(sum(src_pkts + dst_pkts), 0) FROM flows WHERE source_id = ? AND end_reason IS NOT NULL)"
+            " + (SELECT count(*) FROM arp WHERE source_id = ?) AS packets,"
+            " (SELECT count(*) FROM flows WHERE source_id = ? AND end_reason IS NOT NULL) AS flows",
+            (source_id, source_id, source_id),
+        ).to_pylist()[0]
+        report = Report(source_id, packets=int(found["packets"]), flows=int(found["flows"]))
+        self._finished(attempt, report)
+
+    def _cancel(self) -> None:
+        self.cancelled = True
+        for attempt in self.queue:
+            entry = self.entries[attempt.job.source_id]
+            entry.lines.append(LedgerLine("cancelled", 0, (), "not begun"))
+            self._finished(attempt, Report(attempt.job.source_id))
+        self.queue.clear()
+        for worker in self.workers:
+            if worker.attempt is not None:
+                worker.tell("cancel")
+
+    # -- ending a source --------------------------------------------------------------------------
+
+    def _finished(self, attempt: Attempt, report: Report) -> None:
+        entry = self.entries[attempt.job.source_id]
+        entry.lines.extend(report.lines)
+        entry.done, entry.raw = True, entry.size or 0
+        entry.packets, entry.flows = report.packets, report.flows
+        if report.cancelled:
+            read = f"read up to source offset {attempt.offset}"
+            entry.lines.append(LedgerLine("cancelled", max(0, (entry.size or 0) - attempt.raw), (), read))
+        if report.error is not None and report.packets:
+            reason = "damaged" if isinstance(report.error, SourceError) else "read_error"
+            entry.lines.append(LedgerLine(reason, 0, (), report.error.message))
+        entry.row.update(self._described(entry, report))
+        self.writer.set_open(report.source_id, None)
+        self.writer.add_files(_file_rows(report))
+        self.writer.add_ledger(report.source_id, entry.lines)
+        self.writer.update_source(report.source_id, **{k: v for k, v in entry.row.items() if k != "source_id"})
+        self.writer.commit()
+        self._tell(force=True)
+
+    def _described(self, entry: _Entry, report: Report) -> dict[str, Any]:
+        files = report.files
+        row: dict[str, Any] = {
+            "kind": report.kind or entry.spec.kind,
+            "sha256": files[0].sha256 if files else None,
+            "bytes": sum(f.bytes or 0 for f in files),
+            "packets": report.packets,
+            "flows": report.flows,
+            "ts_first": _time(report.ts_first),
+            "ts_last": _time(report.ts_last),
+            "link_type": ",".join(link_name(n) for n in report.links) or None,
+            "snaplen": None if not report.snaplens or 0 in report.snaplens else max(report.snaplens),
+            "dropped": report.dropped,
+        }
+        row["state"], row["detail"] = self._state(entry, report)
+        return row
+
+    def _state(self, entry: _Entry, report: Report) -> tuple[str, str | None]:
+        losses = [line for line in entry.lines if line.reason in _LOSSES and not _recovered(line)]
+        if report.packets == 0 and not any(line.reason in {"cancelled", "worker_died"} for line in losses):
+            error = report.error or BadInputError(
+                f"{entry.spec.paths[0]} holds no packets" + (" (cut or damaged)" if losses else ""),
+                "Check how it was captured or copied.",
+            )
+            self.result.refused.append(_naming(error, entry.spec.paths[0]))
+            return "refused", error.message
+        if losses or report.error is not None:
+            return "partial", "; ".join(line.detail or line.reason for line in losses) or None
+        return "ok", None
+
+    # -- telling ----------------------------------------------------------------------------------
+
+    def _tell(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if self.progress is None or (not force and now - self.told < _TELL_EVERY):
+            return
+        self.told = now
+        entries = list(self.entries.values())
+        sizes = [e.size for e in entries]
+        current = next((e for e in entries if not e.done), entries[-1] if entries else None)
+        loading = not any(w.ready for w in self.workers) and now - self.started > 2
+        self.progress(
+            Progress(
+                done_bytes=sum(e.raw for e in entries),
+                total_bytes=None if None in sizes else sum(s for s in sizes if s is not None),
+                packets=sum(e.packets for e in entries),
+                flows=sum(e.flows for e in entries),
+                source=current.spec.paths[0] if current else "",
+                phase="compile" if loading and self.phase == "read" else self.phase,
+            )
+        )
+
+    def _result(self) -> IndexResult:
+        result = self.result
+        for source_id, entry in sorted(self.entries.items()):
+            result.sources.append(entry.row)
+            result.ledger.extend(_ledger_rows(source_id, entry.lines))
+        return replace(result, seconds=time.monotonic() - self.started, cancelled=self.cancelled)
+
+
+def _recovered(line: LedgerLine) -> bool:
+    return line.reason == "worker_died" and line.detail.endswith("read again")
+
+
+def _naming(error: WorkbenchError, path: str) -> WorkbenchError:
+    """The same error, naming the file where its message does not."""
+    if path in error.message:
+        return error
+    return type(error)(f"{path}: {error.message}", error.remedy)
+
+
+def _time(ns: int | None) -> dt.datetime | None:
+    return None if ns is None else _EPOCH + dt.timedelta(microseconds=ns // 1000)
+
+
+def _file_rows(report: Report) -> list[dict[str, Any]]:
+    return [
+        {
+            "source_id": report.source_id,
+            "n": n,
+            "path": os.fspath(f.path),
+            "sha256": f.sha256,
+            "bytes": f.bytes,
+            "first_offset": f.first_offset,
+        }
+        for n, f in enumerate(report.files)
+    ]
+
+
+def _ledger_rows(source_id: int, lines: list[LedgerLine]) -> list[dict[str, Any]]:
+    from workbench.records.reasons import BY_NAME
+
+    return [
+        {
+            "source_id": source_id,
+            "reason": line.reason,
+            "kind": BY_NAME[line.reason].kind,
+            "count": line.count,
+            "first_frames": ",".join(map(str, line.first_frames)) or None,
+            "detail": line.detail or None,
+        }
+        for line in lines
+    ]

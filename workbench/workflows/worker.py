@@ -1,0 +1,264 @@
+"""The decoding process: one source after another, bytes in, column batches out.
+
+It owns nothing that matters: whatever it sent is the parent's, and a death costs at most the range it
+was reading. It never loads the database engine. Everything it does is a function of the bytes and the
+job alone, so a second attempt sends the same batches in the same order and can leave out those that
+arrived the first time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Final
+
+from workbench.errors import WorkbenchError
+from workbench.records.reasons import LedgerLine
+from workbench.settings import FlowSettings
+from workbench.sources.blocks import Blocks
+from workbench.sources.bytes import ByteReader, open_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.decode.framing import Framer
+
+#: Ended flows are shipped by this many rows: large enough to amortise, small enough to stay flat.
+BATCH_ROWS: Final = 65_536
+#: Shipments the parent has not yet stored; past that the worker waits (back-pressure).
+IN_FLIGHT: Final = 3
+SNAPSHOT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One source to index. skip: shipments the parent has from an earlier attempt that died.
+
+    stop_at: source offset before which to stop, where earlier attempts died; None = read to the end.
+    snapshots: send the open flows each second, for a screen.
+    """
+
+    source_id: int
+    paths: tuple[str, ...]
+    sensor: str
+    hash: bool
+    flows: FlowSettings
+    snapshots: bool = False
+    skip: int = 0
+    stop_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Progress: bytes of the files on disk that were read, the source offset, packets, flows."""
+
+    raw: int
+    offset: int
+    packets: int
+    flows: int
+
+
+@dataclass(slots=True)
+class FileReport:
+    """One file of the source, as read. bytes: its size on disk."""
+
+    path: str
+    first_offset: int
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a source. error: what stopped it, None where it was read to its end."""
+
+    source_id: int
+    kind: str = ""
+    files: list[FileReport] = field(default_factory=list)
+    links: list[int] = field(default_factory=list)
+    snaplens: list[int] = field(default_factory=list)
+    dropped: int | None = None
+    packets: int = 0
+    flows: int = 0
+    ts_first: int | None = None
+    ts_last: int | None = None
+    lines: list[LedgerLine] = field(default_factory=list)
+    error: WorkbenchError | None = None
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The kernels are loaded (or compiled) and the first source is being read."""
+
+
+class _Stopped(Exception):  # noqa: N818  control flow inside this module, never an error
+    """The parent cancelled, or the offset to stop before was reached."""
+
+
+class _Opened:
+    """A file being read ahead and hashed: started before the kernels load, since both take a moment."""
+
+    def __init__(self, path: str, conn: Connection[Any, Any], *, sha256: bool) -> None:
+        self._raw_hash = hashlib.sha256()
+        actual = f"/dev/fd/{reduction.recv_handle(conn)}" if path == "-" else path
+        # A compressed file is hashed as it lies on disk, by its reader; a plain one block by block.
+        self.reader: ByteReader = open_bytes(actual, on_raw=self._raw_hash.update if sha256 else None)
+        self.blocks = Blocks(self.reader, sha256=sha256 and self.reader.plain)
+        self._sha256 = sha256
+
+    def digest(self) -> str | None:
+        if not self._sha256:
+            return None
+        return self.blocks.digest() if self.reader.plain else self._raw_hash.hexdigest()
+
+    def close(self) -> None:
+        self.blocks.close()
+        self.reader.close()
+
+
+def main(conn: Connection[Any, Any]) -> None:
+    """Serve jobs until the parent says stop or is gone."""
+    loading = threading.Thread(target=_load_kernels, name="kernels", daemon=True)
+    loading.start()
+    try:
+        while (message := conn.recv()) is not None:
+            if isinstance(message, Job):
+                _Run(conn, message, loading).run()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(1)  # the parent is gone: nobody is left to tell, and threads may still be reading
+    conn.close()
+
+
+def _load_kernels() -> None:
+    """Load (or compile) the kernels: a few hundred ms, while the parent opens the case."""
+    import workbench.workflows.pipeline  # noqa: F401
+
+
+class _Run:
+    """The state of one job."""
+
+    def __init__(self, conn: Connection[Any, Any], job: Job, loading: threading.Thread) -> None:
+        self.conn = conn
+        self.loading = loading
+        self.job = job
+        self.report = Report(job.source_id)
+        self.sent = 0
+        self.in_flight = 0
+        self.raw_done = 0
+        self.next_snapshot = 0.0
+        self.length = 0  # decompressed bytes of the files before the current one
+
+    def run(self) -> None:
+        """Read every file of the source; send batches, then the report."""
+        opened: _Opened | WorkbenchError = self._open(0)
+        self.loading.join()
+        from workbench.workflows.pipeline import Pipeline
+
+        self.conn.send(Ready())
+        self.pipeline = Pipeline(self.job.source_id, self.job.sensor, self.job.flows)
+        try:
+            for n in range(len(self.job.paths)):
+                if n:
+                    opened = self._open(n)
+                if isinstance(opened, WorkbenchError):
+                    raise opened
+                self._file(self.report.files[n], opened)
+        except _Stopped:
+            pass
+        except WorkbenchError as error:
+            self.report.error = error
+        self._ship(self.pipeline.table.finish())
+        self.conn.send(self._summary())
+
+    def _open(self, n: int) -> _Opened | WorkbenchError:
+        path = self.job.paths[n]
+        self.report.files.append(FileReport(path, self.length))
+        try:
+            return _Opened(path, self.conn, sha256=self.job.hash)
+        except WorkbenchError as error:
+            return error
+
+    def _file(self, file: FileReport, opened: _Opened) -> None:
+        pipeline, reader = self.pipeline, opened.reader
+        pipeline.start_file(self.length)
+        whole = False
+        try:
+            for block in opened.blocks:
+                if self.job.stop_at is not None and self.length + block.offset >= self.job.stop_at:
+                    raise _Stopped
+                pipeline.feed(block)
+                self._between(reader)
+            pipeline.end_file()
+            whole = True
+        finally:
+            if not whole and pipeline.framer is not None:
+                with contextlib.suppress(WorkbenchError):
+                    pipeline.end_file()
+            if pipeline.framer is not None:
+                self._describe(pipeline.framer)
+            self.length = pipeline.offset
+            size = reader.raw_size
+            file.bytes = reader.raw_position if size is None else size
+            self.raw_done += file.bytes
+            if whole:
+                file.sha256 = opened.digest()
+            opened.close()
+
+    def _between(self, reader: ByteReader) -> None:
+        """Between two blocks: ship, tell, listen."""
+        table = self.pipeline.table
+        if table.pending() >= BATCH_ROWS:
+            self._ship(table.drain())
+        if self.job.snapshots and time.monotonic() >= self.next_snapshot:
+            self.next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
+            self._send({"flows": table.open_rows()}, snapshot=True)
+        self.conn.send(Tick(self.raw_done + reader.raw_position, self.pipeline.offset, self.pipeline.frames_seen, table.flows))
+        while self.conn.poll():
+            self._hear(self.conn.recv())
+        if self.report.cancelled:
+            raise _Stopped
+
+    def _hear(self, message: object) -> None:
+        if message == "stored":
+            self.in_flight -= 1
+        elif message == "cancel":  # acted on between blocks: a shipment is never dropped half way
+            self.report.cancelled = True
+
+    def _ship(self, batches: dict[str, pa.RecordBatch]) -> None:
+        self.sent += 1
+        if self.sent > self.job.skip:
+            self._send(batches, snapshot=False)
+
+    def _send(self, batches: dict[str, pa.RecordBatch], *, snapshot: bool) -> None:
+        from workbench.workflows import shipping
+
+        while self.in_flight >= IN_FLIGHT:
+            self._hear(self.conn.recv())
+        self.in_flight += 1
+        table = self.pipeline.table
+        shipping.send(self.conn, batches, shipping.Shipment({}, snapshot, table.packets, table.flows, self.pipeline.offset))
+
+    def _describe(self, framer: Framer) -> None:
+        """Add what a file's framer knows to the report."""
+        report = self.report
+        report.kind = report.kind or framer.kind
+        report.links.extend(i.link_type for i in framer.interfaces if i.link_type not in report.links)
+        report.snaplens.extend(i.snaplen for i in framer.interfaces)
+        if framer.dropped is not None:
+            report.dropped = (report.dropped or 0) + framer.dropped
+        report.lines.extend(framer.ledger())
+
+    def _summary(self) -> Report:
+        report, table = self.report, self.pipeline.table
+        report.lines.extend(self.pipeline.ledger())
+        report.packets = self.pipeline.frames_seen
+        report.flows = table.flows
+        report.ts_first, report.ts_last = table.ts_first, table.ts_last
+        return report
