@@ -1,19 +1,20 @@
 """Template conversations by kind: what programs in a data centre say to each other, with invented names and random content.
 
-Layouts: DNS RFC 1035, HTTP/1.1 RFC 9112, SSH RFC 4253, SMB2 MS-SMB2, NTP RFC 5905, QUIC RFC 9000 (long headers with opaque payload), ICMP RFC 792/4443.
+Layouts: DNS RFC 1035, HTTP/1.1 RFC 9112, SSH RFC 4253, SMB2 MS-SMB2, NTP RFC 5905, QUIC RFC 9000 (long headers with opaque
+payload), ICMP RFC 792/4443.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
 from benchmarks import tls
-from benchmarks.frames import Conversation, TcpTalk, Wrap, echo, udp
+from benchmarks.frames import Conversation, TcpTalk, echo, udp
 
-WORDS = "amber birch cedar delta ember fjord grove haven iris jade kelp lotus maple north olive pine quartz river slate tidal umber vale willow zephyr".split()
+WORDS = (
+    "amber birch cedar delta ember fjord grove haven iris jade kelp lotus "
+    "maple north olive pine quartz river slate tidal umber vale willow zephyr"
+).split()  # noqa: SIM905 - a list of words reads better as text
 ZONES = ("corp.example", "svc.cluster.example", "lab.example", "shop.example", "example.net", "example.org")
 
 
@@ -136,7 +137,8 @@ def http(line: Conversation) -> None:
         path = "/" + "/".join(WORDS[int(n)] for n in rng.integers(0, len(WORDS), int(rng.integers(1, 4))))
         post = rng.random() < 0.25
         body = b'{"' + rng.bytes(int(rng.integers(10, 700))).hex().encode() + b'":1}' if post else b""
-        head = f"{'POST' if post else 'GET'} {path}?id={rng.integers(0, 9999)} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n"
+        head = f"{'POST' if post else 'GET'} {path}?id={rng.integers(0, 9999)} HTTP/1.1\r\nHost: {host}\r\n"
+        head += f"User-Agent: {agent}\r\nAccept: */*\r\n"
         head += (
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n" if post else "Accept-Encoding: gzip\r\n\r\n"
         )
@@ -152,7 +154,8 @@ def _response(rng: np.random.Generator) -> bytes:
     status = ("200 OK", "200 OK", "200 OK", "404 Not Found", "302 Found", "304 Not Modified", "500 Internal Server Error")[
         int(rng.integers(0, 7))
     ]
-    head = f"HTTP/1.1 {status}\r\nServer: {('nginx/1.26.2', 'Apache/2.4.62', 'envoy', 'gunicorn')[int(rng.integers(0, 4))]}\r\nDate: Tue, 04 Mar 2025 10:00:00 GMT\r\n"
+    server = ("nginx/1.26.2", "Apache/2.4.62", "envoy", "gunicorn")[int(rng.integers(0, 4))]
+    head = f"HTTP/1.1 {status}\r\nServer: {server}\r\nDate: Tue, 04 Mar 2025 10:00:00 GMT\r\n"
     if status.startswith("304"):
         return (head + "Connection: keep-alive\r\n\r\n").encode()
     body = rng.bytes(int(min(rng.lognormal(7.3, 1.2), 100_000)))
@@ -429,74 +432,3 @@ def thin_udp(line: Conversation) -> None:
 def syn_only(line: Conversation) -> None:
     """A single SYN: a one-packet flow."""
     TcpTalk(line, stamps=False).attempt("none")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of conversation: its share of all flows, how many templates, the ports its servers listen on, and how it is wrapped."""
-
-    name: str
-    build: Callable[[Conversation], None]
-    share: float
-    templates: int
-    ports: tuple[int, ...]
-    rtt_ms: float = 0.6
-    servers: int = 200
-    plain: bool = False
-    """never wrapped (ARP)"""
-
-
-MIXED = (
-    Kind("dns", dns, 0.360, 700, (53,), 1.0, 6),
-    Kind("https", https, 0.200, 500, (443, 443, 443, 8443, 6443), 4.0, 400),
-    Kind("http", http, 0.080, 300, (80, 80, 8080, 9100), 2.0, 200),
-    Kind(
-        "scan",
-        scan,
-        0.180,
-        60,
-        (22, 23, 80, 135, 139, 443, 445, 902, 1433, 3306, 3389, 5432, 5985, 6379, 8080, 8443, 9200),
-        0.4,
-        60000,
-    ),
-    Kind("ssh", ssh, 0.015, 80, (22,), 1.0, 300),
-    Kind("smb", smb, 0.025, 120, (445,), 0.8, 20),
-    Kind("quic", quic, 0.045, 120, (443,), 8.0, 100),
-    Kind("ntp", ntp, 0.030, 10, (123,), 3.0, 4),
-    Kind("ping", ping, 0.030, 20, (0,), 0.5, 2000),
-    Kind("arp", arp, 0.015, 1, (0,), 0.2, 2000, plain=True),
-    Kind("refused", refused, 0.020, 30, (443, 5432, 9093, 8200), 0.5, 400),
-    Kind("steady", steady, 0.020, 60, (5432, 3306, 6379, 2379, 9092), 0.6, 60),
-    Kind("bulk", bulk, 0.0022, 40, (443, 9000, 873), 1.0, 20),
-)
-SMALL = (
-    Kind("thin_tcp", thin_tcp, 0.7, 200, (443, 80, 22, 5432), 0.6, 400),
-    Kind("thin_udp", thin_udp, 0.3, 100, (4500, 8125, 6081 + 1), 0.6, 100),
-)
-SCAN = (Kind("syn_only", syn_only, 1.0, 1, (1,), 0.4, 60000),)
-KINDS = {"mixed": MIXED, "small": SMALL, "scan": SCAN}
-
-
-def wrap_for(rng: np.random.Generator, kind: Kind) -> Wrap:
-    """How a template is wrapped: mostly bare, some on a VLAN, some in VXLAN, a little IPv6."""
-    version = 6 if rng.random() < 0.12 else 4
-    if kind.plain:
-        return Wrap()
-    draw = rng.random()
-    if draw < 0.12:
-        return Wrap(version, (int(rng.choice([100, 200, 300])),))
-    if draw < 0.14:
-        return Wrap(version, (10, 200))
-    if draw < 0.26:
-        return Wrap(version, (), 5000 + int(rng.integers(0, 8)))
-    return Wrap(version)
-
-
-def build_template(kind: Kind, rng: np.random.Generator, *, wrapped: bool) -> Conversation:
-    """One template conversation of ``kind``."""
-    wrap = wrap_for(rng, kind) if wrapped else Wrap()
-    port = kind.ports[int(rng.integers(0, len(kind.ports)))]
-    rtt = int(max(0.1, rng.exponential(kind.rtt_ms)) * 1_000_000)
-    line = Conversation(rng, port, wrap, rtt)
-    kind.build(line)
-    return line

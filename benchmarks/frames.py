@@ -1,7 +1,9 @@
-"""Conversations as lists of finished frames: Ethernet, VLAN, VXLAN, IPv4/IPv6, TCP, UDP, ICMP and ARP with true lengths and checksums.
+"""Conversations as lists of finished frames: Ethernet, VLAN, VXLAN, IPv4/IPv6, TCP, UDP, ICMP and ARP with true lengths and
+checksums.
 
-A conversation is built once with all addresses, client port and initial sequence numbers zero. :mod:`benchmarks.stamp` later copies it thousands of times
-and patches those fields, correcting the checksums incrementally (RFC 1624), so building may be slow and copying is not.
+A conversation is built once with all addresses, client port and initial sequence numbers zero. :mod:`benchmarks.stamp` later
+copies it thousands of times and patches those fields, correcting the checksums incrementally (RFC 1624), so building may be slow
+and copying is not.
 """
 
 from __future__ import annotations
@@ -173,7 +175,7 @@ def echo(conversation: Conversation, side: int, sequence: int, payload: bytes) -
 
 
 class TcpTalk:
-    """A TCP connection inside a :class:`Conversation`: sequence numbers, delayed acknowledgements, retransmissions, orderly and abrupt ends."""
+    """A TCP connection inside a :class:`Conversation`: sequence numbers, delayed ACKs, retransmissions, orderly and abrupt ends."""
 
     def __init__(self, conversation: Conversation, *, stamps: bool, loss: float = 0.0) -> None:
         self.line = conversation

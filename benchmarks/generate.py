@@ -1,7 +1,8 @@
 """Make a capture of any size that looks like a data centre's east-west traffic: ``python -m benchmarks.generate OUT --size 2GB``.
 
-The same kind, size, format and seed give the same bytes. A library of a few thousand conversations (:mod:`benchmarks.dialogues`) is built once; flows are drawn
-from it second by second, and their packets merged by time and written in chunks, so memory does not grow with the size.
+The same kind, size, format and seed give the same bytes. A library of a few thousand conversations (:mod:`benchmarks.dialogues`)
+is built once; flows are drawn from it second by second, and their packets merged by time and written in chunks, so memory does
+not grow with the size.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.dialogues import KINDS, Kind, build_template
 from benchmarks.frames import ACK, ARP, TCP
+from benchmarks.mix import KINDS, Kind, build_template
 from benchmarks.stamp import FLOW, PCAP, PCAPNG, PIECE, expand, record_bytes, stamp
 
 EPOCH_NS = 1_735_689_600_000_000_000

@@ -1,6 +1,8 @@
-"""The kernels that copy template frames into a capture and patch addresses, ports and sequence numbers with incremental checksums (RFC 1624).
+"""The kernels that copy template frames into a capture and patch addresses, ports and sequence numbers with incremental checksums
+(RFC 1624).
 
-Bounds: every caller sizes the output with :func:`record_bytes` first; :func:`stamp` checks the room itself and stops early, returning what it wrote.
+Bounds: every caller sizes the output with :func:`record_bytes` first; :func:`stamp` checks the room itself and stops early,
+returning what it wrote.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ PIECE = np.dtype(
         ("summed", np.int8),
     ]
 )
-"""One template frame: where its bytes are, ns since its conversation's start, and the offsets of :class:`benchmarks.frames.Packet`."""
+"""One template frame: where its bytes are, ns since its conversation began, and the offsets :class:`benchmarks.frames.Packet` has."""
 
 FLOW = np.dtype(
     [
@@ -61,7 +63,7 @@ def _fold(total: int) -> int:
 
 
 @njit(cache=True)
-def _fix(out, at, delta):  # type: ignore[no-untyped-def]
+def _fix(out, at, delta):
     """Add ``delta`` (sum of words, changes of zero fields) to the checksum at ``at``: HC' = ~(~HC + delta)."""
     old = (np.int64(out[at]) << 8) | np.int64(out[at + 1])
     new = (~_fold((~old & 0xFFFF) + delta)) & 0xFFFF
@@ -70,7 +72,7 @@ def _fix(out, at, delta):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _put32(out, at, value):  # type: ignore[no-untyped-def]
+def _put32(out, at, value):
     out[at] = (value >> 24) & 0xFF
     out[at + 1] = (value >> 16) & 0xFF
     out[at + 2] = (value >> 8) & 0xFF
@@ -78,12 +80,12 @@ def _put32(out, at, value):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _get32(out, at):  # type: ignore[no-untyped-def]
+def _get32(out, at):
     return (np.int64(out[at]) << 24) | (np.int64(out[at + 1]) << 16) | (np.int64(out[at + 2]) << 8) | np.int64(out[at + 3])
 
 
 @njit(cache=True)
-def _little32(out, at, value):  # type: ignore[no-untyped-def]
+def _little32(out, at, value):
     out[at] = value & 0xFF
     out[at + 1] = (value >> 8) & 0xFF
     out[at + 2] = (value >> 16) & 0xFF
@@ -91,12 +93,12 @@ def _little32(out, at, value):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _words(value):  # type: ignore[no-untyped-def]
+def _words(value):
     return (value >> 16) + (value & 0xFFFF)
 
 
 @njit(cache=True)
-def _head(out, at, time, length, layout, nanos):  # type: ignore[no-untyped-def]
+def _head(out, at, time, length, layout, nanos):
     """The record's header at ``at``; returns where the frame begins. pcapng: enhanced packet block, nanoseconds."""
     if layout == 0:
         _little32(out, at, time // 1_000_000_000)
@@ -120,7 +122,7 @@ def _head(out, at, time, length, layout, nanos):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _patch_l4(out, base, piece, flow, delta):  # type: ignore[no-untyped-def]
+def _patch_l4(out, base, piece, flow, delta):
     """Ports, sequence numbers and the transport checksum; ``delta`` is the addresses' share of the pseudo header."""
     l4 = base + piece.l4
     proto = piece.proto
@@ -162,7 +164,7 @@ def _patch_l4(out, base, piece, flow, delta):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _patch(out, base, piece, flow):  # type: ignore[no-untyped-def]
+def _patch(out, base, piece, flow):
     """Addresses of one frame, then its transport fields."""
     client, server = np.int64(flow.client), np.int64(flow.server)
     source = client if piece.side == 0 else server
@@ -205,8 +207,8 @@ def _patch(out, base, piece, flow):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def stamp(out, bank, pieces, flows, times, flow_ids, piece_ids, layout, nanos):  # type: ignore[no-untyped-def]
-    """Write the records named by (times, flow_ids, piece_ids) into ``out``; returns (records, bytes) written: all that have room."""
+def stamp(out, bank, pieces, flows, times, flow_ids, piece_ids, layout, nanos):
+    """Write the records named by (times, flow_ids, piece_ids) into ``out`` while there is room; returns (records, bytes)."""
     at = 0
     for n in range(len(times)):
         piece = pieces[piece_ids[n]]
@@ -222,8 +224,8 @@ def stamp(out, bank, pieces, flows, times, flow_ids, piece_ids, layout, nanos): 
 
 
 @njit(cache=True, nogil=True)
-def expand(flows, firsts, counts, pieces, base_id, times, flow_ids, piece_ids):  # type: ignore[no-untyped-def]
-    """List every packet of ``flows``: absolute time, flow id (``base_id`` on) and piece id; the outputs have room for the sum of counts."""
+def expand(flows, firsts, counts, pieces, base_id, times, flow_ids, piece_ids):
+    """List every packet of ``flows``: absolute time, flow id (from ``base_id``) and piece id; stops where the outputs end."""
     at = 0
     for n in range(len(flows)):
         template = flows[n].template

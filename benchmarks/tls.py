@@ -1,7 +1,8 @@
-"""TLS 1.2 and 1.3 conversations: hello messages of several client families, X.509 certificates with made-up names, and opaque encrypted records.
+"""TLS 1.2 and 1.3 conversations: hello messages of several client families, X.509 certificates with made-up names, and opaque
+encrypted records.
 
-Message layouts: RFC 5246, RFC 8446, RFC 6066 (SNI), RFC 7301 (ALPN), RFC 8701 (GREASE), RFC 5280 (certificates). Keys and signatures are random bytes: nothing
-here was ever encrypted, and nothing in it is anyone's content.
+Message layouts: RFC 5246, RFC 8446, RFC 6066 (SNI), RFC 7301 (ALPN), RFC 8701 (GREASE), RFC 5280 (certificates). Keys and
+signatures are random bytes: nothing here was ever encrypted, and nothing in it is anyone's content.
 """
 
 from __future__ import annotations
