@@ -1,0 +1,21 @@
+"""The entry point: the command line answers by itself or asks for the app, which is started here."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line in sys.argv and exit with its code."""
+    from workbench.cli.app import run
+
+    outcome = run(sys.argv[1:])
+    if isinstance(outcome, int):
+        sys.exit(outcome)
+    from workbench.tui.app import run_app
+
+    sys.exit(run_app(outcome))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The command line: words to requests, results to stdout, errors to stderr and an exit code.
+
+Only the parser is imported here. Each command imports what it needs when it runs, so that
+`workbench --help` and shell completion stay fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from workbench import __version__
+from workbench.cli import audit, house, indexing, rows
+from workbench.cli.messages import tell, tell_bug, tell_error
+from workbench.errors import ExitCode, UsageError, WorkbenchError
+from workbench.workflows.requests import OpenRequest
+
+PROGRAM = "workbench"
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Network forensics in the terminal, for traffic that passes through DPUs. Without a command: recent cases, in the app.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"{PROGRAM} {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _recent(
+    ctx: typer.Context,
+    version: Annotated[  # noqa: ARG001  its callback does the work
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug instead of writing it to a file.")] = False,
+) -> OpenRequest | None:
+    """Without a command: recent cases, in the app."""
+    if debug:
+        os.environ["WORKBENCH_DEBUG"] = "1"
+    if ctx.invoked_subcommand is not None:
+        return None
+    indexing.need_terminal()
+    return OpenRequest()
+
+
+app.command("open")(indexing.open_)
+app.command("index")(indexing.index)
+app.command("flows")(rows.flows)
+app.command("query")(rows.query)
+app.add_typer(audit.app, name="audit")
+app.command("doctor")(house.doctor)
+app.command("completions")(house.completions)
+
+#: Wrong options and values as Typer raises them; its base classes have moved between versions, their places have not.
+_PARSER_ERROR = typer.BadParameter.__mro__[2]
+
+
+def run(words: Sequence[str]) -> OpenRequest | int:
+    """Carry out a command line (without the program's name).
+
+    Returns the exit code, or a request for the app, which the caller starts. Never raises for an
+    expected failure: it is told on stderr.
+    """
+    if "_WORKBENCH_COMPLETE" in os.environ:
+        house.prepare_completion()
+    try:
+        outcome = app(list(words), prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except WorkbenchError as error:
+        return tell_error(error)
+    except Exception as error:
+        return _failed(error)
+    return outcome if isinstance(outcome, int | OpenRequest) else int(ExitCode.OK)
+
+
+def _failed(error: Exception) -> int:
+    if not isinstance(error, _PARSER_ERROR):
+        return tell_bug(error, debug=bool(os.environ.get("WORKBENCH_DEBUG")))
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else PROGRAM
+    message = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
+    return tell_error(UsageError(message, f"See `{command} --help`."))
+
+
+def _reader_left() -> int:
+    """The reading end of the pipe is closed (`| head`): nothing more is wanted, and that is fine.
+
+    stdout is pointed elsewhere so that the interpreter's last flush does not complain.
+    """
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        tell("output was closed")
+    return int(ExitCode.OK)

@@ -1,0 +1,141 @@
+"""`workbench index` and `workbench open`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from workbench.cli import options
+from workbench.cli.formats import SummaryFormat
+from workbench.cli.messages import tell, tell_error
+from workbench.errors import ExitCode, UsageError
+from workbench.workflows.requests import IndexRequest, IndexResult, Join, KeyScope, OpenRequest
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+class Hash(StrEnum):
+    """Whether files are hashed beside the indexing."""
+
+    SHA256 = "sha256"
+    OFF = "off"
+
+
+class JoinChoice(StrEnum):
+    """Whether rotated files are one source."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Scope(StrEnum):
+    """What besides the 5-tuple keys a flow."""
+
+    BOTH = "both"
+    VNI = "vni"
+    VLAN = "vlan"
+    NONE = "none"
+
+
+def need_terminal() -> None:
+    """UsageError where the app has no terminal to draw on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "the app needs a terminal", "In scripts use `workbench index`, `flows` and `query`; see `workbench --help`."
+        )
+
+
+def open_(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH", help="Captures, folders, globs, or a case folder.", show_default=False)
+    ],
+    case: Annotated[
+        Path | None,
+        typer.Option(
+            "--case", metavar="DIR", help="Keep the case here. Default: a cache folder of your own.", show_default=False
+        ),
+    ] = None,
+) -> OpenRequest:
+    """Show captures or a case in the app.
+
+    What is not indexed yet is indexed on the way: flows appear while that goes on.
+    """
+    need_terminal()
+    from workbench.workflows.open_case import plan_open
+
+    return plan_open(tuple(paths), case)
+
+
+def index(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Captures, folders, globs, or - for standard input.", show_default=False),
+    ],
+    case: options.Case,
+    hash_: Annotated[Hash, typer.Option("--hash", help="Hash every file beside the indexing, or don't.")] = Hash.SHA256,
+    join: Annotated[
+        JoinChoice, typer.Option("--join", help="Whether rotated files are one source; auto knows the usual rotation names.")
+    ] = JoinChoice.AUTO,
+    key_scope: Annotated[
+        Scope, typer.Option("--key-scope", help="Which network ids key a flow, besides addresses, ports and protocol.")
+    ] = Scope.BOTH,
+    form: options.Summary = SummaryFormat.TABLE,
+) -> int:
+    """Index captures into a case.
+
+    Prints what is in them and what was not seen. Ctrl-C keeps what was indexed until then.
+    """
+    request = IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, cast("Join", join.value), cast("KeyScope", key_scope.value))
+    result = _run(request)
+    from workbench.cli.summary import print_json, print_tables
+
+    (print_json if form is SummaryFormat.JSON else print_tables)(result)
+    sys.stdout.flush()
+    return _said(result)
+
+
+def _run(request: IndexRequest) -> IndexResult:
+    from workbench.cli.progress import index_progress
+    from workbench.workflows.ingest import index_sources
+
+    with cancel_on_interrupt() as cancel, index_progress() as show:
+        return index_sources(request, show, cancel)
+
+
+def _said(result: IndexResult) -> int:
+    """What the summary does not say by itself, on stderr; the exit code."""
+    for path in result.skipped:
+        tell(f"{path}: already in the case, not indexed again")
+    for error in result.refused:
+        tell_error(error)
+    if result.cancelled:
+        tell("Cancelled: the case holds what was indexed until then.")
+        return int(ExitCode.INTERRUPTED)
+    return int(ExitCode.BAD_INPUT if result.refused else ExitCode.OK)
+
+
+@contextmanager
+def cancel_on_interrupt() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; a second one ends the program at once."""
+    cancel = threading.Event()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        cancel.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,142 @@
+"""Rows to stdout or a file, as table, JSON, CSV or Parquet, batch by batch in flat memory.
+
+Rows come as Arrow record batches from any number of rows; nothing is written before the first batch is
+there, so a query that fails at once leaves stdout empty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.cli.formats import Format
+from workbench.cli.table import write_table
+from workbench.cli.text_columns import csv_column, json_column, visible_column
+from workbench.errors import MissingPathError
+
+#: Rows turned into text at once: large enough for vector speed, small enough to stay in cache.
+_SLICE: Final = 16_384
+#: Rows of one Parquet row group; what DuckDB and others write, too.
+_ROW_GROUP: Final = 122_880
+
+
+class Batches(Protocol):
+    """A result that is read once: its schema and its record batches (pyarrow.RecordBatchReader is one)."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+
+def write_rows(rows: Batches, form: Format, output: Path | None = None) -> None:
+    """Write all rows. A file appears under its name only once it is complete.
+
+    MissingPathError where the file's folder cannot be written; BrokenPipeError passes through.
+    """
+    if output is None:
+        sys.stdout.flush()
+        _write(rows, form, sys.stdout.buffer, terminal=sys.stdout.isatty())
+        sys.stdout.buffer.flush()
+        return
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with part.open("xb") as sink:
+            _write(rows, form, sink, terminal=False)
+        part.replace(output)
+    except OSError as error:
+        why = f"{output} cannot be written: {error.strerror or error}"
+        raise MissingPathError(why, "Name a folder that you can write to.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _write(rows: Batches, form: Format, sink: BinaryIO, *, terminal: bool) -> None:
+    batches = _primed(rows)
+    match form:
+        case Format.TABLE:
+            write_table(rows.schema, _sliced(batches), sink, terminal=terminal)
+        case Format.JSON:
+            _write_json(rows.schema, _sliced(batches), sink)
+        case Format.CSV:
+            _write_csv(rows.schema, _sliced(batches), sink, terminal=terminal)
+        case Format.PARQUET:
+            _write_parquet(rows.schema, batches, sink)
+
+
+def _primed(rows: Batches) -> Iterator[pa.RecordBatch]:
+    """The batches, the first already fetched: errors of the query come before any output."""
+    batches = iter(rows)
+    return chain([first] if (first := next(batches, None)) is not None else [], batches)
+
+
+def _sliced(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, _SLICE):
+            yield batch.slice(start, _SLICE)
+
+
+def json_lines(schema: pa.Schema, batch: pa.RecordBatch) -> pa.Array:
+    """One JSON object a row, as utf8."""
+    parts: list[pa.Array | str] = []
+    for n, field in enumerate(schema):
+        parts += [("{" if n == 0 else ", ") + _json_text(field.name) + ": ", json_column(batch.column(n))]
+    return pc.binary_join_element_wise(*parts, "}", "")
+
+
+def _json_text(text: str) -> str:
+    return str(json_column(pa.array([text], pa.utf8()))[0].as_py())
+
+
+def _write_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: BinaryIO) -> None:
+    separator = b"[\n"
+    for batch in batches:
+        lines = json_lines(schema, batch)
+        sink.write(separator)
+        sink.write(_joined(lines.slice(0, len(lines) - 1), ",\n"))
+        sink.write(lines[-1].as_buffer())
+        separator = b",\n"
+    sink.write(b"\n]\n" if separator == b",\n" else b"[]\n")
+
+
+def _write_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: BinaryIO, *, terminal: bool) -> None:
+    """CRLF line ends, as RFC 4180 has them. On a terminal, what could act on it is spelled out first."""
+    header = csv_column(pa.array(schema.names, pa.utf8()))
+    sink.write((",".join((visible_column(header) if terminal else header).to_pylist()) + "\r\n").encode())
+    for batch in batches:
+        fields: list[pa.Array | str] = []
+        for column in batch.columns:
+            text = csv_column(column)
+            fields += [",", visible_column(text) if terminal else text]
+        sink.write(_joined(pc.binary_join_element_wise(*fields[1:], ""), "\r\n"))
+
+
+def _joined(lines: pa.Array, end: str) -> memoryview:
+    """Every line followed by `end`, as one stretch of memory: the array's own data buffer, not copied."""
+    ended = pc.binary_join_element_wise(lines, end, "")
+    data = ended.buffers()[2]
+    return memoryview(data) if data is not None else memoryview(b"")
+
+
+def _write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: BinaryIO) -> None:
+    from pyarrow import parquet
+
+    with parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
+        waiting: list[pa.RecordBatch] = []
+        for batch in batches:
+            waiting.append(batch)
+            if sum(b.num_rows for b in waiting) >= _ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting, schema), row_group_size=_ROW_GROUP)
+                waiting = []
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting, schema), row_group_size=_ROW_GROUP)

@@ -1,0 +1,77 @@
+"""Progress on stderr, with an ETA, where stderr is a terminal; silence elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+
+from workbench.records.visible import visible
+from workbench.workflows.kernels import WarmSink
+from workbench.workflows.requests import Progress as IndexProgress
+from workbench.workflows.requests import ProgressSink
+
+_WORDS = {"compile": "Compiling (once)", "read": "Reading", "store": "Storing", "finish": "Finishing"}
+
+
+@contextmanager
+def index_progress() -> Iterator[ProgressSink | None]:
+    """A sink that draws one bar over all bytes of the run; None where nobody would see it."""
+    if not _seen():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[counts]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True, markup=False, emoji=False), transient=True) as bars:
+        task = bars.add_task("Starting", total=None, counts="")
+
+        def show(now: IndexProgress) -> None:
+            name = visible(PurePath(now.source).name)
+            bars.update(
+                task,
+                description=f"{_WORDS.get(now.phase, now.phase)} {name if now.phase == 'read' else ''}".rstrip(),
+                completed=now.done_bytes,
+                total=now.total_bytes,
+                counts=f"{now.packets:,} packets  {now.flows:,} flows",
+            )
+
+        yield show
+
+
+@contextmanager
+def warm_progress() -> Iterator[WarmSink | None]:
+    """A sink that draws one step a kernel; None where nobody would see it."""
+    if not _seen():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True, markup=False, emoji=False), transient=True) as bars:
+        task = bars.add_task("Compiling kernels", total=None)
+
+        def show(done: int, total: int, name: str) -> None:
+            bars.update(task, description=f"Compiling {name}", completed=done, total=total)
+
+        yield show
+
+
+def _seen() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,85 @@
+"""`workbench flows` and `workbench query`: rows out of a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.cli import options
+from workbench.cli.formats import Format, choose_format
+
+if TYPE_CHECKING:
+    from workbench.cli.output import Batches
+
+
+#: What a table on a terminal shows of a flow when no columns are named.
+TABLE_COLUMNS = (
+    "ts",
+    "src_ip",
+    "src_port",
+    "dst_ip",
+    "dst_port",
+    "proto_name",
+    "conn_state",
+    "src_bytes",
+    "dst_bytes",
+    "duration",
+    "network",
+    "service",
+    "src_pkts",
+    "dst_pkts",
+    "history",
+    "flow_id",
+)
+
+
+def flows(
+    case: options.Case,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="N", min=0, help="At most N flows, earliest first. Default: all.", show_default=False),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="A,B,...", help="These columns, in this order. Default: all.", show_default=False),
+    ] = None,
+    form: options.RowsFormat = None,
+    output: options.Output = None,
+) -> None:
+    """List the flows of a case.
+
+    Ordered by ts, flow_id. A table shows the columns that fit; every other format has all of them.
+    """
+    chosen = choose_format(form, output)
+    names = tuple(name.strip() for name in columns.split(",")) if columns is not None else None
+    if names is None and chosen is Format.TABLE:
+        names = TABLE_COLUMNS
+    from workbench.workflows.show import list_flows
+
+    with list_flows(case, names, limit) as found:
+        _write(found, chosen, output)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT or EXPLAIN.", show_default=False)],
+    case: options.Case,
+    form: options.RowsFormat = None,
+    output: options.Output = None,
+) -> None:
+    """Ask a case a question in SQL.
+
+    The question can read nothing but the case, and change nothing.
+    """
+    chosen = choose_format(form, output)
+    from workbench.workflows.show import run_sql
+
+    with run_sql(case, sql) as found:
+        _write(found, chosen, output)
+
+
+def _write(found: Batches, form: Format, output: Path | None) -> None:
+    from workbench.cli.output import write_rows
+
+    write_rows(found, form, output)

@@ -1,0 +1,105 @@
+"""The cache of compiled kernels: a folder of the user's own, and compiling everything ahead of need.
+
+Cached kernels are machine code that is loaded and run, so a cache that somebody else can write is a way in:
+the folder must belong to this user and be closed to others, or it is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from workbench import __version__
+from workbench.errors import ExternalError
+
+#: Called before each kernel: (done, total, name).
+WarmSink = Callable[[int, int, str], None]
+
+_MARK = "warm.json"
+
+
+def cache_folder() -> Path:
+    """The per-user cache folder, XDG_CACHE_HOME/workbench (XDG base directory specification); not created here."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "workbench"
+
+
+def prepare_kernel_cache() -> Path:
+    """Create and check the kernel cache of this version and point numba at it; returns the folder.
+
+    Must run before numba is imported; worker processes inherit NUMBA_CACHE_DIR. One that is already set is
+    kept, but checked for its owner. ExternalError where a folder is not this user's own or open to others.
+    """
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        folder = Path(named)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_owner(folder)
+        return folder
+    root = cache_folder()
+    root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = root / "kernels" / f"{__version__}-{sys.implementation.cache_tag}"
+    for part in (root, folder.parent, folder):
+        part.mkdir(mode=0o700, exist_ok=True)
+        _check_owner(part)
+        if stat.S_IMODE(part.stat().st_mode) != 0o700:
+            part.chmod(0o700)
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    return folder
+
+
+def _check_owner(folder: Path) -> None:
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise ExternalError(f"{folder} is not a folder", "Compiled kernels are kept there: remove it, or set XDG_CACHE_HOME.")
+    if found.st_uid != os.geteuid():
+        raise ExternalError(
+            f"{folder} belongs to user {found.st_uid}, not to you; code in it will not be run",
+            "Remove it, or set XDG_CACHE_HOME to a folder of your own.",
+        )
+
+
+def _kernels() -> Iterator[tuple[str, Callable[[], None]]]:
+    from workbench.decode import warm as decode_warm
+    from workbench.flows import warm as flows_warm
+
+    yield from decode_warm.kernels()
+    yield from flows_warm.kernels()
+
+
+def warm(tell: WarmSink | None = None) -> int:
+    """Compile every kernel into the cache; returns how many there are. A second call only loads them."""
+    folder = prepare_kernel_cache()
+    kernels = list(_kernels())
+    for done, (name, compile_kernel) in enumerate(kernels):
+        if tell is not None:
+            tell(done, len(kernels), name)
+        compile_kernel()
+    if tell is not None:
+        tell(len(kernels), len(kernels), "")
+    (folder / _MARK).write_text(json.dumps({"kernels": len(kernels), "sources": _fingerprint()}), encoding="utf-8")
+    return len(kernels)
+
+
+def warmed(folder: Path) -> bool:
+    """Whether `warm` completed for exactly these kernel sources."""
+    try:
+        mark = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(mark, dict) and mark.get("sources") == _fingerprint()
+
+
+def _fingerprint() -> str:
+    """Names, sizes and change times of the modules that hold kernels: what numba's cache goes by, too."""
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(p for floor in ("decode", "flows") for p in (package / floor).rglob("*.py")):
+        found = path.stat()
+        digest.update(f"{path.relative_to(package)} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
