@@ -75,7 +75,7 @@ def completions(
     shell: Annotated[Shell, typer.Argument(help="The shell to write it for.", show_default=False)],
 ) -> None:
     """Print a completion script for a shell."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # public by name, not by __all__
 
     script = get_completion_script(prog_name="workbench", complete_var="_WORKBENCH_COMPLETE", shell=shell.value)
     sys.stdout.write(script.strip() + "\n")
@@ -83,6 +83,6 @@ def completions(
 
 def prepare_completion() -> None:
     """Teach the parser to answer a shell that asks for completions (it does so through the environment)."""
-    from typer.completion import completion_init
+    from typer.completion import completion_init  # type: ignore[attr-defined]  # public by name, not by __all__
 
     completion_init()

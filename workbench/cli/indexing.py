@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from workbench.cli import options
 from workbench.cli.formats import SummaryFormat
 from workbench.cli.messages import tell, tell_error
 from workbench.errors import ExitCode, UsageError
-from workbench.workflows.requests import IndexRequest, IndexResult, Join, KeyScope, OpenRequest
+from workbench.workflows.requests import IndexRequest, IndexResult, OpenRequest
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -50,9 +50,7 @@ class Scope(StrEnum):
 def need_terminal() -> None:
     """UsageError where the app has no terminal to draw on."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError(
-            "the app needs a terminal", "In scripts use `workbench index`, `flows` and `query`; see `workbench --help`."
-        )
+        raise UsageError("the app needs a terminal", "In scripts use the other commands; see `workbench --help`.")
 
 
 def open_(
@@ -61,9 +59,7 @@ def open_(
     ],
     case: Annotated[
         Path | None,
-        typer.Option(
-            "--case", metavar="DIR", help="Keep the case here. Default: a cache folder of your own.", show_default=False
-        ),
+        typer.Option("--case", metavar="DIR", help="Keep the case here. Default: your cache folder.", show_default=False),
     ] = None,
 ) -> OpenRequest:
     """Show captures or a case in the app.
@@ -95,7 +91,7 @@ def index(
 
     Prints what is in them and what was not seen. Ctrl-C keeps what was indexed until then.
     """
-    request = IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, cast("Join", join.value), cast("KeyScope", key_scope.value))
+    request = IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value, key_scope.value)
     result = _run(request)
     from workbench.cli.summary import print_json, print_tables
 

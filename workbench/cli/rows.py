@@ -39,7 +39,7 @@ def flows(
     case: options.Case,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", metavar="N", min=0, help="At most N flows, earliest first. Default: all.", show_default=False),
+        typer.Option("--limit", metavar="N", min=0, help="At most N flows. Default: all.", show_default=False),
     ] = None,
     columns: Annotated[
         str | None,

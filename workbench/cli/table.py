@@ -55,9 +55,7 @@ def write_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: Bina
     if layout.left_out:
         sink.flush()
         left_out = ", ".join(layout.left_out)
-        tell(
-            f"{len(layout.left_out)} columns do not fit and are not shown: {left_out} (name the ones you want, or use --format csv)"
-        )
+        tell(f"{len(layout.left_out)} columns do not fit: {left_out} (name the ones you want, or use --format csv)")
 
 
 def styled() -> bool:

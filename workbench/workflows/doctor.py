@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from workbench import __version__
@@ -117,9 +116,7 @@ def _kernels() -> Check:
         return Check("cache", "compiled kernels", "wrong", str(error), getattr(error, "remedy", "Set XDG_CACHE_HOME."))
     if warmed(folder):
         return Check("cache", "compiled kernels", "ok", f"warm, {folder}")
-    return Check(
-        "cache", "compiled kernels", "info", f"not complete, {folder}", "`workbench doctor --warm` compiles them all, once."
-    )
+    return Check("cache", "compiled kernels", "info", f"not complete, {folder}", "`workbench doctor --warm` compiles them, once.")
 
 
 def _cache() -> Check:
@@ -142,9 +139,7 @@ def _terminal() -> Iterator[Check]:
     if encoding.replace("-", "") == "utf8":
         yield Check("terminal", "encoding", "ok", encoding)
     else:
-        yield Check(
-            "terminal", "encoding", "missing", encoding or "unknown", "Lines and bars are drawn badly: use a UTF-8 locale."
-        )
+        yield Check("terminal", "encoding", "missing", encoding or "unknown", "Lines are drawn badly: use a UTF-8 locale.")
 
 
 def _colours() -> str:

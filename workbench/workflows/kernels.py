@@ -25,21 +25,21 @@ _MARK = "warm.json"
 
 def cache_folder() -> Path:
     """The per-user cache folder, XDG_CACHE_HOME/workbench (XDG base directory specification); not created here."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "workbench"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "workbench"
 
 
 def prepare_kernel_cache() -> Path:
     """Create and check the kernel cache of this version and point numba at it; returns the folder.
 
     Must run before numba is imported; worker processes inherit NUMBA_CACHE_DIR. One that is already set is
-    kept, but checked for its owner. ExternalError where a folder is not this user's own or open to others.
+    kept where nobody else can write it. ExternalError where a folder is not this user's own or open to others.
     """
     named = os.environ.get("NUMBA_CACHE_DIR")
     if named:
         folder = Path(named)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_owner(folder)
+        _check_owner(folder, named=True)
         return folder
     root = cache_folder()
     root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,8 +53,8 @@ def prepare_kernel_cache() -> Path:
     return folder
 
 
-def _check_owner(folder: Path) -> None:
-    found = folder.lstat()
+def _check_owner(folder: Path, *, named: bool = False) -> None:
+    found = folder.stat() if named else folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise ExternalError(f"{folder} is not a folder", "Compiled kernels are kept there: remove it, or set XDG_CACHE_HOME.")
     if found.st_uid != os.geteuid():
@@ -62,6 +62,8 @@ def _check_owner(folder: Path) -> None:
             f"{folder} belongs to user {found.st_uid}, not to you; code in it will not be run",
             "Remove it, or set XDG_CACHE_HOME to a folder of your own.",
         )
+    if named and stat.S_IMODE(found.st_mode) & 0o022:
+        raise ExternalError(f"others can write {folder}; code in it will not be run", "Close it: chmod go-w.")
 
 
 def _kernels() -> Iterator[tuple[str, Callable[[], None]]]:

@@ -1,0 +1,143 @@
+"""`index`: the request it builds, the summary it prints, the code it ends with."""
+
+import datetime as dt
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.cli import app as cli
+from workbench.cli.indexing import cancel_on_interrupt
+from workbench.errors import BadInputError, CancelledError, CaseBusyError, MissingPathError, WorkbenchError
+from workbench.workflows import ingest
+from workbench.workflows.requests import IndexRequest, IndexResult
+
+SOURCE = {
+    "source_id": 1,
+    "kind": "pcap",
+    "path": "/captures/a.pcap",
+    "sensor": "a",
+    "bytes": 1234,
+    "packets": 10,
+    "flows": 3,
+    "ts_first": dt.datetime(2024, 1, 31, 12, 0, 0, 5),
+    "ts_last": dt.datetime(2024, 1, 31, 12, 0, 1),
+    "state": "ok",
+    "key_scope": "both",
+}
+LINE = {"source_id": 1, "reason": "llc", "kind": "undecoded", "count": 2, "first_frames": "3,7", "detail": "0x42"}
+
+
+def result(request: IndexRequest, **changes: Any) -> IndexResult:
+    fields: dict[str, Any] = {"sources": [SOURCE], "ledger": [LINE], "seconds": 0.25, **changes}
+    return IndexResult(request.case, **fields)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[IndexRequest]:
+    requests: list[IndexRequest] = []
+    answering(monkeypatch, lambda request: requests.append(request) or result(request))
+    return requests
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[IndexRequest], IndexResult]) -> None:
+    monkeypatch.setattr(ingest, "index_sources", lambda request, _progress, _cancel: answer(request))
+
+
+def test_the_request_has_the_documented_defaults(asked: list[IndexRequest]) -> None:
+    assert cli.run(["index", "a.pcap", "b", "--case", "case"]) == 0
+    assert asked == [IndexRequest(("a.pcap", "b"), Path("case"), hash=True, join="auto", key_scope="both")]
+
+
+def test_options_reach_the_request(asked: list[IndexRequest]) -> None:
+    words = ["index", "-", "--case", "c", "--hash", "off", "--join", "never", "--key-scope", "vni"]
+    assert cli.run(words) == 0
+    assert asked == [IndexRequest(("-",), Path("c"), hash=False, join="never", key_scope="vni")]
+
+
+def test_json_is_one_object(asked: list[IndexRequest], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.run(["index", "a.pcap", "--case", str(tmp_path / "c"), "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert list(found) == ["case", "sources", "ledger", "seconds"]
+    assert found["case"] == str(tmp_path / "c")
+    assert found["seconds"] == 0.25
+    assert found["ledger"] == [LINE]
+    (source,) = found["sources"]
+    assert source["ts_first"] == "2024-01-31T12:00:00.000005Z"
+    assert source["sha256"] is None
+    assert source["packets"] == 10
+    assert err == ""
+
+
+def test_the_table_shows_sources_ledger_and_totals(asked: list[IndexRequest], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["index", "a.pcap", "--case", "c"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[0].split()[:4] == ["source_id", "state", "packets", "flows"]
+    assert lines[1].split()[:4] == ["1", "ok", "10", "3"]
+    assert "2024-01-31T12:00:01.000000Z" in lines[1]
+    assert lines[4].split() == ["1", "llc", "undecoded", "2", "3,7", "0x42"]
+    assert lines[-1].startswith("10 packets, 3 flows")
+
+
+def test_an_empty_ledger_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answering(monkeypatch, lambda request: result(request, ledger=[]))
+    assert cli.run(["index", "a.pcap", "--case", "c"]) == 0
+    assert "Ledger: empty" in capsys.readouterr().out
+
+
+def test_paths_in_the_summary_are_made_visible(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = {**SOURCE, "path": "/tmp/\x1b]0;owned\x07.pcap"}
+    answering(monkeypatch, lambda request: result(request, sources=[hostile], skipped=["\x1b[2J"]))
+    assert cli.run(["index", "a.pcap", "--case", "\x1b[31m"]) == 0
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+    assert "\u241b]0;owned\u2407.pcap" in out
+    assert "\u241b[2J: already in the case" in err
+
+
+def test_a_refused_file_is_3_and_the_summary_stays(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answering(monkeypatch, lambda request: result(request, refused=[BadInputError("x.txt is no capture", "Name a capture.")]))
+    assert cli.run(["index", "a.pcap", "x.txt", "--case", "c", "--format", "json"]) == 3
+    out, err = capsys.readouterr()
+    assert json.loads(out)["sources"][0]["packets"] == 10
+    assert err == "Bad input: x.txt is no capture\n  Name a capture.\n"
+
+
+def test_a_cancelled_run_is_130_and_says_what_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(monkeypatch, lambda request: result(request, cancelled=True, refused=[BadInputError("x")]))
+    assert cli.run(["index", "a.pcap", "--case", "c", "--format", "json"]) == 130
+    out, err = capsys.readouterr()
+    assert json.loads(out)["sources"]
+    assert "holds what was indexed" in err
+
+
+@pytest.mark.parametrize("error", [MissingPathError("x"), CaseBusyError("x"), CancelledError("x")])
+def test_errors_end_with_their_code_and_no_output(
+    error: WorkbenchError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_request: IndexRequest) -> IndexResult:
+        raise error
+
+    answering(monkeypatch, fail)
+    assert cli.run(["index", "a.pcap", "--case", "c"]) == error.exit_code
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_cancels_and_the_second_is_left_to_the_system(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with cancel_on_interrupt() as cancel:
+        assert not cancel.is_set()
+        os.kill(os.getpid(), number)
+        assert cancel.wait(5)
+        assert signal.getsignal(number) is signal.SIG_DFL
+    assert signal.getsignal(number) is before
