@@ -1,0 +1,1 @@
+"""Small captures made by this project from real programs, each with its ground truth."""
