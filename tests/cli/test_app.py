@@ -34,7 +34,7 @@ ALL = dict(commands())
 def test_the_commands_are_those_that_are_done() -> None:
     assert set(ALL) == {
         "workbench",
-        *(f"workbench {w}" for w in "open index flows query audit doctor completions".split()),
+        *(f"workbench {w}" for w in ["open", "index", "flows", "query", "audit", "doctor", "completions"]),
         "workbench audit show",
         "workbench audit verify",
     }
@@ -75,7 +75,7 @@ def test_every_exit_code_is_documented() -> None:
         (["flows"], "--case"),
         (["index", "--case", "x"], "PATH"),
         (["index", "a.pcap", "--case", "x", "--hash", "md5"], "sha256"),
-        (["flows", "--case", "x", "--limit", "-1"], "-1"),
+        (["flows", "--case", "x", "--limit", "-1"], "--limit"),
         (["query", "--case", "x"], "SQL"),
         (["completions", "tcsh"], "bash"),
         (["index", "a.pcap", "--case", "x", "--bpf", "tcp"], "--bpf"),

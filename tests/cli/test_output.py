@@ -108,7 +108,7 @@ class Failing:
     def __init__(self, good: int) -> None:
         self.good = good
 
-    def __iter__(self):  # noqa: ANN204
+    def __iter__(self):
         yield from ROWS.to_batches() * self.good
         raise QueryError("division by zero")
 

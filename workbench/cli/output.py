@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -122,10 +123,12 @@ def _write_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: Binar
 
 
 def _joined(lines: pa.Array, end: str) -> memoryview:
-    """Every line followed by `end`, as one stretch of memory: the array's own data buffer, not copied."""
+    """Every line followed by `end`, as one stretch of memory: the used part of the array's own buffer, not copied."""
+    if len(lines) == 0:
+        return memoryview(b"")
     ended = pc.binary_join_element_wise(lines, end, "")
-    data = ended.buffers()[2]
-    return memoryview(data) if data is not None else memoryview(b"")
+    used = np.frombuffer(ended.buffers()[1], dtype=np.int32)[ended.offset + len(ended)]
+    return memoryview(ended.buffers()[2])[:used]
 
 
 def _write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: BinaryIO) -> None:
