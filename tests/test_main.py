@@ -1,0 +1,317 @@
+"""The program as people and scripts meet it: real processes, their exit codes, stdout and stderr."""
+
+import csv
+import io
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+ROOT = Path(__file__).parents[1]
+START = 1_700_000_000
+
+
+def packet(n: int, source: str = "10.0.0.1", data: bytes = b"") -> bytes:
+    """A UDP packet to 10.9.9.9:53 from a port made of n, as an Ethernet frame with correct lengths."""
+    udp = struct.pack(">HHHH", 1024 + n % 60000, 53, 8 + len(data), 0) + data
+    addresses = bytes(map(int, source.split("."))) + bytes([10, 9, 9, 9])
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), n & 0xFFFF, 0, 64, 17, 0) + addresses
+    total = sum(struct.unpack(">10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    head = head[:10] + struct.pack(">H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF) + head[12:]
+    return bytes(6) + b"\x02\x00\x00\x00\x00\x01" + b"\x08\x00" + head + udp
+
+
+def pcap(packets: list[bytes]) -> bytes:
+    """A classic capture with microsecond stamps, a packet every millisecond from START on."""
+    records = [pcap_head()]
+    for n, data in enumerate(packets):
+        records.append(struct.pack("<IIII", START + n // 1000, n % 1000 * 1000, len(data), len(data)) + data)
+    return b"".join(records)
+
+
+def pcap_head() -> bytes:
+    return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An environment with a home of its own, but the kernels compiled before."""
+    kept = os.environ.get("NUMBA_CACHE_DIR")
+    env = {**os.environ, "HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)}
+    env.pop("WORKBENCH_CONFIG", None)
+    return {**env, "NUMBA_CACHE_DIR": kept} if kept else env
+
+
+def workbench(home: dict[str, str], *words: str | Path, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "workbench", *map(str, words)]
+    return subprocess.run(command, env=home, input=given, capture_output=True, timeout=180, check=False)
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    path = tmp_path / "ten.pcap"
+    path.write_bytes(pcap([packet(n) for n in range(10)]))
+    return path
+
+
+@pytest.fixture
+def case(tmp_path: Path, capture: Path, home: dict[str, str]) -> Path:
+    done = workbench(home, "index", capture, "--case", tmp_path / "case")
+    assert done.returncode == 0, done.stderr.decode()
+    return tmp_path / "case"
+
+
+def rows(done: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stderr == b""
+    found = json.loads(done.stdout)
+    assert isinstance(found, list)
+    return found
+
+
+def test_index_summary_is_json_on_stdout_alone(tmp_path: Path, capture: Path, home: dict[str, str]) -> None:
+    done = workbench(home, "index", capture, "--case", tmp_path / "case", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    found = json.loads(done.stdout)
+    assert list(found) == ["case", "sources", "ledger", "seconds"]
+    (source,) = found["sources"]
+    assert (source["packets"], source["flows"], source["state"]) == (10, 10, "ok")
+    assert source["path"] == str(capture)
+    assert source["ts_first"] == "2023-11-14T22:13:20.000000Z"
+    assert len(source["sha256"]) == 64
+
+
+def test_flows_in_every_format_say_the_same(case: Path, home: dict[str, str], tmp_path: Path) -> None:
+    as_json = rows(workbench(home, "flows", "--case", case, "--format", "json"))
+    piped = workbench(home, "flows", "--case", case)
+    assert b"\r\n" in piped.stdout
+    as_csv = list(csv.DictReader(io.StringIO(piped.stdout.decode(), newline="")))
+    assert len(as_json) == len(as_csv) == 10
+    for one, other in zip(as_json, as_csv, strict=True):
+        assert list(one) == list(other)
+        assert {k: v if isinstance(v, str) else json.dumps(v) if v is not None else "" for k, v in one.items()} == dict(other)
+    done = workbench(home, "flows", "--case", case, "-o", tmp_path / "f.parquet")
+    assert (done.returncode, done.stdout) == (0, b"")
+    as_parquet = parquet.read_table(tmp_path / "f.parquet")
+    assert as_parquet["flow_id"].to_pylist() == [row["flow_id"] for row in as_json]
+    assert as_parquet["src_addr"].to_pylist()[0].hex() == as_json[0]["src_addr"] == "0" * 20 + "ffff0a000001"
+    stdout = workbench(home, "flows", "--case", case, "--format", "parquet").stdout
+    assert parquet.read_table(io.BytesIO(stdout)).equals(as_parquet)
+
+
+def test_flows_are_ordered_limited_and_selected(case: Path, home: dict[str, str]) -> None:
+    found = rows(workbench(home, "flows", "--case", case, "--columns", "src_port, ts", "--limit", "3", "--format", "json"))
+    assert found == [{"src_port": 1024 + n, "ts": f"2023-11-14T22:13:20.00{n}000Z"} for n in range(3)]
+    assert workbench(home, "flows", "--case", case, "--limit", "0").stdout.count(b"\n") == 1
+
+
+def test_an_unknown_column_names_the_nearest(case: Path, home: dict[str, str]) -> None:
+    done = workbench(home, "flows", "--case", case, "--columns", "src_prt")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"src_prt" in done.stderr
+    assert b"src_port" in done.stderr
+
+
+def test_a_table_is_written_where_it_is_asked_for(case: Path, home: dict[str, str]) -> None:
+    done = workbench(home, "flows", "--case", case, "--format", "table", "--limit", "2")
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].split()[:5] == ["ts", "src_ip", "src_port", "dst_ip", "dst_port"]
+    assert lines[1].split()[:5] == ["2023-11-14T22:13:20.000000Z", "10.0.0.1", "1024", "10.9.9.9", "53"]
+    assert len(lines) == 3
+
+
+def test_query(case: Path, home: dict[str, str]) -> None:
+    sql = "SELECT dst_port, count(*) AS n, sum(src_bytes) AS total, NULL AS nothing FROM flows GROUP BY ALL"
+    assert rows(workbench(home, "query", "--case", case, sql, "--format", "json")) == [
+        {"dst_port": 53, "n": 10, "total": 280, "nothing": None}
+    ]
+    assert rows(workbench(home, "query", "--case", case, "EXPLAIN SELECT 1", "--format", "json"))
+
+
+def test_hostile_text_does_nothing_in_a_table(case: Path, home: dict[str, str]) -> None:
+    sql = "SELECT chr(27) || ']52;c;aGk=' || chr(7) AS \"a\x1b[2J\", chr(8238) || '[/bold]' || chr(155) AS b"
+    done = workbench(home, "query", "--case", case, sql, "--format", "table")
+    text = done.stdout.decode()
+    assert done.returncode == 0
+    assert not set(text) & {"\x1b", "\x07", "\u202e", "\x9b"}
+    assert "[/bold]" in text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELEC 1",
+        "DROP TABLE flows",
+        "SELECT 1; SELECT 2",
+        "COPY flows TO '/tmp/x'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT nonesuch FROM flows",
+        "PRAGMA database_list",
+        "ATTACH 'x.db'",
+        "SET memory_limit='1TB'",
+        "",
+    ],
+)
+def test_a_wrong_or_forbidden_query_is_2(sql: str, case: Path, home: dict[str, str]) -> None:
+    done = workbench(home, "query", "--case", case, sql)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.startswith(b"Wrong query: ")
+
+
+@pytest.mark.parametrize("words", [("flows",), ("query", "SELECT 1"), ("audit", "show"), ("audit", "verify")])
+def test_a_folder_that_is_no_case_is_2(words: tuple[str, ...], tmp_path: Path, home: dict[str, str]) -> None:
+    for folder in (tmp_path, tmp_path / "absent"):
+        done = workbench(home, *words, "--case", folder)
+        assert (done.returncode, done.stdout) == (2, b""), done.stderr
+        assert done.stderr.startswith(b"Not a case: ")
+    assert not (tmp_path / "absent").exists()
+
+
+def test_missing_and_refused_files(tmp_path: Path, capture: Path, home: dict[str, str]) -> None:
+    done = workbench(home, "index", tmp_path / "absent.pcap", "--case", tmp_path / "a")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"absent.pcap" in done.stderr
+    text = tmp_path / "notes.txt"
+    text.write_text("no capture at all, just words\n")
+    done = workbench(home, "index", text, capture, "--case", tmp_path / "b", "--format", "json")
+    assert done.returncode == 3
+    assert b"notes.txt" in done.stderr
+    assert b"Traceback" not in done.stderr
+    states = {Path(s["path"]).name: (s["state"], s["packets"]) for s in json.loads(done.stdout)["sources"]}
+    assert states == {"notes.txt": ("refused", 0), "ten.pcap": ("ok", 10)}
+    assert len(rows(workbench(home, "flows", "--case", tmp_path / "b", "--format", "json"))) == 10
+
+
+def test_a_cut_capture_is_partial_and_fine(tmp_path: Path, capture: Path, home: dict[str, str]) -> None:
+    capture.write_bytes(capture.read_bytes()[:-7])
+    done = workbench(home, "index", capture, "--case", tmp_path / "case", "--format", "json")
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert (found["sources"][0]["state"], found["sources"][0]["packets"]) == ("partial", 9)
+    assert [line["reason"] for line in found["ledger"]] == ["cut"]
+
+
+def test_what_is_indexed_is_skipped_and_another_key_scope_is_2(case: Path, capture: Path, home: dict[str, str]) -> None:
+    again = workbench(home, "index", capture, "--case", case)
+    assert again.returncode == 0
+    assert b"already" in again.stderr
+    assert len(rows(workbench(home, "flows", "--case", case, "--format", "json"))) == 10
+    other = workbench(home, "index", capture, "--case", case, "--key-scope", "none")
+    assert (other.returncode, other.stdout) == (2, b"")
+
+
+def test_standard_input(tmp_path: Path, capture: Path, home: dict[str, str]) -> None:
+    done = workbench(home, "index", "-", "--case", tmp_path / "c", "--format", "json", given=capture.read_bytes())
+    assert done.returncode == 0, done.stderr
+    (source,) = json.loads(done.stdout)["sources"]
+    assert (source["path"], source["packets"]) == ("-", 10)
+
+
+def test_a_reader_that_leaves_is_fine(case: Path, home: dict[str, str]) -> None:
+    sql = "SELECT f.*, range AS n FROM range(200000), (FROM flows LIMIT 1) f"
+    command = [sys.executable, "-m", "workbench", "query", "--case", str(case), sql]
+    with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == b""
+
+
+def test_ctrl_c_while_a_query_runs(case: Path, home: dict[str, str]) -> None:
+    sql = "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 3"
+    command = [sys.executable, "-m", "workbench", "query", "--case", str(case), sql]
+    with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == b""
+    assert b"Traceback" not in err
+
+
+def test_ctrl_c_while_indexing_leaves_a_usable_case(tmp_path: Path, home: dict[str, str]) -> None:
+    """An endless capture on standard input: it can only end by the signal."""
+    command = [sys.executable, "-m", "workbench", "index", "-", "--case", str(tmp_path / "case"), "--format", "json"]
+    process = subprocess.Popen(command, env=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    fed = threading.Event()
+
+    def feed(sink: Any) -> None:
+        block = pcap([packet(n) for n in range(20_000)])[24:]
+        try:
+            sink.write(pcap_head())
+            while True:
+                sink.write(block)
+                fed.set()
+        except (BrokenPipeError, ValueError):
+            pass
+
+    feeder = threading.Thread(target=feed, args=(process.stdin,), daemon=True)
+    feeder.start()
+    assert fed.wait(60)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out = process.stdout.read()
+    assert process.wait(60) == 130
+    (source,) = json.loads(out)["sources"]
+    assert source["state"] == "partial"
+    assert source["packets"] > 0
+    assert "cancelled" in [line["reason"] for line in json.loads(out)["ledger"]]
+    (counted,) = rows(
+        workbench(home, "query", "--case", tmp_path / "case", "SELECT sum(src_pkts) AS n FROM flows", "--format", "json")
+    )
+    assert counted["n"] == source["packets"]
+
+
+def test_ctrl_c_while_standard_input_is_silent(tmp_path: Path, home: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "workbench", "index", "-", "--case", str(tmp_path / "case")]
+    with subprocess.Popen(command, env=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(pcap([packet(n) for n in range(5)]))
+        process.stdin.flush()
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert workbench(home, "flows", "--case", tmp_path / "case").returncode == 0
+
+
+def test_audit_tells_of_the_indexing_and_finds_an_edit(case: Path, home: dict[str, str]) -> None:
+    assert rows(workbench(home, "audit", "show", "--case", case, "--format", "json"))
+    assert workbench(home, "audit", "verify", "--case", case).returncode == 0
+    log = case / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"ten.pcap", b"two.pcap"))
+    done = workbench(home, "audit", "verify", "--case", case)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+
+
+def test_doctor_is_content_here(home: dict[str, str]) -> None:
+    done = workbench(home, "doctor", "--format", "json")
+    assert done.returncode == 0
+    assert {check["area"] for check in json.loads(done.stdout)} == {"program", "package", "settings", "cache", "terminal", "tool"}
+
+
+def test_doctor_is_4_where_something_required_is_wrong(home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("nonsense = [")
+    done = workbench({**home, "WORKBENCH_CONFIG": str(tmp_path / "s.toml")}, "doctor")
+    assert done.returncode == 4
+    assert b"wrong" in done.stdout
+
+
+def test_the_app_is_not_started_without_a_terminal(home: dict[str, str], capture: Path) -> None:
+    assert workbench(home).returncode == 2
+    assert workbench(home, "open", capture).returncode == 2
