@@ -107,6 +107,8 @@ TUNNELS: Final[dict[int, str]] = {
     15: "ayiya",
     16: "mpls-udp",
     17: "capwap",
+    18: "etherip",
+    19: "mpls-ip",
 }
 TUNNEL_CODES: Final[dict[str, int]] = {name: code for code, name in TUNNELS.items()}
 

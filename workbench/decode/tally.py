@@ -1,0 +1,189 @@
+"""What was not decoded, counted by reason with the first frames concerned: the ledger's raw material."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from workbench.decode.bits import exported
+from workbench.decode.packets import PACKETS
+from workbench.records import packet as P  # noqa: N812
+from workbench.records.links import link_name
+from workbench.records.reasons import (
+    BY_CODE,
+    ETHERTYPE,
+    IP_TOTAL_LENGTH,
+    LINK_CONTROL,
+    LINK_TYPE,
+    LLC,
+    MAX_REASONS,
+    PPP_PROTOCOL,
+    PPPOE_CONTROL,
+    LedgerLine,
+)
+
+_FIRST: Final = 5  # frame numbers kept per line
+_DETAILS: Final = 64  # different details kept per reason; later ones are counted as others
+_TOLD: Final = 6
+
+# Lines that are no reason of undecoded packets: rows behind the reasons'.
+_SNAPLEN: Final = MAX_REASONS
+_INNER: Final = MAX_REASONS + 1
+_CLOCK_BACK: Final = MAX_REASONS + 2
+_ROWS: Final = MAX_REASONS + 3
+_NAMES: Final = {_SNAPLEN: "snaplen", _INNER: "inner_undecoded", _CLOCK_BACK: "clock_back"}
+
+_ETHER_TYPES: Final[dict[int, str]] = {
+    0x0842: "Wake-on-LAN",
+    0x2000: "CDP",
+    0x6002: "DEC MOP",
+    0x6003: "DECnet",
+    0x6004: "DEC LAT",
+    0x8137: "IPX",
+    0x809B: "AppleTalk",
+    0x80F3: "AppleTalk ARP",
+    0x8808: "flow control",
+    0x8809: "slow protocols",
+    0x886D: "Intel teaming",
+    0x886F: "network load balancing",
+    0x8870: "jumbo LLC",
+    0x8874: "Broadcom",
+    0x887B: "HomePlug 1.0",
+    0x888E: "EAPOL",
+    0x8892: "PROFINET",
+    0x8899: "Realtek",
+    0x88A2: "ATA over Ethernet",
+    0x88A4: "EtherCAT",
+    0x88B5: "local experimental",
+    0x88B8: "GOOSE",
+    0x88BA: "IEC sampled values",
+    0x88CC: "LLDP",
+    0x88E1: "HomePlug AV",
+    0x88E5: "MACsec",
+    0x88F7: "PTP",
+    0x8902: "CFM",
+    0x8906: "FCoE",
+    0x8914: "FCoE initialisation",
+    0x8915: "RoCE v1",
+    0x893A: "IEEE 1905.1",
+    0x9000: "loopback test",
+    0x99FE: "MetaMako trailer",
+}
+_SAPS: Final[dict[int, str]] = {0x4242: "spanning tree", 0xFEFE: "OSI (IS-IS)", 0xF0F0: "NetBIOS", 0xE0E0: "IPX", 0xAAAA: "SNAP"}
+
+
+@exported(
+    types.void(PACKETS, types.int64, types.int64, types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1], types.int64[::1])
+)
+def _count(
+    packets: NDArray[Any],
+    n: int,
+    first_frame: int,
+    counts: NDArray[np.int64],
+    firsts: NDArray[np.int64],
+    details: NDArray[np.int64],
+    last: NDArray[np.int64],
+) -> None:
+    """Add packets[:n]. counts[row]; firsts[row, 5]; details[row, k] = (value, count); last[0]: latest time stamp."""
+    before = last[0]
+    for i in range(min(n, len(packets))):
+        p = packets[i]
+        ts = p.ts
+        status, marks = p.status, p.marks
+        back = ts < before
+        if status != P.UNDECODED and not marks & (P.CUT | P.INNER_UNDECODED) and not back:
+            before = ts
+            continue
+        for row in range(_SNAPLEN - 1, _ROWS):
+            at = row
+            if row < _SNAPLEN:
+                if status != P.UNDECODED:
+                    continue
+                at = min(np.int64(p.reason), MAX_REASONS - 1)
+            elif row == _SNAPLEN:
+                if not marks & P.CUT:
+                    continue
+            elif row == _INNER:
+                if status != P.FLOW or not marks & P.INNER_UNDECODED:
+                    continue
+            elif not back:
+                continue
+            if counts[at] < _FIRST:
+                firsts[at, counts[at]] = first_frame + i
+            counts[at] += 1
+            if at == _SNAPLEN or at == _CLOCK_BACK:
+                continue
+            value = np.int64(p.detail)
+            if at == _INNER:
+                value |= np.int64(p.reason) << 32
+            for k in range(_DETAILS):
+                if details[at, k, 1] == 0 or details[at, k, 0] == value:
+                    details[at, k, 0] = value
+                    details[at, k, 1] += 1
+                    break
+        before = ts
+    last[0] = before
+
+
+class UndecodedTally:
+    """Counts every row that is not part of a flow or of `arp`, and the marks a reader should know of."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_ROWS, np.int64)
+        self._firsts = np.zeros((_ROWS, _FIRST), np.int64)
+        self._details = np.zeros((_ROWS, _DETAILS, 2), np.int64)
+        self._last = np.full(1, np.iinfo(np.int64).min, np.int64)
+
+    def add(self, packets: NDArray[Any], n: int, first_frame: int) -> None:
+        """Count packets[:n]; first_frame: the number, from 1, of packets[0] within the source."""
+        _count(packets, n, first_frame, self._counts, self._firsts, self._details, self._last)
+
+    @property
+    def undecoded(self) -> int:
+        """Rows that were neither flow nor ARP."""
+        return int(self._counts[:MAX_REASONS].sum())
+
+    def ledger(self) -> list[LedgerLine]:
+        """One line per reason met, in the order of the codes."""
+        lines = []
+        for row in np.flatnonzero(self._counts).tolist():
+            count = int(self._counts[row])
+            name = _NAMES.get(row) or BY_CODE[row].name
+            firsts = tuple(self._firsts[row, : min(count, _FIRST)].tolist())
+            lines.append(LedgerLine(name, count, firsts, self._describe(row)))
+        return lines
+
+    def _describe(self, row: int) -> str:
+        """The most frequent details: "0x88cc LLDP 12, 0x2000 CDP 3"."""
+        found = [(int(v), int(c)) for v, c in self._details[row] if c]
+        found.sort(key=lambda item: -item[1])
+        texts: dict[str, int] = {}
+        for value, count in found:
+            if row == _INNER:
+                text = BY_CODE[value >> 32].name + " " + detail_text(value >> 32, value & 0xFFFFFFFF)
+            else:
+                text = detail_text(row, value)
+            texts[text.strip()] = texts.get(text.strip(), 0) + count
+        told = [f"{text} {count}".strip() for text, count in list(texts.items())[:_TOLD] if text]
+        others = int(self._counts[row]) - sum(list(texts.values())[:_TOLD])
+        if told and others > 0:
+            told.append(f"others {others}")
+        return ", ".join(told)
+
+
+def detail_text(reason: int, detail: int) -> str:
+    """PACKET.detail in words, for the reason it stands beside; '' where it says nothing more."""
+    if reason in (ETHERTYPE, LINK_CONTROL):
+        return f"0x{detail:04x} {_ETHER_TYPES.get(detail, '')}".strip()
+    if reason == LLC:
+        return f"0x{detail:04x} {_SAPS.get(detail, '')}".strip()
+    if reason == LINK_TYPE:
+        return link_name(detail)
+    if reason in (PPP_PROTOCOL, PPPOE_CONTROL):
+        return f"0x{detail:04x}"
+    if reason == IP_TOTAL_LENGTH:
+        return f"length {detail}"
+    return str(detail) if detail else ""

@@ -1,0 +1,25 @@
+"""Compiling this floor's kernels ahead of need, one by one, so that progress can be shown."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from functools import partial
+
+#: Modules that compile their kernels (or load them from numba's cache) when imported, with what they do.
+_MODULES = (
+    ("framing: pcap", "workbench.decode.framing_pcap"),
+    ("framing: pcapng", "workbench.decode.framing_pcapng"),
+    ("decoding", "workbench.decode.packets"),
+    ("counting", "workbench.decode.tally"),
+)
+
+
+def _load(module: str) -> None:
+    importlib.import_module(module)
+
+
+def kernels() -> Iterator[tuple[str, Callable[[], None]]]:
+    """What is compiled, and a call that does it; a second call only loads it."""
+    for name, module in _MODULES:
+        yield name, partial(_load, module)
