@@ -11,10 +11,10 @@ import numpy as np
 from benchmarks import tls
 from benchmarks.frames import Conversation, TcpTalk, echo, udp
 
-WORDS = (
-    "amber birch cedar delta ember fjord grove haven iris jade kelp lotus "
-    "maple north olive pine quartz river slate tidal umber vale willow zephyr"
-).split()  # noqa: SIM905 - a list of words reads better as text
+WORDS = [
+    "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "iris", "jade", "kelp", "lotus",
+    "maple", "north", "olive", "pine", "quartz", "river", "slate", "tidal", "umber", "vale", "willow", "zephyr",
+]  # fmt: skip
 ZONES = ("corp.example", "svc.cluster.example", "lab.example", "shop.example", "example.net", "example.org")
 
 

@@ -175,7 +175,7 @@ def echo(conversation: Conversation, side: int, sequence: int, payload: bytes) -
 
 
 class TcpTalk:
-    """A TCP connection inside a :class:`Conversation`: sequence numbers, delayed ACKs, retransmissions, orderly and abrupt ends."""
+    """A TCP connection inside a :class:`Conversation`: sequence numbers, delayed ACKs, retransmissions, ends of both sorts."""
 
     def __init__(self, conversation: Conversation, *, stamps: bool, loss: float = 0.0) -> None:
         self.line = conversation

@@ -27,7 +27,7 @@ PIECE = np.dtype(
         ("summed", np.int8),
     ]
 )
-"""One template frame: where its bytes are, ns since its conversation began, and the offsets :class:`benchmarks.frames.Packet` has."""
+"""One template frame: where its bytes are, ns since its conversation began, and :class:`benchmarks.frames.Packet`'s offsets."""
 
 FLOW = np.dtype(
     [

@@ -1,0 +1,251 @@
+"""The parts of the benchmark: each measures one or more budget lines of docs/benchmarks.md and can be run alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import generate, screen
+from benchmarks.measure import Run, run, warm
+from benchmarks.peers import OURS, PEERS, Contender, environment, present, workbench
+from benchmarks.report import Report, Row
+
+MEMORY_BUDGET = 1.5e9
+
+
+@dataclass(slots=True)
+class Bench:
+    """What every part needs: where generated captures and scratch folders are, how often to run, and the report."""
+
+    cache: Path
+    rounds: int
+    scale: float
+    """1.0 measures the budgets; less shrinks every capture, for trying the benchmark itself"""
+    peers: bool
+    report: Report
+    made: dict[str, int] = field(default_factory=dict)
+    """packets of each generated capture"""
+
+    def capture(self, kind: str, size: int, seed: int = 1) -> Path:
+        """A generated capture, made once and kept in the cache folder."""
+        size = max(int(size * self.scale), 200_000)
+        path = self.cache / f"{kind}-{size}-{seed}.pcap"
+        note = path.with_suffix(".json")
+        if not note.exists():
+            self.cache.mkdir(parents=True, exist_ok=True)
+            print(f"making {path.name} ...", flush=True)
+            with path.open("wb") as out:
+                summary = generate.generate(out, size, kind=kind, seed=seed)
+            note.write_text(json.dumps({"packets": summary.packets, "bytes": summary.bytes, "conversations": summary.flows}))
+        self.made[path.name] = int(json.loads(note.read_text())["packets"])
+        warm(path)
+        return path
+
+    def scratch(self) -> Path:
+        """A fresh folder on the same disk as the captures; the caller removes it."""
+        return Path(tempfile.mkdtemp(prefix="run-", dir=self.cache))
+
+    def once(self, part: str, contender: Contender, captures: Sequence[Path], *, memory: bool = False) -> Run | None:
+        """One run in a folder of its own; None, and a line in the report, where it failed."""
+        folder = self.scratch()
+        try:
+            result = run(contender.command(captures, folder), folder=folder, memory=memory, env=environment())
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if result.code:
+            self.report.fail(part, contender.name, f"{result.stdout}\n{result.stderr}\nexit {result.code}")
+            return None
+        return result
+
+    def race(self, part: str, captures: Sequence[Path], contenders: Sequence[Contender]) -> None:
+        """Run the contenders alternately, each round beginning with another; keeps every time in the report."""
+        here = []
+        for contender in contenders:
+            if present(contender):
+                here.append(contender)
+            elif contender.name not in self.report.missing:
+                self.report.missing.append(contender.name)
+        times = self.report.times.setdefault(part, {})
+        broken: set[str] = set()
+        for turn in range(self.rounds):
+            shift = turn % max(len(here), 1)
+            for contender in here[shift:] + here[:shift]:
+                if contender.name in broken or (contender.slow and times.get(contender.name)):
+                    continue
+                result = self.once(part, contender, captures)
+                if result is None:
+                    broken.add(contender.name)
+                else:
+                    times.setdefault(contender.name, []).append(result.seconds)
+
+    def ratio(self, part: str, ours: str, peer: str, budget: float | None) -> None:
+        """A row that sets our median beside a peer's, where both ran."""
+        mine, theirs = self.report.median(part, ours), self.report.median(part, peer)
+        if mine is not None and theirs:
+            self.report.add(Row(part, f"{ours} / {peer}", mine / theirs, "x", budget, note=f"{mine:.2f} s / {theirs:.2f} s"))
+
+    def rates(self, part: str, capture: Path) -> None:
+        """Median seconds and packets a second of everyone who ran."""
+        for name in self.report.times.get(part, {}):
+            seconds = self.report.median(part, name)
+            if seconds:
+                rate = self.made[capture.name] / seconds
+                self.report.add(Row(part, f"{name}: seconds", seconds, "s", note=f"{rate / 1e6:.2f} M packets/s"))
+
+    def memory(self, part: str, captures: Sequence[Path], hashing: int = 0) -> None:
+        """One sampled run of ours, judged by the memory budget."""
+        result = self.once(part, OURS[hashing], captures, memory=True)
+        if result is not None:
+            self.report.add(
+                Row(part, f"{OURS[hashing].name}: peak RssAnon+RssShmem, all processes", result.peak_private, "B", MEMORY_BUDGET)
+            )
+
+    def peer_memory(self, part: str, capture: Path) -> None:
+        """Peak resident set of the quick peers, reported."""
+        for contender in PEERS[:3]:
+            if present(contender):
+                result = self.once(part, contender, [capture])
+                if result is not None:
+                    self.report.add(Row(part, f"{contender.name}: peak resident set", result.max_rss, "B"))
+
+
+def index2g(bench: Bench) -> None:
+    """A 2 GB mixed capture against everyone."""
+    capture = bench.capture("mixed", 2_000_000_000)
+    bench.race("index2g", [capture], [*OURS, *(PEERS if bench.peers else ())])
+    off, sha = OURS[0].name, OURS[1].name
+    for ours, peer, budget in (
+        (off, "nfpcapd", 1.0),
+        (sha, "nfpcapd", 1.3),
+        (off, "argus", 0.5),
+        (off, "nfstream", 0.1),
+        (off, "tshark -z conv", 0.02),
+        (off, "softflowd", None),
+        (off, "tcpdump -w /dev/null", None),
+        (off, "capinfos -c", None),
+        (sha, "sha256sum", None),
+    ):
+        bench.ratio("index2g", ours, peer, budget)
+    bench.rates("index2g", capture)
+    bench.memory("index2g", [capture], 0)
+    bench.memory("index2g", [capture], 1)
+    if bench.peers:
+        bench.peer_memory("index2g", capture)
+
+
+def index10g(bench: Bench) -> None:
+    """A 10 GB mixed capture: the start-up cost matters less, and memory must not grow."""
+    capture = bench.capture("mixed", 10_000_000_000)
+    quick = [p for p in PEERS if p.name in ("nfpcapd", "sha256sum")]
+    bench.race("index10g", [capture], [*OURS, *quick])
+    bench.ratio("index10g", OURS[0].name, "nfpcapd", 0.7)
+    bench.ratio("index10g", OURS[1].name, "sha256sum", 1.15)
+    bench.rates("index10g", capture)
+    bench.memory("index10g", [capture])
+
+
+def small(bench: Bench) -> None:
+    """60-byte packets: the rate of the whole process."""
+    capture = bench.capture("small", 1_216_000_000)
+    bench.race("small", [capture], [OURS[0], *(PEERS[:4] if bench.peers else ())])
+    seconds = bench.report.median("small", OURS[0].name)
+    if seconds:
+        rate = bench.made[capture.name] / seconds
+        bench.report.add(Row("small", f"{OURS[0].name}: 60-byte packets a second", rate, "/s", 4e6, "higher"))
+    bench.ratio("small", OURS[0].name, "nfpcapd", None)
+    bench.rates("small", capture)
+    bench.memory("small", [capture])
+
+
+def scan(bench: Bench) -> None:
+    """One-packet flows: memory stays bounded; the ratio is reported."""
+    capture = bench.capture("scan", 820_000_000)
+    bench.race("scan", [capture], [OURS[0], *(PEERS[:3] if bench.peers else ())])
+    bench.ratio("scan", OURS[0].name, "nfpcapd", None)
+    bench.rates("scan", capture)
+    bench.memory("scan", [capture])
+
+
+def two(bench: Bench) -> None:
+    """Two files with a worker each against one after the other."""
+    pair = [bench.capture("mixed", 1_000_000_000, seed) for seed in (1, 2)]
+    alone, together = [], []
+    for _ in range(bench.rounds):
+        single = [bench.once("two", OURS[0], [path]) for path in pair]
+        both = bench.once("two", OURS[0], pair)
+        if both is None or None in single:
+            return
+        alone.append(sum(r.seconds for r in single if r))
+        together.append(both.seconds)
+    bench.report.times["two"] = {"one after the other": alone, "together": together}
+    speedup = statistics.median(alone) / statistics.median(together)
+    note = f"{statistics.median(alone):.2f} s / {statistics.median(together):.2f} s"
+    bench.report.add(Row("two", "two files: one after the other / together", speedup, "x", 1.6, "higher", note))
+    bench.memory("two", pair)
+
+
+def first_screen(bench: Bench) -> None:
+    """The app on a 2 GB capture: seconds until a flow is on the screen."""
+    capture = bench.capture("mixed", 2_000_000_000)
+    painted, rows = [], []
+    for _ in range(bench.rounds):
+        folder = bench.scratch()
+        try:
+            first, flow = screen.first_row(workbench("open", str(capture), "--case", str(folder / "case")), folder, environment())
+        except TimeoutError as late:
+            bench.report.fail("screen", "open", str(late))
+            return
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        painted.append(first)
+        rows.append(flow)
+    bench.report.times["screen"] = {"anything painted": painted, "first flow": rows}
+    bench.report.add(Row("screen", "open: until the app paints", statistics.median(painted), "s"))
+    bench.report.add(Row("screen", "open: first flows on screen", statistics.median(rows), "s", 1.0))
+
+
+def first_run(bench: Bench) -> None:
+    """Compiling every kernel into an empty cache."""
+    folder = bench.scratch()
+    folder.joinpath("kernels").mkdir(mode=0o700)
+    env = {**environment(), "NUMBA_CACHE_DIR": str(folder / "kernels")}
+    try:
+        cold = run(workbench("doctor", "--warm"), folder=folder, env=env)
+        again = run(workbench("doctor", "--warm"), folder=folder, env=env)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if cold.code not in (0, 4):
+        bench.report.fail("firstrun", "doctor --warm", cold.stderr)
+        return
+    bench.report.add(Row("firstrun", "doctor --warm with an empty kernel cache", cold.seconds, "s", 90.0))
+    bench.report.add(Row("firstrun", "doctor --warm with a full one", again.seconds, "s"))
+
+
+def help_text(bench: Bench) -> None:
+    """workbench --help, as often as it takes for a steady median."""
+    folder = bench.scratch()
+    try:
+        times = [run(workbench("--help"), folder=folder, env=environment()).seconds for _ in range(max(bench.rounds, 9))]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    bench.report.times["help"] = {"workbench --help": times}
+    bench.report.add(Row("help", "workbench --help", statistics.median(times) * 1000, "ms", 150.0))
+
+
+PARTS: dict[str, Callable[[Bench], None]] = {
+    "help": help_text,
+    "index2g": index2g,
+    "small": small,
+    "scan": scan,
+    "two": two,
+    "screen": first_screen,
+    "firstrun": first_run,
+    "index10g": index10g,
+}
+LARGE = ("index10g",)
+"""parts that run only when named, or with --large"""
