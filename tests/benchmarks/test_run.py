@@ -114,7 +114,8 @@ def test_captures_are_made_once(bench: Bench) -> None:
 
 
 def test_first_row_waits_for_an_address(tmp_path: Path) -> None:
-    code = "import time\nprint('\\x1b[1mstarting 1.2.3', flush=True)\ntime.sleep(0.3)\nprint('10.\\x1b[0m0.0.7 up', flush=True)\ntime.sleep(9)"
+    code = "import time; print('\\x1b[1mstarting 1.2.3', flush=True); time.sleep(0.3); "
+    code += "print('10.\\x1b[0m0.0.7 up', flush=True); time.sleep(9)"
     painted, flow = first_row([sys.executable, "-c", code], tmp_path, peers.environment())
     assert painted + 0.2 < flow < painted + 5
 
