@@ -90,7 +90,7 @@ FLOWS: Final = Table(
         Column("network", _TXT, "tenant scope: '' untagged, vlan:100, vni:5001 and so on", privacy=_A, null=False),
         Column("ts", _TS, "first packet", "UTC", null=False, heading="start"),
         Column("ts_end", _TS, "last packet", "UTC", null=False, heading="end"),
-        Column("duration", _DBL, "last packet minus first", "s", null=False, heading="dur"),
+        Column("duration", _DBL, "first packet to last, without stragglers after TCP closed both ways, as Zeek", "s", null=False, heading="dur"),
         Column("src_ip", _TXT, "originator's address, canonical text (RFC 5952)", privacy=_A, heading="source ip"),
         Column("dst_ip", _TXT, "responder's address, canonical text", privacy=_A, heading="dest ip"),
         Column("src_addr", _BLOB, "originator's address, 16 bytes, IPv4 mapped", privacy=_A),

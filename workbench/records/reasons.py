@@ -85,6 +85,7 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("checksum_bad", "note", "packets in flows whose transport checksum is wrong"),
     Reason("checksum_offloaded", "note", "packets whose transport checksum was left to the card; taken as good"),
     Reason("flow_table_full", "note", "flows closed early because the flow table reached its bound"),
+    Reason("tunnels_full", "note", "tunnelled packets of endpoints beyond the bound of `tunnels`; they are in `flows`"),
     Reason("inner_undecoded", "note", "tunnelled packets whose inside cannot be decoded; counted in the outer flow"),
     Reason("secrets_skipped", "note", "decryption secrets blocks that were not read"),
     Reason("blocks_skipped", "note", "pcapng blocks of an unknown type that were stepped over"),

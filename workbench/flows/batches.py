@@ -1,0 +1,267 @@
+"""Arrow record batches of what the flow table gives out, in the shape of `records.arrow.arrow_schema`.
+
+Number columns are rows of one block each and become Arrow arrays without a copy; text is written by kernels
+into Arrow's own buffers; columns of few values are dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from workbench.flows.community import ID_LENGTH, community_ids
+from workbench.flows.gather import CONN_STATES, INTS, LONGS, WORDS, gather, history_size, history_texts
+from workbench.flows.protocols import protocol_name
+from workbench.flows.rows import ARP_ROW, BLOCK_ROW, SLICE_ROW, TUNNEL, State
+from workbench.flows.text import IP_ROOM, MAC_ROOM, ip_blobs, ip_texts, mac_texts
+from workbench.records.arrow import arrow_schema
+from workbench.records.packet import TUNNELS
+
+Rows = NDArray[Any]
+_ID_SHIFT: Final = 40
+
+
+def _pack(present: NDArray[np.uint8]) -> tuple[pa.Buffer | None, int]:
+    nulls = len(present) - int(np.count_nonzero(present))
+    if nulls == 0:
+        return None, 0
+    return pa.py_buffer(np.packbits(present, bitorder="little")), nulls
+
+
+def _numbers(values: NDArray[Any], kind: pa.DataType, present: NDArray[np.uint8] | None = None) -> pa.Array:
+    mask, nulls = (None, 0) if present is None else _pack(present)
+    return pa.Array.from_buffers(kind, len(values), [mask, pa.py_buffer(values)], nulls)
+
+
+def _times(micros: NDArray[np.int64]) -> pa.Array:
+    return _numbers(micros, pa.timestamp("us"))
+
+
+def _optional(values: NDArray[np.int32]) -> pa.Array:
+    """Integers; negative ones are null."""
+    return _numbers(values, pa.int32(), (values >= 0).view(np.uint8))
+
+
+def _text(offsets: NDArray[np.int32], data: NDArray[np.uint8], present: NDArray[np.uint8] | None) -> pa.Array:
+    mask, nulls = (None, 0) if present is None else _pack(present)
+    return pa.Array.from_buffers(pa.utf8(), len(offsets) - 1, [mask, pa.py_buffer(offsets), pa.py_buffer(data)], nulls)
+
+
+def _ips(high: NDArray[np.uint64], low: NDArray[np.uint64], present: NDArray[np.uint8] | None = None) -> pa.Array:
+    count = len(high)
+    offsets = np.empty(count + 1, np.int32)
+    data = np.empty(count * IP_ROOM, np.uint8)
+    shown = np.ones(count, np.uint8) if present is None else present
+    used = ip_texts(high, low, shown, offsets, data)
+    return _text(offsets, data[:used], present)
+
+
+def _macs(macs: NDArray[np.int64]) -> pa.Array:
+    count = len(macs)
+    present = np.empty(count, np.uint8)
+    offsets = np.empty(count + 1, np.int32)
+    data = np.empty(count * MAC_ROOM, np.uint8)
+    used = mac_texts(macs, present, offsets, data)
+    return _text(offsets, data[:used], present)
+
+
+def _blobs(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> pa.Array:
+    count = len(high)
+    data = np.empty(count * 16, np.uint8)
+    ip_blobs(high, low, data)
+    offsets = np.arange(0, 16 * count + 1, 16, dtype=np.int32)
+    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(data)], 0)
+
+
+def _dictionary(codes: NDArray[np.int32], values: pa.Array, present: NDArray[np.uint8] | None = None) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(_numbers(codes, pa.int32(), present), values)
+
+
+def _constant(text: str, count: int) -> pa.Array:
+    return _dictionary(np.zeros(count, np.int32), pa.array([text], pa.utf8()))
+
+
+def _named(keys: NDArray[np.uint64], name: Callable[[int], str], *, null_zero: bool = False) -> pa.Array:
+    """A dictionary column of the names of 64-bit keys; with null_zero, key 0 is null."""
+    if len(keys) and bool((keys == keys[0]).all()):
+        found, codes = keys[:1], np.zeros(len(keys), np.int32)
+    else:
+        found, codes = np.unique(keys, return_inverse=True)
+    values = pa.array([name(int(k)) for k in found], pa.utf8())
+    present = (keys != 0).view(np.uint8) if null_zero else None
+    return _dictionary(np.ascontiguousarray(codes, np.int32), values, present)
+
+
+@cache
+def network_name(key: int) -> str:
+    """Text of a network key (see `index.network_key`): '', vlan:100, vlan:100.7, vni:5001, vni:5001/vlan:100."""
+    vni, vlan, inner = (key >> 24) - 1, key >> 12 & 4095, key & 4095
+    parts = []
+    if vni >= 0:
+        parts.append(f"vni:{vni}")
+    if vlan:
+        parts.append(f"vlan:{vlan}.{inner}" if inner else f"vlan:{vlan}")
+    return "/".join(parts)
+
+
+@cache
+def tunnel_name(codes: int) -> str:
+    """Text of PACKET.tunnel, innermost first: ``erspan3/gre``."""
+    names = []
+    while codes:
+        names.append(TUNNELS.get(codes & 255, f"tunnel{codes & 255}"))
+        codes >>= 8
+    return "/".join(names)
+
+
+@cache
+def _protocol_values() -> pa.Array:
+    return pa.array([protocol_name(i) for i in range(256)], pa.utf8())
+
+
+@cache
+def _state_values() -> pa.Array:
+    return pa.array(CONN_STATES, pa.utf8())
+
+
+def _batch(table: str, columns: dict[str, pa.Array], count: int) -> pa.RecordBatch:
+    """Columns in the order of the schema; those not given are null."""
+    schema = arrow_schema(table)
+    arrays = [columns[f.name] if f.name in columns else pa.nulls(count, f.type) for f in schema]
+    fields = [f.with_type(a.type) for f, a in zip(schema, arrays, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def flow_batch(state: State, slots: NDArray[np.int32], source_id: int, sensor: str) -> pa.RecordBatch:
+    """Rows of `flows` for the flows in these slots, in this order."""
+    count = len(slots)
+    longs = np.empty((len(LONGS), count), np.int64)
+    ints = np.empty((len(INTS), count), np.int32)
+    words = np.zeros((len(WORDS), count), np.uint64)
+    durations = np.empty(count, np.float64)
+    kinds = np.empty(count, np.uint8)
+    gather(state, slots, longs, ints, words, durations, kinds)
+    big = dict(zip(LONGS, longs, strict=True))
+    small = dict(zip(INTS, ints, strict=True))
+    wide = dict(zip(WORDS, words, strict=True))
+    tunnelled = (wide["tunnel"] != 0).view(np.uint8)
+    columns: dict[str, pa.Array] = {
+        "flow_id": _numbers(big["n"] | (source_id << _ID_SHIFT), pa.int64()),
+        "source_id": _numbers(np.full(count, source_id, np.int64), pa.int64()),
+        "sensor": _constant(sensor, count),
+        "network": _named(wide["network"], network_name),
+        "ts": _times(big["ts"]),
+        "ts_end": _times(big["ts_end"]),
+        "duration": _numbers(durations, pa.float64()),
+        "src_ip": _ips(wide["src_hi"], wide["src_lo"]),
+        "dst_ip": _ips(wide["dst_hi"], wide["dst_lo"]),
+        "src_addr": _blobs(wide["src_hi"], wide["src_lo"]),
+        "dst_addr": _blobs(wide["dst_hi"], wide["dst_lo"]),
+        "outer_src_ip": _outer_ips(wide, "src", tunnelled),
+        "outer_dst_ip": _outer_ips(wide, "dst", tunnelled),
+        "proto": _numbers(small["proto"], pa.int32()),
+        "proto_name": _dictionary(small["proto"], _protocol_values()),
+        "conn_state": _dictionary(small["conn_state"], _state_values()),
+        "tunnel": _named(wide["tunnel"], tunnel_name, null_zero=True),
+        "history": _histories(state, slots),
+        "sampling": _numbers(np.ones(count, np.int32), pa.int32()),
+        "community_id": _community(words[:4], ints[:3], kinds),
+    }
+    for name in ("src_mac", "dst_mac", "outer_src_mac", "outer_dst_mac"):
+        columns[name] = _macs(big[name])
+    for name in ("src_pkts", "dst_pkts", "src_bytes", "dst_bytes", "src_payload", "dst_payload", "first_offset", "last_offset"):
+        columns[name] = _numbers(big[name], pa.int64())
+    for name in INTS:
+        if name not in columns:
+            columns[name] = _optional(small[name])
+    return _batch("flows", columns, count)
+
+
+def _outer_ips(wide: dict[str, NDArray[np.uint64]], side: str, tunnelled: NDArray[np.uint8]) -> pa.Array:
+    if not tunnelled.any():
+        return pa.nulls(len(tunnelled), pa.utf8())
+    return _ips(wide[f"outer_{side}_hi"], wide[f"outer_{side}_lo"], tunnelled)
+
+
+def _histories(state: State, slots: NDArray[np.int32]) -> pa.Array:
+    offsets = np.empty(len(slots) + 1, np.int32)
+    data = np.empty(history_size(state, slots), np.uint8)
+    present = np.empty(len(slots), np.uint8)
+    history_texts(state, slots, offsets, data, present)
+    return _text(offsets, data, present)
+
+
+def _community(addresses: NDArray[np.uint64], numbers: NDArray[np.int32], kinds: NDArray[np.uint8]) -> pa.Array:
+    count = len(kinds)
+    data = np.empty(count * ID_LENGTH, np.uint8)
+    community_ids(np.ascontiguousarray(addresses), np.ascontiguousarray(numbers), kinds, data)
+    return _text(np.arange(0, ID_LENGTH * count + 1, ID_LENGTH, dtype=np.int32), data, None)
+
+
+def _field(rows: Rows, name: str) -> NDArray[Any]:
+    return np.ascontiguousarray(rows[name])
+
+
+def slice_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
+    """Rows of `flow_slices` from SLICE_ROW."""
+    assert rows.dtype == SLICE_ROW
+    columns = {
+        "flow_id": _numbers(_field(rows, "n") | (source_id << _ID_SHIFT), pa.int64()),
+        "ts": _times(_field(rows, "ts") // 1000),
+    }
+    for name in ("src_pkts", "dst_pkts", "src_bytes", "dst_bytes"):
+        columns[name] = _numbers(_field(rows, name), pa.int64())
+    return _batch("flow_slices", columns, len(rows))
+
+
+def block_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
+    """Rows of `flow_blocks` from BLOCK_ROW."""
+    assert rows.dtype == BLOCK_ROW
+    columns = {
+        "flow_id": _numbers(_field(rows, "n") | (source_id << _ID_SHIFT), pa.int64()),
+        "block": _numbers(_field(rows, "block"), pa.int64()),
+    }
+    return _batch("flow_blocks", columns, len(rows))
+
+
+def arp_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
+    """Rows of `arp` from ARP_ROW."""
+    assert rows.dtype == ARP_ROW
+    count = len(rows)
+    mapped = np.zeros(count, np.uint64)
+    columns = {
+        "source_id": _numbers(np.full(count, source_id, np.int64), pa.int64()),
+        "ts": _times(_field(rows, "ts") // 1000),
+        "network": _named(_field(rows, "network"), network_name),
+        "operation": _numbers(_field(rows, "operation").astype(np.int32), pa.int32()),
+        "src_ip": _ips(mapped, _field(rows, "src_ip") | np.uint64(0xFFFF << 32)),
+        "dst_ip": _ips(mapped, _field(rows, "dst_ip") | np.uint64(0xFFFF << 32)),
+        "vlan": _optional(_field(rows, "vlan").astype(np.int32)),
+        "record_offset": _numbers(_field(rows, "offset"), pa.int64()),
+    }
+    for name in ("src_mac", "dst_mac", "eth_src", "eth_dst"):
+        columns[name] = _macs(_field(rows, name))
+    return _batch("arp", columns, count)
+
+
+def tunnel_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
+    """Rows of `tunnels` from TUNNEL, those in use."""
+    assert rows.dtype == TUNNEL
+    count = len(rows)
+    columns = {
+        "source_id": _numbers(np.full(count, source_id, np.int64), pa.int64()),
+        "tunnel": _named(_field(rows, "tunnel"), tunnel_name),
+        "vni": _optional(_field(rows, "vni").astype(np.int32)),
+        "outer_src_ip": _ips(_field(rows, "src_hi"), _field(rows, "src_lo")),
+        "outer_dst_ip": _ips(_field(rows, "dst_hi"), _field(rows, "dst_lo")),
+        "ts_first": _times(_field(rows, "first") // 1000),
+        "ts_last": _times(_field(rows, "last") // 1000),
+        "packets": _numbers(_field(rows, "packets"), pa.int64()),
+        "bytes": _numbers(_field(rows, "bytes"), pa.int64()),
+    }
+    return _batch("tunnels", columns, count)

@@ -1,0 +1,296 @@
+"""Flow rows to columns: one kernel reads the scattered rows once and writes every number of theirs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numba import float64, int32, int64, types, uint8, uint64
+from numpy.typing import NDArray
+
+from workbench.decode.bits import exported, kernel
+from workbench.flows.holes import drop_ranges, endpoint_state, stream_size
+from workbench.flows.pools import give_letters, give_outer, give_slice
+from workbench.flows.rows import (
+    ACTIVE,
+    C_ENDED,
+    C_FREE,
+    CHAINED_LETTERS,
+    CLOSED,
+    CONN_ONE_WAY,
+    CONN_OPEN,
+    ESTABLISHED,
+    INACTIVE,
+    INLINE_LETTERS,
+    PARTIAL,
+    RESET,
+    STATE_TYPE,
+    SYN_ACK_SENT,
+    SYN_SENT,
+)
+from workbench.flows.sides import push_slice
+
+_TCP: Final = 6
+_UDP: Final = 17
+
+#: Codes of conn_state, in this order.
+CONN_STATES: Final = ("OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR")
+_OTH, _S0, _S1, _SF, _REJ, _S2, _S3, _RSTO, _RSTR, _RSTOS0, _RSTRH, _SH, _SHR = range(13)
+
+#: Columns of the three number blocks, by name of the column of `flows` they become.
+LONGS: Final = (
+    "n",
+    "ts",
+    "ts_end",
+    "src_pkts",
+    "dst_pkts",
+    "src_bytes",
+    "dst_bytes",
+    "src_payload",
+    "dst_payload",
+    "first_offset",
+    "last_offset",
+    "src_mac",
+    "dst_mac",
+    "outer_src_mac",
+    "outer_dst_mac",
+)
+INTS: Final = (
+    "src_port",
+    "dst_port",
+    "proto",
+    "vlan",
+    "inner_vlan",
+    "outer_vlan",
+    "vni",
+    "src_flags",
+    "dst_flags",
+    "rtt_us",
+    "retransmits",
+    "end_reason",
+    "conn_state",
+)
+WORDS: Final = (
+    "src_hi",
+    "src_lo",
+    "dst_hi",
+    "dst_lo",
+    "outer_src_hi",
+    "outer_src_lo",
+    "outer_dst_hi",
+    "outer_dst_lo",
+    "network",
+    "tunnel",
+)
+#: What INTS hold where the column is null.
+ABSENT: Final = -1
+
+
+@kernel
+def _letter(state: Any, slot: int, place: int) -> int:
+    """A letter of the history."""
+    cold = state.cold[slot]
+    if place < INLINE_LETTERS:
+        return np.int64(cold.history[place])
+    place -= INLINE_LETTERS
+    row = np.int64(cold.more_letters)
+    while place >= CHAINED_LETTERS:
+        row = np.int64(state.letters[row].next)
+        place -= CHAINED_LETTERS
+    return np.int64(state.letters[row].text[place])
+
+
+@kernel
+def _attempt_then_reset(state: Any, slot: int) -> bool:
+    """Whether the history is ``^?S[^HAFGIQ]*R`` and anything: a SYN, no answer, a reset by the same side."""
+    length = np.int64(state.hot[slot].letters)
+    at = 0
+    if length and _letter(state, slot, 0) == 94:
+        at = 1
+    if at >= length or _letter(state, slot, at) != 83:
+        return False
+    for i in range(at + 1, length):
+        letter = _letter(state, slot, i)
+        if letter == 82:
+            return True
+        if letter == 72 or letter == 65 or letter == 70 or letter == 71 or letter == 73 or letter == 81:
+            return False
+    return False
+
+
+@kernel
+def conn_state(state: Any, slot: int) -> int:
+    """Zeek's conn_state (scripts/base/protocols/conn/main.zeek), as a place in CONN_STATES."""
+    hot = state.hot[slot]
+    src = endpoint_state(hot, 0)
+    dst = endpoint_state(hot, 1)
+    if hot.proto == _UDP:
+        if src == ACTIVE:
+            return _SF if dst == ACTIVE else _S0
+        return _SHR if dst == ACTIVE else _OTH
+    if hot.proto != _TCP:
+        return _OTH
+    src_silent = src == INACTIVE or src == PARTIAL
+    dst_silent = dst == INACTIVE or dst == PARTIAL
+    if dst == RESET:
+        if src == SYN_SENT or src == SYN_ACK_SENT:
+            return _REJ
+        if src == RESET and stream_size(state, slot, 0) == 0 and stream_size(state, slot, 1) == 0:
+            return _REJ
+        return _RSTRH if src_silent else _RSTR
+    if src == RESET:
+        if dst_silent:
+            return _RSTOS0 if _attempt_then_reset(state, slot) else _OTH
+        return _RSTO
+    if src == CLOSED:
+        if dst == CLOSED:
+            return _SF
+        return _SH if dst_silent else _S2
+    if dst == CLOSED:
+        return _SHR if src_silent else _S3
+    if src == SYN_SENT and dst == INACTIVE:
+        return _S0
+    return _S1 if src == ESTABLISHED and dst == ESTABLISHED else _OTH
+
+
+@kernel
+def _outer_columns(state: Any, row: int, i: int, longs: Any, ints: Any, words: Any) -> None:
+    outer = state.outer[row]
+    longs[13, i] = outer.src_mac
+    longs[14, i] = outer.dst_mac
+    ints[5, i] = outer.vlan if outer.vlan > 0 else ABSENT
+    words[4, i] = outer.src_hi
+    words[5, i] = outer.src_lo
+    words[6, i] = outer.dst_hi
+    words[7, i] = outer.dst_lo
+    words[9, i] = outer.tunnel
+
+
+@exported(types.void(STATE_TYPE, int32[::1], int64[:, ::1], int32[:, ::1], uint64[:, ::1], float64[::1], uint8[::1]))
+def gather(
+    state: Any,
+    slots: NDArray[np.int32],
+    longs: NDArray[np.int64],
+    ints: NDArray[np.int32],
+    words: NDArray[np.uint64],
+    durations: NDArray[np.float64],
+    kinds: NDArray[np.uint8],
+) -> None:
+    """Numbers of the flows in `slots`: LONGS, INTS and WORDS by rows; kinds as `community_ids` wants them."""
+    for i in range(len(slots)):
+        slot = np.int64(slots[i])
+        hot = state.hot[slot]
+        cold = state.cold[slot]
+        src = state.ends[2 * slot]
+        dst = state.ends[2 * slot + 1]
+        tcp = hot.proto == _TCP
+        longs[0, i] = cold.n
+        longs[1, i] = hot.first // 1000
+        longs[2, i] = hot.end // 1000
+        longs[3, i] = hot.src_pkts
+        longs[4, i] = hot.dst_pkts
+        longs[5, i] = hot.src_bytes
+        longs[6, i] = hot.dst_bytes
+        longs[7, i] = stream_size(state, slot, 0) if tcp else src.payload
+        longs[8, i] = stream_size(state, slot, 1) if tcp else dst.payload
+        longs[9, i] = cold.first_offset
+        longs[10, i] = hot.last_offset
+        longs[11, i] = cold.src_mac
+        longs[12, i] = cold.dst_mac
+        longs[13, i] = -1
+        longs[14, i] = -1
+        ints[0, i] = hot.src_port if hot.ports else ABSENT
+        ints[1, i] = hot.dst_port if hot.ports else ABSENT
+        ints[2, i] = hot.proto
+        ints[3, i] = cold.vlan if cold.vlan >= 0 else ABSENT
+        ints[4, i] = cold.inner_vlan if cold.inner_vlan >= 0 else ABSENT
+        ints[5, i] = ABSENT
+        ints[6, i] = cold.vni
+        ints[7, i] = src.flags if tcp else ABSENT
+        ints[8, i] = dst.flags if tcp else ABSENT
+        ints[9, i] = cold.rtt_us
+        ints[10, i] = min(0x7FFFFFFF, np.int64(src.retransmits) + np.int64(dst.retransmits)) if tcp else ABSENT
+        ints[11, i] = cold.reason if cold.reason else ABSENT
+        ints[12, i] = conn_state(state, slot)
+        words[0, i] = hot.src_hi
+        words[1, i] = hot.src_lo
+        words[2, i] = hot.dst_hi
+        words[3, i] = hot.dst_lo
+        words[8, i] = hot.network
+        words[9, i] = 0
+        if cold.outer >= 0:
+            _outer_columns(state, np.int64(cold.outer), i, longs, ints, words)
+        durations[i] = max(np.int64(0), hot.last - hot.first) * 1e-9
+        kinds[i] = (1 if hot.ports else 0) | (2 if hot.marks & CONN_ONE_WAY else 0)
+
+
+@exported(int64(STATE_TYPE, int32[::1]))
+def history_size(state: Any, slots: NDArray[np.int32]) -> int:
+    """Bytes that the histories of these flows take."""
+    total = np.int64(0)
+    for i in range(len(slots)):
+        total += state.hot[slots[i]].letters
+    return total
+
+
+@exported(types.void(STATE_TYPE, int32[::1], int32[::1], uint8[::1], uint8[::1]))
+def history_texts(
+    state: Any, slots: NDArray[np.int32], offsets: NDArray[np.int32], data: NDArray[np.uint8], present: NDArray[np.uint8]
+) -> None:
+    """Histories into Arrow buffers of the size that `history_size` told; an empty one is null."""
+    at = 0
+    offsets[0] = 0
+    for i in range(len(slots)):
+        slot = np.int64(slots[i])
+        length = np.int64(state.hot[slot].letters)
+        cold = state.cold[slot]
+        if length <= INLINE_LETTERS:
+            for place in range(length):
+                data[at + place] = cold.history[place]
+        else:
+            for place in range(length):
+                data[at + place] = _letter(state, slot, place)
+        at += length
+        present[i] = length > 0
+        offsets[i + 1] = at
+
+
+@exported(int64(STATE_TYPE, int32[::1]))
+def open_slots(state: Any, slots: NDArray[np.int32]) -> int:
+    """Fill `slots` (as long as there are slots in use) with the open flows; returns how many."""
+    count = 0
+    for slot in range(len(slots)):
+        if state.hot[slot].marks & CONN_OPEN:
+            slots[count] = slot
+            count += 1
+    return count
+
+
+@exported(types.void(STATE_TYPE))
+def last_slices(state: Any) -> None:
+    """Write the slice that each ended flow was in; the caller made room for one row each."""
+    for i in range(state.counts[C_ENDED]):
+        slot = np.int64(state.ended[i])
+        cold = state.cold[slot]
+        if cold.slice >= 0:
+            push_slice(state, state.hot[slot], cold, np.int64(state.slices[cold.slice].minute))
+
+
+@exported(types.void(STATE_TYPE))
+def release_ended(state: Any) -> None:
+    """Give back the slots of ended flows, and their side rows, once they were emitted."""
+    counts = state.counts
+    for i in range(counts[C_ENDED] - 1, -1, -1):
+        slot = np.int64(state.ended[i])
+        cold = state.cold[slot]
+        if cold.outer >= 0:
+            give_outer(state, np.int64(cold.outer))
+        if cold.slice >= 0:
+            give_slice(state, np.int64(cold.slice))
+        if cold.more_letters >= 0:
+            give_letters(state, np.int64(cold.more_letters))
+        drop_ranges(state, slot, 0)
+        drop_ranges(state, slot, 1)
+        state.free[counts[C_FREE]] = slot
+        counts[C_FREE] += 1
+    counts[C_ENDED] = 0
