@@ -8,24 +8,38 @@ instead, so that the tests see an overrun as an IndexError rather than as somebo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: An int64 array inside kernels, where its elements are plain numbers; signatures of exported kernels say the type.
+Numbers: TypeAlias = Any
+
+if TYPE_CHECKING:
+
+    def i64(value: Any) -> int:
+        """A number as int64. Kernels must say so: numba makes a float of int64 with uint64."""
+
+    def u64(value: Any) -> int:
+        """A number as uint64."""
+
+else:
+    i64 = np.int64
+    u64 = np.uint64
+
 #: Whether loads are checked; numba reads the same environment variable when it compiles.
-CHECKED: Final = bool(config.BOUNDSCHECK)
+CHECKED: Final = bool(config.BOUNDSCHECK)  # type: ignore[attr-defined]
 
 
 def kernel(function: F) -> F:
     """A function that other kernels call: compiled into them, with nothing stored of its own."""
-    compiled: F = njit(nogil=True, error_model="numpy")(function)
-    return compiled
+    return njit(nogil=True, error_model="numpy")(function)  # type: ignore[return-value]
 
 
 def exported(signature: Any) -> Callable[[F], F]:
@@ -65,7 +79,7 @@ if CHECKED:
     @kernel
     def be16(buf: NDArray[np.uint8], o: int) -> int:
         """Two bytes at o, most significant first."""
-        return (np.int64(buf[o]) << 8) | np.int64(buf[o + 1])  # type: ignore[return-value]
+        return (i64(buf[o]) << 8) | i64(buf[o + 1])
 
     @kernel
     def be32(buf: NDArray[np.uint8], o: int) -> int:
@@ -75,44 +89,49 @@ if CHECKED:
     @kernel
     def be64(buf: NDArray[np.uint8], o: int) -> int:
         """Eight bytes at o, most significant first, as uint64."""
-        return (np.uint64(be32(buf, o)) << np.uint64(32)) | np.uint64(be32(buf, o + 4))  # type: ignore[return-value]
+        return (u64(be32(buf, o)) << u64(32)) | u64(be32(buf, o + 4))
 
     @kernel
     def le32(buf: NDArray[np.uint8], o: int) -> int:
         """Four bytes at o, least significant first."""
-        return np.int64(buf[o]) | (np.int64(buf[o + 1]) << 8) | (np.int64(buf[o + 2]) << 16) | (np.int64(buf[o + 3]) << 24)  # type: ignore[return-value]
+        return i64(buf[o]) | (i64(buf[o + 1]) << 8) | (i64(buf[o + 2]) << 16) | (i64(buf[o + 3]) << 24)
 
     @kernel
     def le64(buf: NDArray[np.uint8], o: int) -> int:
         """Eight bytes at o, least significant first, as uint64."""
-        return np.uint64(le32(buf, o)) | (np.uint64(le32(buf, o + 4)) << np.uint64(32))  # type: ignore[return-value]
+        return u64(le32(buf, o)) | (u64(le32(buf, o + 4)) << u64(32))
 
 else:
 
     @kernel
     def be16(buf: NDArray[np.uint8], o: int) -> int:
         """Two bytes at o, most significant first."""
-        return _be16(buf, np.int64(o))  # type: ignore[no-any-return]
+        value: int = _be16(buf, i64(o))
+        return value
 
     @kernel
     def be32(buf: NDArray[np.uint8], o: int) -> int:
         """Four bytes at o, most significant first."""
-        return _be32(buf, np.int64(o))  # type: ignore[no-any-return]
+        value: int = _be32(buf, i64(o))
+        return value
 
     @kernel
     def be64(buf: NDArray[np.uint8], o: int) -> int:
         """Eight bytes at o, most significant first, as uint64."""
-        return _be64(buf, np.int64(o))  # type: ignore[no-any-return]
+        value: int = _be64(buf, i64(o))
+        return value
 
     @kernel
     def le32(buf: NDArray[np.uint8], o: int) -> int:
         """Four bytes at o, least significant first."""
-        return _le32(buf, np.int64(o))  # type: ignore[no-any-return]
+        value: int = _le32(buf, i64(o))
+        return value
 
     @kernel
     def le64(buf: NDArray[np.uint8], o: int) -> int:
         """Eight bytes at o, least significant first, as uint64."""
-        return _le64(buf, np.int64(o))  # type: ignore[no-any-return]
+        value: int = _le64(buf, i64(o))
+        return value
 
 
 @kernel

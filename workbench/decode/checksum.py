@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.decode.bits import be16, kernel, le32
+from workbench.decode.bits import be16, i64, kernel, le32, u64
 from workbench.records.packet import L4_BAD, L4_OFFLOAD
 
 
@@ -28,17 +28,17 @@ def fold(total: int) -> int:
 def sum16(buf: NDArray[np.uint8], start: int, length: int) -> int:
     """Folded one's complement sum of `length` bytes as big-endian 16-bit words, zero padded."""
     words = length >> 2
-    total = np.int64(0)
+    total = i64(0)
     for i in range(words):
         total += le32(buf, start + (i << 2))
     at = start + (words << 2)
     rest = length & 3
     if rest >= 1:
-        total += np.int64(buf[at])
+        total += i64(buf[at])
     if rest >= 2:
-        total += np.int64(buf[at + 1]) << 8
+        total += i64(buf[at + 1]) << 8
     if rest == 3:
-        total += np.int64(buf[at + 2])
+        total += i64(buf[at + 2])
     folded = fold(total)
     return ((folded & 0xFF) << 8) | (folded >> 8)
 
@@ -49,12 +49,12 @@ def pseudo_sum(p: Any, proto: int, length: int) -> int:
 
     An IPv4-mapped address sums like the IPv4 address: the 0xFFFF in front of it is a one's complement zero.
     """
-    low = np.uint64(0xFFFFFFFF)
-    half = np.uint64(32)
-    total = np.uint64(proto) + np.uint64(length)
+    low = u64(0xFFFFFFFF)
+    half = u64(32)
+    total = u64(proto) + u64(length)
     total += (p.src_hi & low) + (p.src_hi >> half) + (p.src_lo & low) + (p.src_lo >> half)
     total += (p.dst_hi & low) + (p.dst_hi >> half) + (p.dst_lo & low) + (p.dst_lo >> half)
-    return fold(np.int64(total))
+    return fold(i64(total))
 
 
 @kernel

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from workbench.decode.bits import kernel
+from workbench.decode.bits import Numbers, kernel
 
 POS: Final = 0
 END: Final = 1
@@ -46,7 +43,7 @@ MAX_LAYERS: Final = 64
 
 
 @kernel
-def fail(w: NDArray[np.int64], reason: int, detail: int) -> int:
+def fail(w: Numbers, reason: int, detail: int) -> int:
     """Stop here: the packet, or what is inside its tunnel, is not decoded."""
     w[REASON] = reason
     w[DETAIL] = detail

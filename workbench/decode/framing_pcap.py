@@ -13,7 +13,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import be32, exported, kernel, le32
+from workbench.decode.bits import Numbers, be32, exported, i64, kernel, le32
 from workbench.decode.framing import LONGEST_BELIEVED, LONGEST_PACKET, Framer, Interface
 from workbench.errors import BadInputError
 from workbench.records.packet import FRAME
@@ -143,14 +143,12 @@ def _word(buf: NDArray[np.uint8], o: int, big: int) -> int:
 
 
 @exported(types.int64(_BUFFER, types.int64, types.int64, _FRAMES, _NUMBERS, _NUMBERS))
-def _records(
-    buf: NDArray[np.uint8], start: int, end: int, frames: NDArray[Any], par: NDArray[np.int64], state: NDArray[np.int64]
-) -> int:
+def _records(buf: NDArray[np.uint8], start: int, end: int, frames: NDArray[Any], par: Numbers, state: Numbers) -> int:
     """Walk whole records from `start`; rows written. state says where and why it stopped."""
     big, unit, header, link, limit, order = par[_BIG], par[_UNIT], par[_HEADER], par[_LINK], par[_LIMIT], par[_ORDER]
-    end = min(end, np.int64(len(buf)))
-    n = np.int64(0)
-    at = np.int64(start)
+    end = min(end, i64(len(buf)))
+    n = i64(0)
+    at = i64(start)
     state[_WHY] = _MORE
     state[_NEEDS] = header
     while n < len(frames) and end - at >= header:
@@ -180,7 +178,7 @@ def _records(
 
 
 @kernel
-def _believable(buf: NDArray[np.uint8], at: int, par: NDArray[np.int64], last: int) -> int:
+def _believable(buf: NDArray[np.uint8], at: int, par: Numbers, last: int) -> int:
     """The length of a record that may stand here, header included; 0 where none can.
 
     Near the last one in time, a fraction below a second, no empty packet, not longer than it was.
@@ -196,20 +194,20 @@ def _believable(buf: NDArray[np.uint8], at: int, par: NDArray[np.int64], last: i
     seconds = _word(buf, at, big)
     if last >= 0 and abs(seconds - last) > _NEAR:
         return 0
-    return par[_HEADER] + cap  # type: ignore[no-any-return]
+    return i64(par[_HEADER]) + cap
 
 
 @exported(types.int64(_BUFFER, types.int64, types.int64, types.boolean, _NUMBERS, _NUMBERS))
-def _search(buf: NDArray[np.uint8], start: int, end: int, eof: bool, par: NDArray[np.int64], state: NDArray[np.int64]) -> int:
+def _search(buf: NDArray[np.uint8], start: int, end: int, eof: bool, par: Numbers, state: Numbers) -> int:
     """The first place from `start` on where two believable records follow each other, or one ends the file.
 
     state: _MORE where there is none yet; the answer is then where to look on with more bytes.
     """
     header, last = par[_HEADER], state[_LAST]
-    end = min(end, np.int64(len(buf)))
+    end = min(end, i64(len(buf)))
     state[_WHY] = _MORE
     state[_NEEDS] = header
-    at = np.int64(start)
+    at = i64(start)
     while end - at >= header:
         size = _believable(buf, at, par, last)
         if size:

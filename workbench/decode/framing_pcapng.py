@@ -14,7 +14,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import be16, be32, exported, kernel, le32
+from workbench.decode.bits import Numbers, be16, be32, exported, i64, kernel, le32, u64
 from workbench.decode.framing import LONGEST_BELIEVED, LONGEST_PACKET, Framer, Interface
 from workbench.errors import BadInputError
 from workbench.records.packet import FRAME
@@ -337,28 +337,28 @@ def _half(buf: NDArray[np.uint8], o: int, big: int) -> int:
 
 
 @kernel
-def _nanoseconds(high: int, low: int, row: NDArray[np.int64]) -> int:
+def _nanoseconds(high: int, low: int, row: Numbers) -> int:
     """Ticks since 1970 in the interface's unit to nanoseconds, kept within 0 and _LATEST."""
-    ticks = (np.uint64(high) << np.uint64(32)) | np.uint64(low)
-    latest = np.uint64(_LATEST)
-    billion = np.uint64(1_000_000_000)
+    ticks = (u64(high) << u64(32)) | u64(low)
+    latest = u64(_LATEST)
+    billion = u64(1_000_000_000)
     shift = row[_SHIFT]
     if row[_MULTIPLY]:
-        factor = np.uint64(row[_MULTIPLY])
+        factor = u64(row[_MULTIPLY])
         ns = latest if ticks > latest // factor else ticks * factor
     elif row[_DIVIDE]:
-        ns = ticks // np.uint64(row[_DIVIDE])
+        ns = ticks // u64(row[_DIVIDE])
     elif shift < 0 or shift > 93:  # finer than any count of 64 bits can tell
-        ns = np.uint64(0)
+        ns = u64(0)
     else:
-        seconds = ticks >> np.uint64(shift) if shift < 64 else np.uint64(0)
-        rest = ticks & ((np.uint64(1) << np.uint64(shift)) - np.uint64(1)) if shift < 64 else ticks
+        seconds = ticks >> u64(shift) if shift < 64 else u64(0)
+        rest = ticks & ((u64(1) << u64(shift)) - u64(1)) if shift < 64 else ticks
         if shift > 30:  # drop what is finer than a nanosecond, so that the product fits
-            rest = rest >> np.uint64(shift - 30)
-            shift = np.int64(30)
-        ns = (rest * billion) >> np.uint64(shift)
-        ns = latest if seconds > latest // billion - np.uint64(1) else ns + seconds * billion
-    return max(np.int64(0), min(np.int64(min(ns, latest)) + row[_OFFSET], np.int64(_LATEST)))
+            rest = rest >> u64(shift - 30)
+            shift = i64(30)
+        ns = (rest * billion) >> u64(shift)
+        ns = latest if seconds > latest // billion - u64(1) else ns + seconds * billion
+    return max(i64(0), min(i64(min(ns, latest)) + i64(row[_OFFSET]), i64(_LATEST)))
 
 
 @kernel
@@ -367,9 +367,9 @@ def _options(
     at: int,
     stop: int,
     big: int,
-    row: NDArray[np.int64],
-    state: NDArray[np.int64],
-    notes: NDArray[np.int64],
+    row: Numbers,
+    state: Numbers,
+    notes: Numbers,
 ) -> None:
     """Comments and the lost-packets count among a packet block's options."""
     while at + 4 <= stop:
@@ -385,7 +385,7 @@ def _options(
             high = _word(buf, at + 4 if big else at + 8, big)
             low = _word(buf, at + 8 if big else at + 4, big)
             if high == 0:
-                row[_LOST] = max(np.int64(0), row[_LOST]) + low
+                row[_LOST] = max(i64(0), row[_LOST]) + low
         at += 4 + ((length + 3) & ~3)
 
 
@@ -396,15 +396,15 @@ def _packet(
     length: int,
     kind: int,
     f: Any,
-    table: NDArray[np.int64],
+    table: Numbers,
     interfaces: int,
     base: int,
     big: int,
-    state: NDArray[np.int64],
-    notes: NDArray[np.int64],
+    state: Numbers,
+    notes: Numbers,
 ) -> bool:
     """One whole packet block into one row; False where it contradicts itself."""
-    interface = np.int64(0)
+    interface = i64(0)
     if kind == SIMPLE:
         wire = _word(buf, at + 8, big)
         data = at + 12
@@ -429,7 +429,7 @@ def _packet(
         if kind == PACKET:
             lost = _half(buf, at + 10, big)
             if lost != 0xFFFF:
-                row[_LOST] = max(np.int64(0), row[_LOST]) + lost
+                row[_LOST] = max(i64(0), row[_LOST]) + lost
         behind = data + ((cap + 3) & ~3)
         if at + length - behind >= 8:
             _options(buf, behind, at + length - 4, big, row, state, notes)
@@ -464,18 +464,18 @@ def _packets(
     end: int,
     frames: NDArray[Any],
     first: int,
-    table: NDArray[np.int64],
+    table: Numbers,
     interfaces: int,
     base: int,
     big: int,
-    state: NDArray[np.int64],
-    notes: NDArray[np.int64],
+    state: Numbers,
+    notes: Numbers,
 ) -> int:
     """Walk packet blocks from `start` into frames[first:]; rows written. state says where and why it stopped."""
-    end = min(end, np.int64(len(buf)))
-    interfaces = min(interfaces, np.int64(len(table)))
-    n = np.int64(0)
-    at = np.int64(start)
+    end = min(end, i64(len(buf)))
+    interfaces = min(interfaces, i64(len(table)))
+    n = i64(0)
+    at = i64(start)
     state[_WHY] = _MORE
     state[_NEEDS] = 12
     while first + n < len(frames) and end - at >= 12:
@@ -502,12 +502,12 @@ def _packets(
 
 
 @exported(types.int64(_BUFFER, types.int64, types.int64, types.int64, types.int64[::1]))
-def _find_block(buf: NDArray[np.uint8], start: int, end: int, big: int, state: NDArray[np.int64]) -> int:
+def _find_block(buf: NDArray[np.uint8], start: int, end: int, big: int, state: Numbers) -> int:
     """The next place where a known block's two lengths agree; state: _MORE where there is none yet."""
-    end = min(end, np.int64(len(buf)))
+    end = min(end, i64(len(buf)))
     state[_WHY] = _MORE
     state[_NEEDS] = 12
-    at = np.int64(start)
+    at = i64(start)
     while end - at >= 12:
         kind, length = _word(buf, at, big), _word(buf, at + 4, big)
         if kind <= ENHANCED and kind > 0 and length >= 16 and not length & 3 and length <= LONGEST_PACKET + 4096:

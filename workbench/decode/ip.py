@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.decode.bits import be16, be32, be64, kernel
+from workbench.decode.bits import Numbers, be16, be32, be64, i64, kernel, u64
 from workbench.decode.checksum import sum16
 from workbench.decode.cursor import DONE, END, FRAGMENT, K_TRANSPORT, POS, TYPE, VERIFY, WHOLE, WIRE, fail
 from workbench.records import packet as P  # noqa: N812
@@ -32,12 +32,12 @@ MAX_EXTENSIONS: Final = 64
 
 
 @kernel
-def ip(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def ip(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     """An IP header of the version its first nibble says, whatever the layer below called it."""
     pos = w[POS]
     if w[END] - pos < 1:
         return fail(w, R.IP_TRUNCATED, 0)
-    version = np.int64(buf[pos]) >> 4
+    version = i64(buf[pos]) >> 4
     if version == 4:
         return _ip4(buf, w, p)
     if version == 6:
@@ -48,25 +48,25 @@ def ip(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
 @kernel
 def _mix(x: int) -> int:
     """A 64-bit finaliser (the constants of SplitMix64, Steele et al. 2014)."""
-    x = np.uint64(x)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    x = u64(x)
+    x = (x ^ (x >> u64(30))) * u64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> u64(27))) * u64(0x94D049BB133111EB)
+    return x ^ (x >> u64(31))
 
 
 @kernel
 def fragment_key(p: Any, proto: int, ident: int) -> int:
     """What all fragments of one packet share: addresses, protocol, identification, tenant network."""
-    h = _mix(p.src_hi ^ np.uint64(0x9E3779B97F4A7C15))
+    h = _mix(p.src_hi ^ u64(0x9E3779B97F4A7C15))
     h = _mix(h ^ p.src_lo)
     h = _mix(h ^ p.dst_hi)
     h = _mix(h ^ p.dst_lo)
-    h = _mix(h ^ (np.uint64(proto) << np.uint64(32)) ^ np.uint64(ident))
-    return _mix(h ^ (np.uint64(np.uint32(p.vni)) << np.uint64(32)) ^ np.uint64(np.uint16(p.vlan)))
+    h = _mix(h ^ (u64(proto) << u64(32)) ^ u64(ident))
+    return _mix(h ^ (u64(np.uint32(p.vni)) << u64(32)) ^ u64(np.uint16(p.vlan)))
 
 
 @kernel
-def _later_fragment(w: NDArray[np.int64], p: Any, key: int, proto: int) -> int:
+def _later_fragment(w: Numbers, p: Any, key: int, proto: int) -> int:
     """A row without ports: the flow that owns the key takes it."""
     pos = w[POS]
     p.frag_key = key
@@ -83,11 +83,11 @@ def _later_fragment(w: NDArray[np.int64], p: Any, key: int, proto: int) -> int:
 
 
 @kernel
-def _ip4(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def _ip4(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     pos, end, wire = w[POS], w[END], w[WIRE]
     if end - pos < 20:
         return fail(w, R.IP_TRUNCATED, 4)
-    header = (np.int64(buf[pos]) & 15) * 4
+    header = (i64(buf[pos]) & 15) * 4
     if header < 20 or pos + header > wire:
         return fail(w, R.IP_HEADER_LENGTH, header)
     total = be16(buf, pos + 2)
@@ -95,16 +95,16 @@ def _ip4(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
         total = wire - pos
     if total < header:
         return fail(w, R.IP_TOTAL_LENGTH, total)
-    w[WHOLE] = np.int64(pos + total <= end)
+    w[WHOLE] = i64(pos + total <= end)
     wire = min(wire, pos + total)
-    mapped = np.uint64(0xFFFF00000000)
+    mapped = u64(0xFFFF00000000)
     p.src_hi = 0
     p.dst_hi = 0
-    p.src_lo = mapped | np.uint64(be32(buf, pos + 12))
-    p.dst_lo = mapped | np.uint64(be32(buf, pos + 16))
+    p.src_lo = mapped | u64(be32(buf, pos + 12))
+    p.dst_lo = mapped | u64(be32(buf, pos + 16))
     p.version = 4
     p.ip_bytes = wire - pos
-    proto = np.int64(buf[pos + 9])
+    proto = i64(buf[pos + 9])
     p.proto = proto
     if pos + header > end:
         return fail(w, R.TRANSPORT_TRUNCATED, proto)
@@ -125,7 +125,7 @@ def _ip4(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
 
 
 @kernel
-def _first_fragment(w: NDArray[np.int64], p: Any, key: int) -> None:
+def _first_fragment(w: Numbers, p: Any, key: int) -> None:
     w[FRAGMENT] = 1
     w[WHOLE] = 0
     p.frag_key = key
@@ -133,7 +133,7 @@ def _first_fragment(w: NDArray[np.int64], p: Any, key: int) -> None:
 
 
 @kernel
-def _ip6(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def _ip6(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     pos, end, wire = w[POS], w[END], w[WIRE]
     if end - pos < 40:
         return fail(w, R.IP_TRUNCATED, 6)
@@ -143,11 +143,11 @@ def _ip6(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
     p.dst_lo = be64(buf, pos + 32)
     p.version = 6
     length = be16(buf, pos + 4)
-    proto = np.int64(buf[pos + 6])
+    proto = i64(buf[pos + 6])
     if length == 0:
         length = _jumbo(buf, pos, end, wire, proto)
     total = 40 + length
-    w[WHOLE] = np.int64(pos + total <= end)
+    w[WHOLE] = i64(pos + total <= end)
     wire = min(wire, pos + total)
     p.ip_bytes = wire - pos
     w[WIRE] = wire
@@ -166,12 +166,12 @@ def _jumbo(buf: NDArray[np.uint8], pos: int, end: int, wire: int, proto: int) ->
     if proto == HOP_BY_HOP and end - pos >= 48 and buf[pos + 42] == 0xC2 and buf[pos + 43] == 4:
         return be32(buf, pos + 44)
     if proto in (6, 17):
-        return wire - pos - 40  # type: ignore[no-any-return]
+        return wire - pos - 40
     return 0
 
 
 @kernel
-def _extensions(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def _extensions(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     """Walk the chain to the upper layer; ESP ends it, and so does a header that nothing follows."""
     proto = w[TYPE]
     for _ in range(MAX_EXTENSIONS):
@@ -179,7 +179,7 @@ def _extensions(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
         if proto == FRAGMENT_HEADER:
             if end - pos < 8:
                 return fail(w, R.IP6_EXTENSION, proto)
-            proto = np.int64(buf[pos])
+            proto = i64(buf[pos])
             bits = be16(buf, pos + 2)
             w[POS] = pos + 8
             if bits & 0xFFF9:  # not an atomic fragment (RFC 6946)
@@ -192,10 +192,10 @@ def _extensions(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
             break
         if end - pos < 8:
             return fail(w, R.IP6_EXTENSION, proto)
-        size = (np.int64(buf[pos + 1]) + 1) * 8
+        size = (i64(buf[pos + 1]) + 1) * 8
         if proto == AH:
-            size = (np.int64(buf[pos + 1]) + 2) * 4
-        following = np.int64(buf[pos])
+            size = (i64(buf[pos + 1]) + 2) * 4
+        following = i64(buf[pos])
         if following == NO_NEXT and proto in (MOBILITY, HIP, SHIM6):
             break  # the header is the message
         if end - pos < size:
@@ -237,7 +237,7 @@ def _home_address(buf: NDArray[np.uint8], p: Any, pos: int, size: int) -> None:
         if buf[at] == 0:
             at += 1
             continue
-        length = np.int64(buf[at + 1])
+        length = i64(buf[at + 1])
         if buf[at] == 0xC9 and length == 16 and at + 18 <= end:
             p.src_hi = be64(buf, at + 2)
             p.src_lo = be64(buf, at + 10)

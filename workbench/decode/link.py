@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.decode.bits import be16, be32, kernel, le32, mac48
+from workbench.decode.bits import Numbers, be16, be32, i64, kernel, le32, mac48, u64
 from workbench.decode.cursor import (
     DONE,
     END,
@@ -51,7 +51,7 @@ SLL2: Final = 276
 
 
 @kernel
-def link_layer(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, link: int) -> int:
+def link_layer(buf: NDArray[np.uint8], w: Numbers, p: Any, link: int) -> int:
     """The first step: by the interface's link type."""
     if link == ETHERNET:
         return K_ETHERNET
@@ -65,7 +65,7 @@ def link_layer(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, link: int) 
 
 
 @kernel
-def _cooked(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, link: int) -> int:
+def _cooked(buf: NDArray[np.uint8], w: Numbers, p: Any, link: int) -> int:
     """Linux cooked captures, both versions: the sender's address is all there is of the link."""
     pos = w[POS]
     size = 16 if link == SLL else 20
@@ -74,7 +74,7 @@ def _cooked(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, link: int) -> 
     if link == SLL:
         hardware, length, address, kind = be16(buf, pos + 2), be16(buf, pos + 4), pos + 6, be16(buf, pos + 14)
     else:
-        hardware, length, address, kind = be16(buf, pos + 8), np.int64(buf[pos + 11]), pos + 12, be16(buf, pos)
+        hardware, length, address, kind = be16(buf, pos + 8), i64(buf[pos + 11]), pos + 12, be16(buf, pos)
     if length == 6:
         p.src_mac = mac48(buf, address)
     w[POS] = pos + size
@@ -87,7 +87,7 @@ def _cooked(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, link: int) -> 
 
 
 @kernel
-def _loopback(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def _loopback(buf: NDArray[np.uint8], w: Numbers) -> int:
     """BSD loopback: an address family in the byte order of the capturing host, or of the network."""
     pos = w[POS]
     if w[END] - pos < 4:
@@ -103,7 +103,7 @@ def _loopback(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
 
 
 @kernel
-def _serial(buf: NDArray[np.uint8], w: NDArray[np.int64], link: int) -> int:
+def _serial(buf: NDArray[np.uint8], w: Numbers, link: int) -> int:
     """PPP in its framings, Cisco HDLC, frame relay, packet-filter logs and ARCNET."""
     pos, end = w[POS], w[END]
     if end - pos < 6:
@@ -129,7 +129,7 @@ def _serial(buf: NDArray[np.uint8], w: NDArray[np.int64], link: int) -> int:
         if buf[pos + 3] == 0xCC or buf[pos + 3] == 0x8E:
             w[POS] = pos + 4
             return K_IP
-        return fail(w, R.LLC, np.int64(buf[pos + 3]))
+        return fail(w, R.LLC, i64(buf[pos + 3]))
     if link == PFLOG:
         return _pflog(buf, w)
     if link == ARCNET_LINUX:
@@ -138,7 +138,7 @@ def _serial(buf: NDArray[np.uint8], w: NDArray[np.int64], link: int) -> int:
 
 
 @kernel
-def _hdlc(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def _hdlc(buf: NDArray[np.uint8], w: Numbers) -> int:
     """Cisco HDLC: address, control, EtherType (RFC 1547, section 4.3.1)."""
     pos = w[POS]
     if w[END] - pos < 4:
@@ -151,9 +151,9 @@ def _hdlc(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
 
 
 @kernel
-def _pflog(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def _pflog(buf: NDArray[np.uint8], w: Numbers) -> int:
     """OpenBSD packet-filter log: its first byte is the header's length, padded to four."""
-    size = (np.int64(buf[w[POS]]) + 3) & ~3
+    size = (i64(buf[w[POS]]) + 3) & ~3
     if size < 8 or w[END] - w[POS] < size:
         return fail(w, R.LINK_TRUNCATED, PFLOG)
     w[POS] += size
@@ -161,7 +161,7 @@ def _pflog(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
 
 
 @kernel
-def _arcnet(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def _arcnet(buf: NDArray[np.uint8], w: Numbers) -> int:
     """ARCNET as Linux captures it: source, destination, offset, then the protocol id (RFC 1051, RFC 1201)."""
     pos = w[POS]
     kind = buf[pos + 4]
@@ -174,11 +174,11 @@ def _arcnet(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
         w[POS] = pos + 8
         if buf[pos + 5] == 0 and w[END] >= pos + 8:
             return K_IP
-    return fail(w, R.ETHERTYPE, np.int64(kind))
+    return fail(w, R.ETHERTYPE, i64(kind))
 
 
 @kernel
-def ethernet(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def ethernet(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     """An Ethernet header, the innermost so far: its addresses replace those of the one around it."""
     pos = w[POS]
     if w[END] - pos < 14:
@@ -193,7 +193,7 @@ def ethernet(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
 
 
 @kernel
-def ether_type(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def ether_type(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     """What an EtherType says comes next; tags are taken here, the first two are kept."""
     pos, end, kind = w[POS], w[END], w[TYPE]
     while kind in (0x8100, 0x88A8, 0x9100, 0x9200):
@@ -222,7 +222,7 @@ def ether_type(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
 
 
 @kernel
-def _rare_type(buf: NDArray[np.uint8], w: NDArray[np.int64], kind: int) -> int:
+def _rare_type(buf: NDArray[np.uint8], w: Numbers, kind: int) -> int:
     pos = w[POS]
     if kind == 0x8864:
         return _pppoe(buf, w)
@@ -243,7 +243,7 @@ def _rare_type(buf: NDArray[np.uint8], w: NDArray[np.int64], kind: int) -> int:
 
 
 @kernel
-def llc(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def llc(buf: NDArray[np.uint8], w: Numbers) -> int:
     """IEEE 802.2: SNAP leads on to an EtherType, SAP 6 to IP; everything else stays undecoded."""
     pos, end = w[POS], w[END]
     if end - pos < 3:
@@ -263,13 +263,13 @@ def llc(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
 
 
 @kernel
-def _pppoe(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def _pppoe(buf: NDArray[np.uint8], w: Numbers) -> int:
     """A PPPoE session header; its length bounds what follows."""
     pos = w[POS]
     if w[END] - pos < 8:
         return fail(w, R.LINK_TRUNCATED, 0x8864)
     if buf[pos] != 0x11 or buf[pos + 1] != 0:
-        return fail(w, R.PPPOE_CONTROL, np.int64(buf[pos + 1]))
+        return fail(w, R.PPPOE_CONTROL, i64(buf[pos + 1]))
     w[WIRE] = min(w[WIRE], pos + 6 + be16(buf, pos + 4))
     w[END] = min(w[END], w[WIRE])
     w[POS] = pos + 6
@@ -277,7 +277,7 @@ def _pppoe(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
 
 
 @kernel
-def ppp(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def ppp(buf: NDArray[np.uint8], w: Numbers) -> int:
     """A PPP protocol field, one byte or two (RFC 1661, section 2); 0xFF03 in front is stepped over."""
     pos, end = w[POS], w[END]
     if end - pos >= 2 and buf[pos] == 0xFF and buf[pos + 1] == 3:
@@ -285,7 +285,7 @@ def ppp(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
     if end - pos < 2:
         return fail(w, R.LINK_TRUNCATED, PPP)
     if buf[pos] & 1:  # compressed
-        protocol = np.int64(buf[pos])
+        protocol = i64(buf[pos])
         pos += 1
     else:
         protocol = be16(buf, pos)
@@ -304,7 +304,7 @@ def ppp(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
 
 
 @kernel
-def mpls(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def mpls(buf: NDArray[np.uint8], w: Numbers) -> int:
     """A label stack; what follows has no type field, so its first nibble decides (RFC 4928, RFC 4385)."""
     pos, end = w[POS], w[END]
     while True:
@@ -325,7 +325,7 @@ def mpls(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
         return K_ETHERNET
     if end - pos >= 14 and _like_ethernet(buf, pos):
         return K_ETHERNET
-    return fail(w, R.MPLS_PAYLOAD, np.int64(nibble))
+    return fail(w, R.MPLS_PAYLOAD, i64(nibble))
 
 
 @kernel
@@ -344,12 +344,12 @@ def _like_ethernet(buf: NDArray[np.uint8], pos: int) -> bool:
 
 
 @kernel
-def nsh(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
+def nsh(buf: NDArray[np.uint8], w: Numbers) -> int:
     """A network service header (RFC 8300): its length in words, then its next protocol."""
     pos = w[POS]
     if w[END] - pos < 8:
         return fail(w, R.LINK_TRUNCATED, 0x894F)
-    size = (np.int64(buf[pos + 1]) & 0x3F) * 4
+    size = (i64(buf[pos + 1]) & 0x3F) * 4
     following = buf[pos + 3]
     if size < 8 or w[END] - pos < size:
         return fail(w, R.LINK_TRUNCATED, 0x894F)
@@ -366,7 +366,7 @@ def nsh(buf: NDArray[np.uint8], w: NDArray[np.int64]) -> int:
 
 
 @kernel
-def arp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def arp(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     """ARP and RARP for IPv4 over Ethernet; `pay` is where its 28 bytes stand, for the hardware addresses."""
     pos = w[POS]
     if w[END] - pos < 28:
@@ -374,11 +374,11 @@ def arp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
     hardware = be16(buf, pos)
     if be16(buf, pos + 2) != 0x0800 or be16(buf, pos + 4) != 0x0604 or hardware not in (1, 6):
         return fail(w, R.ARP_MALFORMED, hardware)
-    mapped = np.uint64(0xFFFF00000000)
+    mapped = u64(0xFFFF00000000)
     p.src_hi = 0
     p.dst_hi = 0
-    p.src_lo = mapped | np.uint64(be32(buf, pos + 14))
-    p.dst_lo = mapped | np.uint64(be32(buf, pos + 24))
+    p.src_lo = mapped | u64(be32(buf, pos + 14))
+    p.dst_lo = mapped | u64(be32(buf, pos + 24))
     p.src_port = be16(buf, pos + 6)
     p.dst_port = 0
     p.proto = 0

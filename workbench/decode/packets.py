@@ -8,7 +8,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import be16, be32, exported, kernel
+from workbench.decode.bits import Numbers, be16, be32, exported, i64, kernel, u64
 from workbench.decode.checksum import judge, sum16
 from workbench.decode.cursor import (
     DEPTH,
@@ -70,7 +70,7 @@ def _plain(buf: NDArray[np.uint8], p: Any, off: int, cap: int, wire: int, link: 
     # version 4, header of 20 bytes, no fragment: everything else is not plain
     if kind != 0x0800 or buf[pos] != 0x45 or be16(buf, pos + 6) & 0x3FFF:
         return False
-    proto = np.int64(buf[pos + 9])
+    proto = i64(buf[pos + 9])
     total = be16(buf, pos + 2)
     end = off + cap
     start = pos + 20
@@ -81,7 +81,7 @@ def _plain(buf: NDArray[np.uint8], p: Any, off: int, cap: int, wire: int, link: 
     src_port, dst_port = be16(buf, start), be16(buf, start + 2)
     cut = end < stop
     if proto == 6:
-        head = (np.int64(buf[start + 12]) >> 4) * 4
+        head = (i64(buf[start + 12]) >> 4) * 4
         if head < 20 or total < 20 + head or start + 20 > end:
             return False
         p.seq = be32(buf, start + 4)
@@ -104,14 +104,13 @@ def _plain(buf: NDArray[np.uint8], p: Any, off: int, cap: int, wire: int, link: 
     marks = P.PORTS
     if cap < wire:
         marks |= P.CUT
-    if verify:
-        if sum16(buf, pos, 20) != 0xFFFF:
-            marks |= P.L3_BAD
-    mapped = np.uint64(0xFFFF00000000)
+    if verify and sum16(buf, pos, 20) != 0xFFFF:
+        marks |= P.L3_BAD
+    mapped = u64(0xFFFF00000000)
     p.src_hi = 0
-    p.src_lo = mapped | np.uint64(be32(buf, pos + 12))
+    p.src_lo = mapped | u64(be32(buf, pos + 12))
     p.dst_hi = 0
-    p.dst_lo = mapped | np.uint64(be32(buf, pos + 16))
+    p.dst_lo = mapped | u64(be32(buf, pos + 16))
     p.dst_mac = (be32(buf, off) << 16) | be16(buf, off + 4)
     p.src_mac = (be32(buf, off + 6) << 16) | be16(buf, off + 10)
     p.tunnel = 0
@@ -156,7 +155,7 @@ def tunnel_port(src: int, dst: int) -> bool:
 @kernel
 def _layers(
     buf: NDArray[np.uint8],
-    w: NDArray[np.int64],
+    w: Numbers,
     packets: NDArray[Any],
     i: int,
     save: NDArray[Any],
@@ -206,7 +205,7 @@ def _layers(
 
 
 @kernel
-def _rare_layer(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, kind: int) -> int:
+def _rare_layer(buf: NDArray[np.uint8], w: Numbers, p: Any, kind: int) -> int:
     if kind == K_ARP:
         return arp(buf, w, p)
     if kind == K_LLC:
@@ -221,7 +220,7 @@ def _rare_layer(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, kind: int)
 
 
 @kernel
-def _begin(w: NDArray[np.int64], p: Any, off: int, cap: int, wire: int) -> None:
+def _begin(w: Numbers, p: Any, off: int, cap: int, wire: int) -> None:
     w[POS] = off
     w[END] = off + cap
     # a record may claim fewer bytes on the wire than were captured: what is there is believed
@@ -252,15 +251,15 @@ def _decode(
     n: int,
     packets: NDArray[Any],
     flags: int,
-    w: NDArray[np.int64],
+    w: Numbers,
     save: NDArray[Any],
 ) -> int:
     """Rows done: n, or the number of the first frame that lies outside the buffer."""
-    size = np.int64(len(buf))
+    size = i64(len(buf))
     w[VERIFY] = flags & 1
     for i in range(n):
         f = frames[i]
-        off, cap = np.int64(f.off), np.int64(f.cap)
+        off, cap = i64(f.off), i64(f.cap)
         if off < 0 or off > size or cap > size - off:
             return i
         p = packets[i]
@@ -268,8 +267,8 @@ def _decode(
         p.rec = f.rec
         p.end = off + cap
         p.wire = f.wire
-        if not _plain(buf, p, off, cap, np.int64(f.wire), np.int64(f.link), flags & 1):
-            _layers(buf, w, packets, i, save, off, cap, np.int64(f.wire), np.int64(f.link))
+        if not _plain(buf, p, off, cap, i64(f.wire), i64(f.link), flags & 1):
+            _layers(buf, w, packets, i, save, off, cap, i64(f.wire), i64(f.link))
     return n
 
 

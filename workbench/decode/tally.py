@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import exported
+from workbench.decode.bits import Numbers, exported, i64, kernel
 from workbench.decode.packets import PACKETS
 from workbench.records import packet as P  # noqa: N812
 from workbench.records.links import link_name
@@ -75,56 +75,48 @@ _ETHER_TYPES: Final[dict[int, str]] = {
 _SAPS: Final[dict[int, str]] = {0x4242: "spanning tree", 0xFEFE: "OSI (IS-IS)", 0xF0F0: "NetBIOS", 0xE0E0: "IPX", 0xAAAA: "SNAP"}
 
 
+@kernel
+def _add(row: int, frame: int, counts: Numbers, firsts: Numbers) -> None:
+    if counts[row] < _FIRST:
+        firsts[row, counts[row]] = frame
+    counts[row] += 1
+
+
+@kernel
+def _add_detail(row: int, value: int, details: Numbers) -> None:
+    for k in range(_DETAILS):
+        if details[row, k, 1] == 0 or details[row, k, 0] == value:
+            details[row, k, 0] = value
+            details[row, k, 1] += 1
+            return
+
+
 @exported(
     types.void(PACKETS, types.int64, types.int64, types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1], types.int64[::1])
 )
 def _count(
-    packets: NDArray[Any],
-    n: int,
-    first_frame: int,
-    counts: NDArray[np.int64],
-    firsts: NDArray[np.int64],
-    details: NDArray[np.int64],
-    last: NDArray[np.int64],
+    packets: NDArray[Any], n: int, first_frame: int, counts: Numbers, firsts: Numbers, details: Numbers, last: Numbers
 ) -> None:
-    """Add packets[:n]. counts[row]; firsts[row, 5]; details[row, k] = (value, count); last[0]: latest time stamp."""
+    """Add packets[:n]. counts[row]; firsts[row, 5]; details[row, k] = (value, count); last[0]: the time before."""
     before = last[0]
     for i in range(min(n, len(packets))):
         p = packets[i]
-        ts = p.ts
-        status, marks = p.status, p.marks
-        back = ts < before
-        if status != P.UNDECODED and not marks & (P.CUT | P.INNER_UNDECODED) and not back:
-            before = ts
-            continue
-        for row in range(_SNAPLEN - 1, _ROWS):
-            at = row
-            if row < _SNAPLEN:
-                if status != P.UNDECODED:
-                    continue
-                at = min(np.int64(p.reason), MAX_REASONS - 1)
-            elif row == _SNAPLEN:
-                if not marks & P.CUT:
-                    continue
-            elif row == _INNER:
-                if status != P.FLOW or not marks & P.INNER_UNDECODED:
-                    continue
-            elif not back:
-                continue
-            if counts[at] < _FIRST:
-                firsts[at, counts[at]] = first_frame + i
-            counts[at] += 1
-            if at == _SNAPLEN or at == _CLOCK_BACK:
-                continue
-            value = np.int64(p.detail)
-            if at == _INNER:
-                value |= np.int64(p.reason) << 32
-            for k in range(_DETAILS):
-                if details[at, k, 1] == 0 or details[at, k, 0] == value:
-                    details[at, k, 0] = value
-                    details[at, k, 1] += 1
-                    break
+        ts, status, marks = p.ts, p.status, p.marks
+        frame = first_frame + i
+        if ts < before:
+            _add(_CLOCK_BACK, frame, counts, firsts)
         before = ts
+        if status != P.UNDECODED and not marks & (P.CUT | P.INNER_UNDECODED):
+            continue
+        if marks & P.CUT:
+            _add(_SNAPLEN, frame, counts, firsts)
+        if status == P.UNDECODED:
+            reason = min(i64(p.reason), MAX_REASONS - 1)
+            _add(reason, frame, counts, firsts)
+            _add_detail(reason, i64(p.detail), details)
+        elif marks & P.INNER_UNDECODED:
+            _add(_INNER, frame, counts, firsts)
+            _add_detail(_INNER, (i64(p.reason) << 32) | i64(p.detail), details)
     last[0] = before
 
 

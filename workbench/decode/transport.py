@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.decode.bits import be16, be32, kernel
+from workbench.decode.bits import Numbers, be16, be32, i64, kernel
 from workbench.decode.checksum import judge, judge_icmp
 from workbench.decode.cursor import DONE, END, POS, TYPE, VERIFY, WHOLE, WIRE, fail
 from workbench.records import packet as P  # noqa: N812
@@ -26,7 +26,7 @@ SCTP: Final = 132
 
 
 @kernel
-def transport(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def transport(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     """Fill the rest of the row; DONE, or FAIL where not even the ports are there."""
     proto = w[TYPE]
     p.flags = 0
@@ -54,7 +54,7 @@ def transport(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
 
 
 @kernel
-def _payload(w: NDArray[np.int64], p: Any, header: int) -> None:
+def _payload(w: Numbers, p: Any, header: int) -> None:
     """Everything behind the header, as far as the IP length goes."""
     pos = w[POS] + header
     p.pay = pos
@@ -63,14 +63,14 @@ def _payload(w: NDArray[np.int64], p: Any, header: int) -> None:
 
 
 @kernel
-def _ports(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> None:
+def _ports(buf: NDArray[np.uint8], w: Numbers, p: Any) -> None:
     p.src_port = be16(buf, w[POS])
     p.dst_port = be16(buf, w[POS] + 2)
     p.marks |= P.PORTS
 
 
 @kernel
-def _tcp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def _tcp(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     pos, end, wire = w[POS], w[END], w[WIRE]
     have = end - pos
     if have < 4:
@@ -78,7 +78,7 @@ def _tcp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
     _ports(buf, w, p)
     if have < 20:
         return _tcp_cut(buf, w, p)
-    header = (np.int64(buf[pos + 12]) >> 4) * 4
+    header = (i64(buf[pos + 12]) >> 4) * 4
     p.seq = be32(buf, pos + 4)
     p.ack = be32(buf, pos + 8)
     p.window = be16(buf, pos + 14)
@@ -97,18 +97,18 @@ def _tcp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
 
 
 @kernel
-def _tcp_cut(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def _tcp_cut(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     """A TCP header cut by the snap length: what is there counts, its length is the least where unknown."""
     pos, end, wire = w[POS], w[END], w[WIRE]
     have = end - pos
     p.seq = be32(buf, pos + 4) if have >= 8 else 0
     p.ack = be32(buf, pos + 8) if have >= 12 else 0
     p.window = be16(buf, pos + 14) if have >= 16 else 0
-    header = np.int64(20)
+    header = i64(20)
     # a header cut on the wire itself (a tiny fragment, damage) says nothing about the connection
     if wire - pos >= 20:
         if have >= 13:
-            header = max(np.int64(20), (np.int64(buf[pos + 12]) >> 4) * 4)
+            header = max(i64(20), (i64(buf[pos + 12]) >> 4) * 4)
         if have >= 14:
             p.flags = be16(buf, pos + 12) & 0x1FF
     _payload(w, p, header)
@@ -117,7 +117,7 @@ def _tcp_cut(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
 
 
 @kernel
-def _udp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
+def _udp(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     pos, end, wire = w[POS], w[END], w[WIRE]
     if end - pos < 4:
         return fail(w, R.TRANSPORT_TRUNCATED, UDP)
@@ -128,7 +128,7 @@ def _udp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
         if 8 <= said <= length:  # 0 is a jumbogram or a large send; anything else below 8 is damage
             length = said
         elif 0 < said < 8:
-            length = np.int64(8)
+            length = i64(8)
     w[WIRE] = min(wire, pos + length)
     w[END] = min(end, w[WIRE])
     _payload(w, p, 8)
@@ -141,11 +141,11 @@ def _udp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any) -> int:
 
 
 @kernel
-def _icmp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, six: bool) -> int:
+def _icmp(buf: NDArray[np.uint8], w: Numbers, p: Any, six: bool) -> int:
     pos, end, wire = w[POS], w[END], w[WIRE]
     if end - pos < 2:
         return fail(w, R.TRANSPORT_TRUNCATED, w[TYPE])
-    kind = np.int64(buf[pos])
+    kind = i64(buf[pos])
     p.src_port = kind
     p.marks |= P.PORTS
     other = counterpart6(kind) if six else counterpart4(kind)
@@ -155,7 +155,7 @@ def _icmp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, six: bool) -> in
         if other & 0x100:
             p.marks |= P.ICMP_REPLY
     else:
-        p.dst_port = np.int64(buf[pos + 1])
+        p.dst_port = i64(buf[pos + 1])
     _payload(w, p, 8)
     length = wire - pos
     if not (w[VERIFY] and w[WHOLE]) or length < 4:

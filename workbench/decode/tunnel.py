@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.decode.bits import be16, be32, kernel
+from workbench.decode.bits import Numbers, be16, be32, i64, kernel, u64
 from workbench.decode.cursor import (
     DEPTH,
     DONE,
@@ -59,9 +59,9 @@ MAX_TUNNELS: Final = P.MAX_TUNNELS
 
 
 @kernel
-def tunnel(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any]) -> int:
+def tunnel(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any]) -> int:
     """Enter the tunnel that the row's payload is, if it is one: DONE where it is not."""
-    proto = np.int64(p.proto)
+    proto = i64(p.proto)
     if proto == 17:
         return _over_udp(buf, w, p, save)
     if proto in (4, 41):
@@ -78,7 +78,7 @@ def tunnel(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[A
 
 
 @kernel
-def _enter(w: NDArray[np.int64], p: Any, save: NDArray[Any], code: int) -> bool:
+def _enter(w: Numbers, p: Any, save: NDArray[Any], code: int) -> bool:
     """Keep the outer row and start an inner one; False when the stack is deeper than is followed."""
     save[0] = p
     w[SAVED] = 1
@@ -89,7 +89,7 @@ def _enter(w: NDArray[np.int64], p: Any, save: NDArray[Any], code: int) -> bool:
 
 
 @kernel
-def _push(w: NDArray[np.int64], p: Any, code: int) -> bool:
+def _push(w: Numbers, p: Any, code: int) -> bool:
     if w[DEPTH] >= MAX_TUNNELS:
         fail(w, R.TUNNEL_DEPTH, code)
         return False
@@ -102,42 +102,34 @@ def _push(w: NDArray[np.int64], p: Any, code: int) -> bool:
         p.outer_dst_mac = p.dst_mac
         p.outer_vlan = p.vlan
     w[DEPTH] += 1
-    p.tunnel = (p.tunnel << np.uint64(8)) | np.uint64(code)
+    p.tunnel = (p.tunnel << u64(8)) | u64(code)
     return True
 
 
 @kernel
-def _cut(w: NDArray[np.int64], p: Any, save: NDArray[Any], code: int) -> int:
+def _cut(w: Numbers, p: Any, save: NDArray[Any], code: int) -> int:
     """A tunnel whose header was not captured: the outer row, marked."""
     _enter(w, p, save, code)
     return fail(w, R.TUNNEL_TRUNCATED, code)
 
 
 @kernel
-def _ip_in_ip(w: NDArray[np.int64], p: Any, save: NDArray[Any], proto: int) -> int:
-    if p.version == 4:
-        code = IPIP if proto == 4 else SIX_IN_4
-    else:
-        code = FOUR_IN_6 if proto == 4 else SIX_IN_6
+def _ip_in_ip(w: Numbers, p: Any, save: NDArray[Any], proto: int) -> int:
+    four, six = (IPIP, SIX_IN_4) if p.version == 4 else (FOUR_IN_6, SIX_IN_6)
+    code = four if proto == 4 else six
     w[POS] = p.pay
     return K_IP if _enter(w, p, save, code) else FAIL
 
 
 @kernel
-def _gre(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any]) -> int:
-    pos, end = np.int64(p.pay), w[END]
+def _gre(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any]) -> int:
+    pos, end = i64(p.pay), w[END]
     if end - pos < 4:
         return DONE if p.payload < 4 else _cut(w, p, save, GRE)
     bits, kind = be16(buf, pos), be16(buf, pos + 2)
-    at = pos + 4
-    if bits & 0xC000:
-        at += 4
-    key_at = at
-    if bits & 0x2000:
-        at += 4
-    if bits & 0x1000:
-        at += 4
-    if bits & 7 == 1 and bits & 0x80:  # PPTP acknowledgement
+    key_at = pos + (8 if bits & 0xC000 else 4)
+    at = key_at + (4 if bits & 0x2000 else 0) + (4 if bits & 0x1000 else 0)
+    if bits & 0x87 == 0x81:  # PPTP acknowledgement
         at += 4
     if at > end:
         return _cut(w, p, save, GRE)
@@ -166,7 +158,7 @@ def _gre(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any
 
 
 @kernel
-def _erspan(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, sequenced: bool) -> int:
+def _erspan(buf: NDArray[np.uint8], w: Numbers, p: Any, sequenced: bool) -> int:
     """Types I (no header, no GRE sequence number), II and III (with its optional platform subheader)."""
     pos, end = w[POS], w[END]
     if w[TYPE] == 0x88BE and not sequenced:
@@ -187,9 +179,9 @@ def _erspan(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, sequenced: boo
 
 
 @kernel
-def _over_udp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any]) -> int:
+def _over_udp(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any]) -> int:
     """By port: the destination's where a tunnel fills the source port with entropy, else either."""
-    src, dst = np.int64(p.src_port), np.int64(p.dst_port)
+    src, dst = i64(p.src_port), i64(p.dst_port)
     if p.payload < 8:
         return DONE
     if dst in (4789, 8472, 4790):
@@ -209,9 +201,9 @@ def _over_udp(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArra
 
 
 @kernel
-def _vxlan(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any], port: int) -> int:
+def _vxlan(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any], port: int) -> int:
     """VXLAN on its port and Linux's old one (policy bits and reserved fields do not matter), and GPE."""
-    pos = np.int64(p.pay)
+    pos = i64(p.pay)
     code = VXLAN_GPE if port == 4790 else VXLAN
     if w[END] - pos < 8:
         return _cut(w, p, save, code)
@@ -223,7 +215,7 @@ def _vxlan(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[A
     p.vni = be32(buf, pos + 4) >> 8
     w[POS] = pos + 8
     if port == 4790 and bits & 4:
-        following = np.int64(buf[pos + 3])
+        following = i64(buf[pos + 3])
         if following in (1, 2):
             return K_IP
         if following == 4:
@@ -236,13 +228,13 @@ def _vxlan(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[A
 
 
 @kernel
-def _geneve(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any]) -> int:
-    pos, end = np.int64(p.pay), w[END]
+def _geneve(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any]) -> int:
+    pos, end = i64(p.pay), w[END]
     if end - pos < 8:
         return _cut(w, p, save, GENEVE)
     if buf[pos] >> 6:
         return DONE
-    options = (np.int64(buf[pos]) & 0x3F) * 4
+    options = (i64(buf[pos]) & 0x3F) * 4
     if p.payload < 8 + options:
         return DONE
     if not _enter(w, p, save, GENEVE):
@@ -256,12 +248,12 @@ def _geneve(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[
 
 
 @kernel
-def _gtpu(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any]) -> int:
+def _gtpu(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any]) -> int:
     """User packets (type 255) of version 1; extension headers are linked by a type byte at their ends."""
-    pos, end = np.int64(p.pay), w[END]
+    pos, end = i64(p.pay), w[END]
     if end - pos < 8:
         return _cut(w, p, save, GTPU)
-    bits = np.int64(buf[pos])
+    bits = i64(buf[pos])
     if bits & 0xF0 != 0x30 or buf[pos + 1] != 255:
         return DONE
     at = pos + 8
@@ -271,20 +263,20 @@ def _gtpu(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[An
         if at > end:
             return _cut(w, p, save, GTPU)
         if bits & 4:
-            following = np.int64(buf[pos + 11])
+            following = i64(buf[pos + 11])
         while following:
             if at >= end:
                 return _cut(w, p, save, GTPU)
-            size = np.int64(buf[at]) * 4
+            size = i64(buf[at]) * 4
             if size == 0 or at + size > end:
                 return _cut(w, p, save, GTPU)
-            following = np.int64(buf[at + size - 1])
+            following = i64(buf[at + size - 1])
             at += size
     return _plain_ip(buf, w, p, save, at, GTPU)
 
 
 @kernel
-def _plain_ip(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any], at: int, code: int) -> int:
+def _plain_ip(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any], at: int, code: int) -> int:
     """Enter where an IP packet must stand; its lengths have to fit, or this is something else on the port."""
     end, room = w[END], w[WIRE] - at
     if at >= end:
@@ -303,11 +295,11 @@ def _plain_ip(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArra
 
 
 @kernel
-def _teredo(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any]) -> int:
+def _teredo(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any]) -> int:
     """An authentication and an origin indication may stand in front of the IPv6 packet, which fills the rest."""
-    at, end = np.int64(p.pay), w[END]
+    at, end = i64(p.pay), w[END]
     if end - at >= 4 and be16(buf, at) == 1:
-        at += 13 + np.int64(buf[at + 2]) + np.int64(buf[at + 3])
+        at += 13 + i64(buf[at + 2]) + i64(buf[at + 3])
     if end - at >= 8 and be16(buf, at) == 0:
         at += 8
     if end - at < 40 or buf[at] >> 4 != 6 or be16(buf, at + 4) != w[WIRE] - at - 40:
@@ -316,12 +308,12 @@ def _teredo(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[
 
 
 @kernel
-def _ayiya(buf: NDArray[np.uint8], w: NDArray[np.int64], p: Any, save: NDArray[Any]) -> int:
+def _ayiya(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any]) -> int:
     """A forwarded packet behind an identity and a signature of stated lengths."""
-    pos, end = np.int64(p.pay), w[END]
+    pos, end = i64(p.pay), w[END]
     if end - pos < 8 or buf[pos + 2] & 15 != 1 or buf[pos + 3] not in (4, 41):
         return DONE
-    at = pos + 8 + (np.int64(1) << np.int64(buf[pos] >> 4)) + np.int64(buf[pos + 1] >> 4) * 4
+    at = pos + 8 + (i64(1) << i64(buf[pos] >> 4)) + i64(buf[pos + 1] >> 4) * 4
     if at >= end or buf[at] >> 4 != (4 if buf[pos + 3] == 4 else 6):
         return DONE
     return _plain_ip(buf, w, p, save, at, AYIYA)
