@@ -1,0 +1,23 @@
+"""What deserves a line in the audit log: whatever changes a case, shows what was masked, or leaves it.
+
+Reading (queries, screens) is not logged: a log of every question asked would bury the lines that matter
+and would itself tell more than it guards.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Action to what it means and what its detail holds. Names are never reused.
+ACTIONS: Final[dict[str, str]] = {
+    "case_created": "the case folder was made; version of the program",
+    "source_indexed": "a source was indexed; path, sha256, packets, flows, state, settings that shaped its flows",
+    "source_refused": "a source yielded nothing; path and why",
+    "index_cancelled": "the person stopped indexing; how many sources were finished",
+    "case_recovered": "leftovers of a crash were found and what became of them",
+    "case_rebuilt": "the index was made anew, from a foreign or an older case",
+    "case_migrated": "the tables were brought to this version's schema; from, to",
+    "note_added": "a note was written; its id",
+    "log_recovered": "the last line of this log was torn (a crash, a full disk): its bytes and their SHA-256",
+    "head_signed": "the log's head was signed; sequence number, hash and signer",
+}
