@@ -1,0 +1,202 @@
+"""Cases made of nothing: fixed rows, and as many of them as asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from workbench.records.arrow import arrow_schema
+from workbench.tui.data import Bins, Sorting, Span, Summary
+from workbench.tui.figures import from_us, to_us
+
+START = to_us(dt.datetime(2026, 3, 14, 9, 26, 53, 589_793))
+STATES = ("SF", "S0", "REJ", "S1", "RSTO", "OTH")
+SERVICES = ("tls", "dns", None, "http", "ssh", None)
+
+
+def flow(n: int, **changes: Any) -> dict[str, Any]:
+    """Flow n: every column filled, the same each time."""
+    tcp = n % 4 != 1
+    begin = START + n * 137_000
+    lasts = (n * 7919 % 90_000) / 1000
+    row: dict[str, Any] = {
+        "flow_id": (1 << 40) | n,
+        "source_id": 1,
+        "sensor": "mirror-p0",
+        "network": "" if n % 3 else "vlan:100",
+        "ts": from_us(begin),
+        "ts_end": from_us(begin + int(lasts * 1e6)),
+        "duration": lasts,
+        "src_ip": f"10.20.{n // 250 % 250}.{n % 250 + 1}" if n % 9 else f"2001:db8:20::{n % 65536:x}",
+        "dst_ip": f"192.168.{n * 7 % 250}.{n * 13 % 250 + 1}" if n % 9 else "2001:db8:ffff:1000:a1b2:c3d4:e5f6:1",
+        "src_addr": bytes(16),
+        "dst_addr": bytes(16),
+        "src_port": 49152 + n * 31 % 16000,
+        "dst_port": (443, 53, 22, 80, 8000, 902)[n % 6],
+        "proto": 6 if tcp else 17,
+        "proto_name": "tcp" if tcp else "udp",
+        "src_mac": "02:00:00:00:00:01",
+        "dst_mac": "02:00:00:00:00:02",
+        "vlan": None if n % 3 else 100,
+        "service": SERVICES[n % 6],
+        "conn_state": STATES[n % 6] if tcp else "SF",
+        "history": "ShADadFf" if tcp else "Dd",
+        "src_pkts": n * 37 % 20_000 + 1,
+        "dst_pkts": n * 53 % 30_000,
+        "src_bytes": n * 7_919_993 % 3_000_000_000 + 60,
+        "dst_bytes": n * 104_729 % 90_000_000,
+        "src_payload": n * 7_919 % 3_000_000,
+        "dst_payload": n * 104_723 % 90_000_000,
+        "src_flags": 0x1B if tcp else None,
+        "dst_flags": 0x1B if tcp else None,
+        "rtt_us": n * 211 % 180_000 if tcp else None,
+        "retransmits": n % 5 if tcp else None,
+        "end_reason": 3 if tcp else 1,
+        "sampling": 1,
+        "community_id": "1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0=",
+        "first_offset": 24 + n * 1_234,
+        "last_offset": 24 + n * 1_234 + 900_000,
+    }
+    if n % 7 == 0:
+        row |= {
+            "network": "vni:5001",
+            "vni": 5001,
+            "tunnel": "vxlan",
+            "outer_src_ip": "172.16.0.11",
+            "outer_dst_ip": "172.16.0.12",
+            "outer_src_mac": "02:00:00:00:01:01",
+            "outer_dst_mac": "02:00:00:00:01:02",
+        }
+    return row | changes
+
+
+def table(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows as the Arrow table that a page is."""
+    schema = arrow_schema("flows")
+    return pa.table([pa.array([row.get(f.name) for row in rows], f.type) for f in schema], names=schema.names)
+
+
+SOURCE = {
+    "source_id": 1,
+    "kind": "pcapng",
+    "path": "/captures/rack-7.pcapng",
+    "sensor": "mirror-p0",
+    "bytes": 1_234_567_890,
+    "packets": 4_012_345,
+    "flows": 300,
+    "dropped": 12,
+    "snaplen": 262_144,
+    "state": "partial",
+    "detail": "the last block is cut",
+}
+LEDGER = [
+    {"source_id": 1, "reason": "link_control", "kind": "undecoded", "count": 412, "first_frames": "3,19,44", "detail": "LLDP 412"},
+    {"source_id": 1, "reason": "llc", "kind": "undecoded", "count": 31, "first_frames": "7", "detail": ""},
+    {"source_id": 1, "reason": "dropped", "kind": "unseen", "count": 12, "first_frames": None, "detail": None},
+    {"source_id": 1, "reason": "cut", "kind": "unseen", "count": 816, "first_frames": None, "detail": "at byte 1,234,567,074"},
+    {"source_id": 1, "reason": "clock_back", "kind": "note", "count": 2, "first_frames": "901,902", "detail": None},
+]
+
+
+class RowOrder:
+    """An order over rows in a list."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+        self.total = len(rows)
+        self.pages: list[int] = []
+        self.closed = False
+
+    def page(self, start: int, count: int) -> pa.Table:
+        self.pages.append(start)
+        return table(self.rows[start : start + count])
+
+    def position(self, flow_id: int) -> int | None:
+        return next((n for n, row in enumerate(self.rows) if row["flow_id"] == flow_id), None)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class EndlessOrder(RowOrder):
+    """An order over rows that are made when they are asked for."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__([])
+        self.total = total
+
+    def page(self, start: int, count: int) -> pa.Table:
+        self.pages.append(start)
+        return table([flow(n) for n in range(start, min(self.total, start + count))])
+
+    def position(self, flow_id: int) -> int | None:
+        return flow_id & ((1 << 40) - 1)
+
+
+class RowCase:
+    """A case whose flows are a list, or endless. gate: set while orders may go on."""
+
+    def __init__(self, rows: list[dict[str, Any]] | int, sources: Sequence[dict[str, Any]] = (SOURCE,), ledger: Any = LEDGER) -> None:
+        self.rows = rows
+        self.path = Path("/cases/rack-7")
+        self.sources, self.ledger = sources, ledger
+        self.orders: list[RowOrder] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.interrupted = threading.Event()
+
+    def summary(self) -> Summary:
+        if isinstance(self.rows, int):
+            return Summary(self.sources, self.ledger, (), self.rows, Span(START, START + self.rows * 137_000 + 1))
+        if not self.rows:
+            return Summary(self.sources, self.ledger, (), 0, None)
+        times = [to_us(row["ts"]) for row in self.rows] + [to_us(row["ts_end"]) for row in self.rows]
+        return Summary(self.sources, self.ledger, (), len(self.rows), Span(min(times), max(times) + 1))
+
+    def order(self, sorting: Sorting, span: Span | None) -> RowOrder:
+        while not self.gate.wait(0.02):
+            if self.interrupted.is_set():
+                raise RuntimeError("interrupted")
+        if isinstance(self.rows, int):
+            order: RowOrder = EndlessOrder(self.rows)
+        else:
+            rows = [r for r in self.rows if span is None or (to_us(r["ts"]) < span.end and to_us(r["ts_end"]) >= span.start)]
+            none = [r for r in rows if r.get(sorting.column) is None]
+            some = [r for r in rows if r.get(sorting.column) is not None]
+            some.sort(key=lambda r: (r[sorting.column], r["flow_id"]), reverse=sorting.descending)
+            order = RowOrder(some + none)
+        self.orders.append(order)
+        return order
+
+    def timeline(self, span: Span, bins: int) -> Bins:
+        counts = np.zeros((3, bins), np.int64)
+        rows = [flow(n) for n in range(300)] if isinstance(self.rows, int) else self.rows
+        for row in rows:
+            at = (to_us(row["ts"]) - span.start) * bins // span.width
+            if 0 <= at < bins:
+                counts[:, at] += (1, row["src_pkts"] + row["dst_pkts"], row["src_bytes"] + row["dst_bytes"])
+        return Bins(span, counts[0], counts[1], counts[2])
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
+    def close(self) -> None:
+        pass
+
+
+def rack_case() -> RowCase:
+    """300 flows of a rack, a good part of them in two bursts."""
+    rows = []
+    for n in range(300):
+        row = flow(n)
+        if n > 200:
+            at = START + 60_000_000 + (n - 200) * 41_000
+            row |= {"ts": from_us(at), "ts_end": from_us(at + int(row["duration"] * 1e5))}
+        rows.append(row)
+    return RowCase(rows)

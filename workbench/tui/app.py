@@ -1,0 +1,49 @@
+"""The way in: `run_app` shows what an OpenRequest asks for and returns the exit code.
+
+Indexing begins before Textual is imported: the decoding processes start up meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.errors import ExitCode
+from workbench.tui.indexing import IndexRun
+from workbench.workflows.requests import OpenRequest
+
+if TYPE_CHECKING:
+    from workbench.tui.data import CaseData
+
+
+def run_app(request: OpenRequest) -> int:
+    """Show the app until the person leaves; the exit code.
+
+    Raises what opening the case or reading the settings raises (errors.WorkbenchError).
+    """
+    data, run = opened(request)
+    from workbench.settings import load_settings
+    from workbench.tui.application import WorkbenchApp
+
+    settings = load_settings()
+    try:
+        code = WorkbenchApp(data, run, keymap=settings.keys).run()
+    finally:
+        if run is not None and not run.done:
+            run.cancel()
+            run.wait()
+        if data is not None:
+            data.close()
+    return int(ExitCode.OK if code is None else code)
+
+
+def opened(request: OpenRequest) -> tuple[CaseData | None, IndexRun | None]:
+    """What the request names, ready to be shown: the case, and the index run that fills it, already begun."""
+    run = None
+    if request.index is not None:
+        run = IndexRun(request.index)
+        run.start()
+    if request.case is None:
+        return None, run
+    from workbench.tui.case_data import StoredCase
+
+    return StoredCase(request.case, run), run

@@ -1,0 +1,130 @@
+"""The app: which screen, which case, the keys that work everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from workbench.tui.commands import Commands
+from workbench.tui.data import CaseData
+from workbench.tui.indexing import IndexRun
+from workbench.tui.messages import IndexingChanged
+from workbench.tui.recent import load_recent
+from workbench.tui.screens.case import CaseScreen
+from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
+from workbench.tui.screens.help import HelpDialog
+from workbench.tui.screens.start import StartScreen
+from workbench.tui.themes import THEMES
+
+
+class WorkbenchApp(App[int]):
+    """Give it a case (`data`), an index run that fills one, both, or neither (the start screen)."""
+
+    TITLE = "workbench"
+    CSS_PATH = "styles/app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider]]] = {Commands}  # type: ignore[assignment]
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+q,ctrl+c", "leave", "Quit", id="app.quit", tooltip="Leave; asks first while indexing"),
+        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Every key that works here"),
+        Binding("ctrl+p", "command_palette", "Commands", id="app.commands", tooltip="Find an action by name"),
+    ]
+
+    def __init__(
+        self,
+        data: CaseData | None = None,
+        run: IndexRun | None = None,
+        *,
+        keymap: Mapping[str, str] | None = None,
+        theme: str = "workbench-dark",
+    ) -> None:
+        super().__init__()
+        self._data = data
+        self._run = run
+        self._keys = dict(keymap or {})
+        self._clashes: set[str] = set()
+        for look in THEMES:
+            self.register_theme(look)
+        self.theme = theme
+
+    def on_mount(self) -> None:
+        """The first screen."""
+        if self._keys:
+            self.set_keymap(self._keys)
+        if self._data is None and self._run is None:
+            self.push_screen(StartScreen(load_recent()))
+        else:
+            self.push_screen(CaseScreen(self._data, self._run))
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:  # noqa: ARG002
+        """Two actions on one key after the settings were applied: said once."""
+        names = ", ".join(sorted(binding.id or binding.action for binding in clashed_bindings))
+        if names not in self._clashes:
+            self._clashes.add(names)
+            self.notify(f"The settings give two actions one key: {names}", title="Keys clash", severity="warning", markup=False)
+
+    def action_help(self) -> None:
+        """Keys of what has the focus."""
+        self.push_screen(HelpDialog(self.screen))
+
+    async def action_quit(self) -> None:
+        """Textual's own way out takes ours."""
+        self.action_leave()
+
+    def action_leave(self) -> None:
+        """Leave; while indexing ask first."""
+        run = self._run
+        if run is None or run.done:
+            self.exit(0)
+            return
+        if isinstance(self.screen, ConfirmDialog):
+            return
+        question = ConfirmDialog(
+            "Still indexing",
+            "What was read until now is kept; the rest can be indexed later by opening the capture again.",
+            "stop and quit",
+            "go on",
+        )
+        self.push_screen(question, self._stop_and_leave)
+
+    def _stop_and_leave(self, yes: bool | None) -> None:
+        if yes and self._run is not None:
+            self._run.cancel()
+            self.screen.post_message(IndexingChanged())
+            self.run_worker(self._leave_when_done, group="leave", thread=True, exit_on_error=False)
+
+    def _leave_when_done(self) -> None:
+        assert self._run is not None
+        self._run.wait()
+        self.call_from_thread(self.exit, 0)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """None: the palette has our own."""
+        del screen
+        return ()
+
+    def on_start_screen_open_requested(self, message: StartScreen.OpenRequested) -> None:
+        """Open what was chosen."""
+        self.run_worker(lambda: self._plan(message.path), group="open", exclusive=True, thread=True, exit_on_error=False)
+
+    def _plan(self, path: str) -> None:
+        from workbench.tui.app import opened
+        from workbench.workflows.open_case import plan_open
+
+        try:
+            data, run = opened(plan_open((path,), None))
+        except Exception as error:  # every failure is shown
+            self.call_from_thread(self.push_screen, ErrorDialog.of(error))
+            return
+        self.call_from_thread(self._show, data, run)
+
+    def _show(self, data: CaseData | None, run: IndexRun | None) -> None:
+        self._data, self._run = data, run
+        self.switch_screen(CaseScreen(data, run))

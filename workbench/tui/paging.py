@@ -1,0 +1,99 @@
+"""Pages of a row source on their way to a table: a bounded cache, and one thread that fetches what is wanted.
+
+The table never waits: it paints what the cache has, says what it wants, and is told when a page is in.
+Wanting something else replaces what was wanted before, so holding a key down fetches only where it ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from workbench.tui.data import PageSource
+
+#: Rows a page: one engine vector's worth of work is wasted on fewer, 512 paint about twelve screens.
+PAGE_ROWS: Final = 512
+#: Pages kept: 64 * 512 rows of 46 columns are about 20 MB.
+PAGES_KEPT: Final = 64
+
+Deliver = Callable[[int, int, pa.Table | None, Exception | None], None]
+
+
+class PageCache:
+    """The pages last used, by page number."""
+
+    def __init__(self, keep: int = PAGES_KEPT) -> None:
+        self._keep = keep
+        self._pages: OrderedDict[int, dict[str, pa.Array]] = OrderedDict()
+
+    def clear(self) -> None:
+        """Forget everything: the numbers mean other rows now."""
+        self._pages.clear()
+
+    def put(self, number: int, table: pa.Table) -> None:
+        """Take a page in; the one unused for longest goes."""
+        self._pages[number] = {name: table.column(name).combine_chunks() for name in table.column_names}
+        self._pages.move_to_end(number)
+        while len(self._pages) > self._keep:
+            self._pages.popitem(last=False)
+
+    def has(self, number: int) -> bool:
+        """Whether the page is here; does not count as a use."""
+        return number in self._pages
+
+    def columns(self, row: int) -> tuple[dict[str, pa.Array], int] | None:
+        """The arrays that hold a row and its index in them; None where its page is not here."""
+        number, index = divmod(row, PAGE_ROWS)
+        page = self._pages.get(number)
+        if page is None:
+            return None
+        self._pages.move_to_end(number)
+        for array in page.values():
+            return (page, index) if index < len(array) else None
+        return None
+
+    def record(self, row: int) -> dict[str, Any] | None:
+        """A whole row as Python values by column name (about 40 µs); None where its page is not here."""
+        found = self.columns(row)
+        if found is None:
+            return None
+        page, index = found
+        return {name: array[index].as_py() for name, array in page.items()}
+
+
+class PageLoader:
+    """What is wanted next, handed to whichever thread runs `drain`. All methods are thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted: list[int] = []
+        self._source: PageSource | None = None
+        self._generation = 0
+        self._running = False
+
+    def want(self, source: PageSource, generation: int, pages: Sequence[int]) -> bool:
+        """Replace what is wanted, first things first. True when the caller must start a thread on `drain`."""
+        with self._lock:
+            self._source, self._generation, self._wanted = source, generation, list(pages)
+            if self._running or not pages:
+                return False
+            self._running = True
+            return True
+
+    def drain(self, deliver: Deliver, cancelled: Callable[[], bool]) -> None:
+        """Fetch until nothing is wanted. deliver(generation, page number, rows or None, error or None)."""
+        while True:
+            with self._lock:
+                if not self._wanted or cancelled():
+                    self._running = False
+                    return
+                number, source, generation = self._wanted.pop(0), self._source, self._generation
+            assert source is not None
+            try:
+                deliver(generation, number, source.page(number * PAGE_ROWS, PAGE_ROWS), None)
+            except Exception as error:  # whatever a source raises is shown, not lost in a thread
+                deliver(generation, number, None, error)

@@ -1,0 +1,422 @@
+"""One case on one screen: when, which flows, everything about one of them, and what all of it rests on."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.worker import get_current_worker
+
+from workbench.tui import coverage, figures, recent
+from workbench.tui.data import CaseData, Order, Sorting, Span, Summary
+from workbench.tui.indexing import IndexRun
+from workbench.tui.looks import flow_looks
+from workbench.tui.messages import BinsReady, IndexingChanged, OrderReady, SummaryReady, WorkFailed
+from workbench.tui.screens.column_picker import ColumnPicker, next_sorting
+from workbench.tui.screens.dialog import ErrorDialog, PromptDialog
+from workbench.tui.widgets.detail import FlowDetail
+from workbench.tui.widgets.keys import KeyLine
+from workbench.tui.widgets.status import StatusLine
+from workbench.tui.widgets.timeline import Metric, Timeline
+from workbench.tui.widgets.virtual_table import VirtualTable
+
+#: While indexing, rows are put in order again this often (seconds), and never more than a fifth of the time.
+_REFRESH: Final = 1.0
+_DAY: Final = 86_400_000_000
+_EMPTY: Final = "No flows.\nThe ledger (L) says what was in the capture."
+_EMPTY_SPAN: Final = "No flows in this time range.\nPress T for the range before, R for everything."
+_WAITING: Final = "Reading: flows appear here as they come."
+
+
+class CaseScreen(Screen[None]):
+    """The flows of one case."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012  typed so by Textual
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-short"), (32, "-tall")]  # noqa: RUF012
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "Next part", id="case.next", tooltip="To the next part of the screen", show=False),
+        Binding("shift+tab", "app.focus_previous", "Previous part", id="case.previous", tooltip="To the part before", show=False),
+        Binding("s", "sort", "Sort", id="case.sort", tooltip="Choose the column to sort by"),
+        Binding("S", "reverse", "Reverse", id="case.reverse", tooltip="Turn the order round", show=False),
+        Binding(
+            "less_than_sign", "sort_side(-1)", "Sort left", id="case.sort_left", tooltip="Sort by the column before", show=False
+        ),
+        Binding(
+            "greater_than_sign", "sort_side(1)", "Sort right", id="case.sort_right", tooltip="Sort by the next column", show=False
+        ),
+        Binding("t", "time", "Time", id="case.time", tooltip="To the timeline, at the time of this flow"),
+        Binding("T", "zoom_out", "Zoom out", id="case.zoom_out", tooltip="Back to the time range before"),
+        Binding("R", "reset", "All time", id="case.reset", tooltip="Show the whole time range", show=False),
+        Binding("m", "metric", "Measure", id="case.metric", tooltip="Timeline of flows, bytes or packets"),
+        Binding("i", "detail", "Pane", id="case.detail", tooltip="Show or hide the detail pane", show=False),
+        Binding("L", "ledger", "Ledger", id="case.ledger", tooltip="What was not decoded and not seen"),
+        Binding("colon", "jump", "Jump", id="case.jump", tooltip="Go to a row number or percentage", show=False),
+        Binding("escape", "back", "Stop, back", id="case.back", tooltip="Stop a running query; leave the timeline", show=False),
+    ]
+
+    def __init__(self, data: CaseData | None, run: IndexRun | None = None) -> None:
+        super().__init__()
+        self.data = data
+        self.index_run = run
+        self.summary = Summary()
+        self.sorting = Sorting()
+        self.order: Order | None = None
+        self.span: Span | None = None
+        self._shown: tuple[Sorting, Span | None] = (self.sorting, None)
+        self._history: list[Span | None] = []
+        self._bins = 0
+        self._order_generation = 0
+        self._bins_generation = 0
+        self._ordering = False
+        self._dated = False
+        self._timer: Timer | None = None
+        self._remembered = False
+
+    def compose(self) -> ComposeResult:
+        """Timeline, flows and details, status, keys."""
+        with Vertical(id="timeline-box"):
+            yield Timeline(id="timeline")
+        with Container(id="body"):
+            with Vertical(id="flows-box"):
+                yield VirtualTable(flow_looks(dates=False), empty=_EMPTY, id="flows")
+            with Vertical(id="detail-box"):
+                yield FlowDetail(id="detail")
+        yield StatusLine(id="status")
+        yield KeyLine()
+
+    # -- parts ------------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> VirtualTable:
+        """The flows."""
+        return self.query_one("#flows", VirtualTable)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The bars."""
+        return self.query_one("#timeline", Timeline)
+
+    @property
+    def status(self) -> StatusLine:
+        """The status line."""
+        return self.query_one("#status", StatusLine)
+
+    def on_mount(self) -> None:
+        """Ask for everything."""
+        self.query_one("#detail-box").border_title = "details"
+        self.table.focus()
+        self.table.empty = _WAITING if self.index_run is not None else _EMPTY
+        self._titles()
+        if self.index_run is not None:
+            self.index_run.listener = self._indexing_told
+            self._timer = self.set_interval(_REFRESH, self._tick)
+            self.post_message(IndexingChanged())
+        if self.data is not None:
+            self._reload()
+
+    def _indexing_told(self) -> None:
+        self.post_message(IndexingChanged())
+
+    def _titles(self) -> None:
+        arrow = "▼" if self.sorting.descending else "▲"
+        look = next((look for look in self.table.looks if look.name == self.sorting.column), None)
+        where = f", row {self.table.cursor_row + 1:,}" if self.table.total else ""
+        title = f"{figures.count(self.table.total)} flows{where}, by {look.heading if look else self.sorting.column} {arrow}"
+        self.query_one("#flows-box").border_title = title
+        self.query_one("#timeline-box").border_title = self.timeline.describe()
+
+    # -- asking the case --------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Sum up, then order and count again."""
+        assert self.data is not None
+        self.run_worker(partial(self._sum_up, self.data), group="summary", exclusive=True, thread=True, exit_on_error=False)
+
+    def _sum_up(self, data: CaseData) -> None:
+        try:
+            self.post_message(SummaryReady(data.summary()))
+        except Exception as error:  # every failure is shown
+            self.post_message(WorkFailed("reading the case", error, -1))
+
+    def on_summary_ready(self, message: SummaryReady) -> None:
+        """Show it, and ask for what depends on it."""
+        self.summary = message.summary
+        self.status.summary = message.summary
+        extent = message.summary.extent
+        dated = extent is not None and extent.start // _DAY != (extent.end - 1) // _DAY
+        if dated != self._dated:
+            self._dated = dated
+            self.table.set_looks(flow_looks(dates=dated))
+        if not self._remembered and self.data is not None and message.summary.sources:
+            self._remembered = True
+            recent.remember(self.data.path, coverage.sources_words(message.summary.sources))
+        self._put_in_order()
+        self._count()
+
+    def _put_in_order(self) -> None:
+        """Order the flows again, by what is asked for now; the flow under the cursor stays under it."""
+        if self.data is None:
+            return
+        self._order_generation += 1
+        self._ordering = True
+        self._tell_activity()
+        record = self.table.record
+        keep = None if record is None else int(record["flow_id"])
+        work = partial(self._make_order, self.data, self.sorting, self.span, keep, self._order_generation)
+        self.run_worker(work, group="order", exclusive=True, thread=True, exit_on_error=False)
+
+    def _make_order(self, data: CaseData, sorting: Sorting, span: Span | None, keep: int | None, generation: int) -> None:
+        worker = get_current_worker()
+        try:
+            order = data.order(sorting, span)
+            row = order.position(keep) if keep is not None else None
+        except Exception as error:  # every failure is shown
+            self.post_message(WorkFailed("putting the flows in order", error, generation))
+            return
+        if worker.is_cancelled:
+            order.close()
+            return
+        self.post_message(OrderReady(order, sorting, span, row, generation))
+
+    def on_order_ready(self, message: OrderReady) -> None:
+        """Show the rows; an order that was overtaken is dropped."""
+        if message.generation != self._order_generation:
+            message.order.close()
+            return
+        self._ordering = False
+        self._shown = (message.sorting, message.span)
+        before, self.order = self.order, message.order
+        self.table.empty = _WAITING if self._indexing else _EMPTY if message.span is None else _EMPTY_SPAN
+        self.table.set_source(message.order, message.sorting, message.row)
+        if before is not None:
+            self.run_worker(before.close, group="close", thread=True, exit_on_error=False)
+        self._titles()
+        self._tell_activity()
+
+    def _count(self) -> None:
+        """Count the timeline again, for the span that is asked for now."""
+        span = self.span or self.summary.extent
+        if self.data is None or span is None or not self._bins:
+            return
+        self._bins_generation += 1
+        work = partial(self._make_bins, self.data, span, self._bins, self._bins_generation)
+        self.run_worker(work, group="bins", exclusive=True, thread=True, exit_on_error=False)
+
+    def _make_bins(self, data: CaseData, span: Span, bins: int, generation: int) -> None:
+        try:
+            self.post_message(BinsReady(data.timeline(span, bins), generation))
+        except Exception as error:  # every failure is shown
+            self.post_message(WorkFailed("counting the timeline", error, generation))
+
+    def on_bins_ready(self, message: BinsReady) -> None:
+        """Show the bars."""
+        if message.generation == self._bins_generation:
+            self.timeline.set_bins(message.bins)
+
+    def on_work_failed(self, message: WorkFailed) -> None:
+        """Say what failed; what was cancelled or overtaken is no failure."""
+        if message.generation not in (-1, self._order_generation, self._bins_generation):
+            return
+        if message.generation == self._order_generation and self._ordering:
+            self._ordering = False
+            self._tell_activity()
+        self.app.push_screen(ErrorDialog.of(message.error))
+
+    # -- indexing ---------------------------------------------------------------------------------
+
+    @property
+    def _indexing(self) -> bool:
+        return self.index_run is not None and not self.index_run.done
+
+    def _tick(self) -> None:
+        """While indexing: the rows that came since."""
+        if self.data is not None and not self._ordering and self._indexing:
+            self._reload()
+
+    def on_indexing_changed(self, _message: IndexingChanged) -> None:
+        """Show how far it is; at its end show everything."""
+        self._tell_activity()
+
+    def _tell_activity(self) -> None:
+        self.status.activity = self.activity()
+
+    def activity(self) -> str:
+        """What is going on, in a few words."""
+        run = self.index_run
+        if run is not None and not run.done:
+            if run.cancelling:
+                return "stopping"
+            return indexing_words(run)
+        return "sorting, Esc stops" if self._ordering else "ready"
+
+    # -- what the person does ---------------------------------------------------------------------
+
+    def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
+        """The detail pane and the titles follow the cursor."""
+        path = self.path_of(message.record)
+        if message.table.total == 0:
+            self.query_one("#detail", FlowDetail).show_flow(None, "")
+        elif message.record is not None:
+            self.query_one("#detail", FlowDetail).show_flow(message.record, path)
+        self._titles()
+
+    def path_of(self, record: dict[str, Any] | None) -> str:
+        """The path of the source that a flow is from."""
+        if record is None:
+            return ""
+        for source in self.summary.sources:
+            if source["source_id"] == record.get("source_id"):
+                return str(source.get("path") or "")
+        return ""
+
+    def on_virtual_table_chosen(self, message: VirtualTable.Chosen) -> None:
+        """Everything about it."""
+        from workbench.tui.screens.flow import FlowDialog
+
+        self.app.push_screen(FlowDialog(message.record, self.path_of(message.record)))
+
+    def on_virtual_table_heading_clicked(self, message: VirtualTable.HeadingClicked) -> None:
+        """Sort by it."""
+        self._sort_by(next_sorting(self.sorting, message.column))
+
+    def on_virtual_table_failed(self, message: VirtualTable.Failed) -> None:
+        """Say so."""
+        self.app.push_screen(ErrorDialog.of(message.error))
+
+    def on_timeline_wanted(self, message: Timeline.Wanted) -> None:
+        """Another number of bars fits."""
+        if message.bins != self._bins:
+            self._bins = message.bins
+            self._count()
+
+    def on_timeline_touched(self) -> None:
+        """Its title says other things."""
+        self._titles()
+
+    def on_timeline_zoomed(self, message: Timeline.Zoomed) -> None:
+        """Show that span."""
+        self._history.append(self.span)
+        self._show_span(message.span)
+
+    def _show_span(self, span: Span | None) -> None:
+        if span == self.span:
+            return
+        self.span = span
+        self.status.span = span
+        self._put_in_order()
+        self._count()
+
+    def action_time(self) -> None:
+        """To the timeline, at the flow under the cursor."""
+        record = self.table.record
+        if record is not None and record.get("ts") is not None:
+            self.timeline.point_at(figures.to_us(record["ts"]))
+        self.timeline.focus()
+
+    def action_zoom_out(self) -> None:
+        """Back to the span before; beyond the first, everything."""
+        self._show_span(self._history.pop() if self._history else None)
+
+    def action_reset(self) -> None:
+        """Everything."""
+        self._history.clear()
+        self._show_span(None)
+
+    def action_metric(self) -> None:
+        """The next measure."""
+        metrics = list(Metric)
+        self.timeline.metric = metrics[(metrics.index(self.timeline.metric) + 1) % len(metrics)]
+
+    def action_sort(self) -> None:
+        """Choose a column."""
+        self.app.push_screen(ColumnPicker(self.table.looks, self.sorting), self._sort_by)
+
+    def _sort_by(self, sorting: Sorting | None) -> None:
+        if sorting is not None and sorting != self.sorting:
+            self.sorting = sorting
+            self._put_in_order()
+            self._titles()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._sort_by(Sorting(self.sorting.column, not self.sorting.descending))
+
+    def action_sort_side(self, by: int) -> None:
+        """Sort by the column beside."""
+        names = [look.name for look in self.table.looks]
+        here = names.index(self.sorting.column) if self.sorting.column in names else 0
+        there = (here + by) % len(names)
+        self.table.cursor_column = there
+        self._sort_by(next_sorting(self.sorting, names[there]))
+
+    def action_detail(self) -> None:
+        """Show or hide the pane."""
+        self.query_one("#detail-box").toggle_class("-hidden")
+
+    def action_ledger(self) -> None:
+        """The ledger."""
+        from workbench.tui.screens.ledger import LedgerDialog
+
+        self.app.push_screen(LedgerDialog(self.summary))
+
+    def action_jump(self) -> None:
+        """Ask for a row."""
+        hint = f"A row from 1 to {self.table.total:,}, or a percentage such as 50%"
+        self.app.push_screen(PromptDialog("Jump to row", hint), self._jump)
+
+    def _jump(self, answer: str | None) -> None:
+        if answer is None:
+            return
+        row = row_named(answer, self.table.total)
+        if row is None:
+            self.app.notify("Give a row number or a percentage.", title="Not a row", severity="warning", markup=False)
+        else:
+            self.table.move_to(row)
+
+    def action_back(self) -> None:
+        """Stop a query; else drop the brush; else go back to the flows."""
+        if self._ordering and self.data is not None:
+            self._ordering = False
+            self._order_generation += 1
+            self.run_worker(self.data.interrupt, group="interrupt", thread=True, exit_on_error=False)
+            self.sorting, self.span = self._shown
+            self.status.span = self.span
+            self._count()
+            self._tell_activity()
+            self._titles()
+        elif self.timeline.has_focus and self.timeline.mark is not None:
+            self.timeline.mark = None
+        else:
+            self.table.focus()
+
+
+def indexing_words(run: IndexRun) -> str:
+    """`indexing 43%`, `compiling kernels`, `starting`."""
+    progress = run.progress
+    if progress is None:
+        return "starting"
+    if progress.phase == "compile":
+        return "compiling kernels, once"
+    if progress.phase == "finish":
+        return "finishing"
+    if not progress.total_bytes:
+        return f"indexing, {figures.words_size(progress.done_bytes)}"
+    return f"indexing {100 * progress.done_bytes // progress.total_bytes}%"
+
+
+def row_named(text: str, total: int) -> int | None:
+    """The row that `1,234`, `12%` or `$` means, counted from 0; None where it means none."""
+    text = text.replace(",", "").replace("_", "").strip()
+    if text == "$":
+        return max(0, total - 1)
+    try:
+        row = int(float(text[:-1]) / 100 * total) if text.endswith("%") else int(text) - 1
+    except (ValueError, OverflowError):
+        return None
+    return max(0, min(row, total - 1))

@@ -1,0 +1,43 @@
+"""Everything about one flow, on the whole screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from workbench.tui import words
+from workbench.tui.widgets.detail import FlowDetail
+
+
+class FlowDialog(ModalScreen[None]):
+    """The detail pane, large."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close", id="flow.close", tooltip="Back to the flows"),
+    ]
+
+    def __init__(self, flow: Mapping[str, Any], path: str) -> None:
+        super().__init__()
+        self._flow, self._path = flow, path
+
+    def compose(self) -> ComposeResult:
+        """The endpoints as a title, then the groups."""
+        flow = self._flow
+        ends = [words.endpoint(flow.get(f"{side}_ip"), flow.get(f"{side}_port")) for side in ("src", "dst")]
+        with Vertical(classes="dialog tall wide"):
+            yield Static(Text(" → ".join(ends), style="bold"), classes="dialog-title")
+            yield FlowDetail(id="flow-detail")
+            yield Static(Text("j k scroll, Esc goes back", style="dim"), classes="dialog-keys")
+
+    def on_mount(self) -> None:
+        """Fill it."""
+        detail = self.query_one(FlowDetail)
+        detail.show_flow(self._flow, self._path)
+        detail.focus()

@@ -1,0 +1,86 @@
+"""The line that is always there: what this is, what it rests on, and what is going on."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from workbench.tui import coverage, figures
+from workbench.tui.data import Span, Summary
+
+_GAP = " │ "
+
+
+class StatusLine(Widget):
+    """Two lines: what the case holds and what is going on; what is missing from it."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: 2; background: $panel; color: $foreground; }
+    StatusLine > .status--state { text-style: bold; color: $text-accent; background: $panel; }
+    StatusLine > .status--warn { text-style: bold; color: $text-warning; background: $panel; }
+    StatusLine > .status--quiet { color: $text-muted; background: $panel; }
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"status--state", "status--warn", "status--quiet"}
+
+    summary: reactive[Summary] = reactive(Summary(), init=False, always_update=True)
+    activity: reactive[str] = reactive("", init=False)
+    span: reactive[Span | None] = reactive(None, init=False)
+    ledger_key: reactive[str] = reactive("L", init=False)
+
+    def parts(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Both lines as (text, role) in order of importance; those that do not fit are cut from the end."""
+        cover = coverage.coverage(self.summary)
+        first = [(self.activity or "ready", "state"), (coverage.sources_words(self.summary.sources), "")]
+        first.append((f"{figures.count(cover.packets)} packets", ""))
+        extent = self.span or self.summary.extent
+        if extent is not None:
+            mark = "zoomed to " if self.span is not None else ""
+            first.append((f"{mark}{figures.span_text(extent.start, extent.end)} UTC", "warn" if mark else ""))
+        second = [
+            (coverage.drops_words(cover), "" if cover.dropped == 0 and not cover.silent else "warn"),
+            (coverage.undecoded_words(cover), "warn" if cover.undecoded else ""),
+            (coverage.unseen_words(cover), "" if coverage.unseen_words(cover).endswith("none known") else "warn"),
+        ]
+        if cover.notes:
+            second.append((f"{cover.notes} note{'s' if cover.notes > 1 else ''}", ""))
+        second.append((f"{self.ledger_key} ledger", "quiet"))
+        return first, second
+
+    def render_line(self, y: int) -> Strip:
+        """One of the two lines."""
+        width = self.size.width
+        base = self.rich_style
+        lines = self.parts()
+        parts = lines[y] if y < len(lines) else []
+        segments = [Segment(" ", base)]
+        used = 1
+        for number, (text, role) in enumerate(parts):
+            gap = _GAP if number else ""
+            room = width - used - len(gap) - 1
+            if room < min(8, cell_len(text)):
+                break
+            if cell_len(text) > room:
+                text = set_cell_size(text, room - 1) + "…"
+            style = self.get_component_rich_style(f"status--{role}") if role else base
+            segments += [Segment(gap, base + Style(dim=True)), Segment(text, style)]
+            used += len(gap) + cell_len(text)
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def watch_summary(self) -> None:
+        """Repaint."""
+        self.refresh()
+
+    def watch_activity(self) -> None:
+        """Repaint."""
+        self.refresh()
+
+    def watch_span(self) -> None:
+        """Repaint."""
+        self.refresh()

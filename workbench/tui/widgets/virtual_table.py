@@ -1,0 +1,539 @@
+"""A table over any number of rows that paints only what it shows.
+
+Rows come from a `PageSource` in pages of 512, fetched by one background thread. A row whose page is not
+here yet is painted as dots and filled in when it arrives, so a key press costs a repaint and never a query.
+The first columns stay while the rest scrolls sideways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.worker import get_current_worker
+
+from workbench.tui.data import PageSource, Sorting
+from workbench.tui.looks import Look, state_role
+from workbench.tui.paging import PAGE_ROWS, PageCache, PageLoader
+
+#: Cells before the first column: the mark of the row under the cursor.
+_GUTTER: Final = 2
+_HEADER: Final = 1
+#: Part of the width that columns which do not scroll may take.
+_FROZEN_SHARE: Final = 0.55
+#: No column grows beyond this part of the width: an IPv6 address is shortened in the middle on a small screen.
+_WIDEST_SHARE: Final = 5
+
+
+class VirtualTable(ScrollView, can_focus=True):
+    """The table. Give it `set_source`; it tells of the cursor with `Moved` and `Chosen`."""
+
+    DEFAULT_CSS = """
+    VirtualTable {
+        background: $background;
+        color: $foreground;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+    }
+    VirtualTable > .table--heading { color: $text-muted; background: $panel; text-style: bold; }
+    VirtualTable > .table--sorted { color: $text-accent; background: $panel; text-style: bold; }
+    VirtualTable > .table--cursor { background: $surface-lighten-2; color: $foreground; text-style: bold; }
+    VirtualTable:focus > .table--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
+    }
+    VirtualTable > .table--time { color: $text-muted; }
+    VirtualTable > .table--quiet { color: $text-muted; }
+    VirtualTable > .table--dots { color: $text-disabled; }
+    VirtualTable > .table--bad { color: $text-error; }
+    VirtualTable > .table--warn { color: $text-warning; }
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "table--heading",
+        "table--sorted",
+        "table--cursor",
+        "table--time",
+        "table--quiet",
+        "table--dots",
+        "table--bad",
+        "table--warn",
+    }
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="One row up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="table.down", tooltip="One row down"),
+        Binding("left,h", "side(-1)", "Left", show=False, id="table.left", tooltip="One column to the left"),
+        Binding("right,l", "side(1)", "Right", show=False, id="table.right", tooltip="One column to the right"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table.page_up", tooltip="One screen up"),
+        Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False, id="table.page_down", tooltip="One screen down"),
+        Binding("ctrl+u", "half(-1)", "Half up", show=False, id="table.half_up", tooltip="Half a screen up"),
+        Binding("ctrl+d", "half(1)", "Half down", show=False, id="table.half_down", tooltip="Half a screen down"),
+        Binding("g,home,ctrl+home", "top", "First row", show=False, id="table.top", tooltip="To the first row"),
+        Binding("G,end,ctrl+end", "bottom", "Last row", show=False, id="table.bottom", tooltip="To the last row"),
+        Binding(
+            "0,circumflex_accent", "edge(-1)", "First column", show=False, id="table.first_column", tooltip="To the first column"
+        ),
+        Binding("dollar_sign", "edge(1)", "Last column", show=False, id="table.last_column", tooltip="To the last column"),
+        Binding("enter", "choose", "Details", id="table.choose", tooltip="Everything about the row under the cursor"),
+    ]
+
+    cursor_row: reactive[int] = reactive(0, init=False)
+    cursor_column: reactive[int] = reactive(0, init=False)
+
+    @dataclass
+    class Moved(Message):
+        """The cursor stands on another row, or its row has arrived. record is None until it has."""
+
+        table: VirtualTable
+        row: int
+        record: dict[str, Any] | None
+
+    @dataclass
+    class Chosen(Message):
+        """Enter or a click on the row under the cursor."""
+
+        table: VirtualTable
+        row: int
+        record: dict[str, Any]
+
+    @dataclass
+    class HeadingClicked(Message):
+        """A click on a heading."""
+
+        table: VirtualTable
+        column: str
+
+    @dataclass
+    class Failed(Message):
+        """A page could not be read."""
+
+        table: VirtualTable
+        error: Exception
+
+    @dataclass
+    class _Arrived(Message):
+        generation: int
+        number: int
+        rows: pa.Table | None
+        error: Exception | None
+
+    def __init__(
+        self,
+        looks: Sequence[Look],
+        *,
+        empty: str = "Nothing here.",
+        id: str | None = None,  # noqa: A002  Textual's name for it
+    ) -> None:
+        super().__init__(id=id)
+        self.looks: tuple[Look, ...] = tuple(looks)
+        self.empty = empty
+        self.sorting: Sorting | None = None
+        self.source: PageSource | None = None
+        self._widths = [look.width for look in self.looks]
+        self._generation = 0
+        self._cache = PageCache()
+        self._loader = PageLoader()
+        self._asked: tuple[int, tuple[int, ...]] | None = None
+        self._strips: LRUCache[tuple[Any, ...], Strip] = LRUCache(512)
+        self._direction = 1
+
+    # -- what it shows ----------------------------------------------------------------------------
+
+    @property
+    def total(self) -> int:
+        """Rows of the source."""
+        return self.source.total if self.source is not None else 0
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """The row under the cursor by column name; None while it has not arrived."""
+        return self._cache.record(self.cursor_row) if self.cursor_row < self.total else None
+
+    @property
+    def column(self) -> Look:
+        """The column under the cursor."""
+        return self.looks[self.cursor_column]
+
+    def set_looks(self, looks: Sequence[Look]) -> None:
+        """Show other columns, or the same ones in another way."""
+        self.looks = tuple(looks)
+        self._widths = [look.width for look in self.looks]
+        self.set_reactive(VirtualTable.cursor_column, min(self.cursor_column, len(self.looks) - 1))
+        self._resized()
+
+    def set_source(self, source: PageSource | None, sorting: Sorting | None, row: int | None = None) -> None:
+        """Show other rows. row: where the cursor goes; it keeps its height on the screen. None: stays put.
+
+        Pages of the same numbers are fetched anew.
+        """
+        above = self.cursor_row - self.scroll_offset.y
+        self.source, self.sorting = source, sorting
+        self._generation += 1
+        self._cache.clear()
+        self._asked = None
+        target = self.cursor_row if row is None else row
+        target = max(0, min(target, self.total - 1))
+        self.set_reactive(VirtualTable.cursor_row, target)
+        self._resized()
+        if row is not None:
+            self.scroll_to(y=max(0, target - max(0, above)), animate=False, force=True)
+        self._show_cursor()
+        self._fetch()
+        self._tell()
+
+    def _resized(self) -> None:
+        self._strips.clear()
+        self.virtual_size = Size(_GUTTER + sum(self._widths) + len(self._widths), self.total + _HEADER)
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Repaint in the new colours."""
+        self._strips.clear()
+        super().notify_style_update()
+
+    @property
+    def room(self) -> int:
+        """Cells a line has beside the scroll bar."""
+        return self.scrollable_content_region.width
+
+    # -- moving -----------------------------------------------------------------------------------
+
+    @property
+    def visible_rows(self) -> int:
+        """Rows that fit under the heading."""
+        return max(1, self.size.height - _HEADER)
+
+    def move_to(self, row: int) -> None:
+        """Put the cursor on a row, kept inside the table, and bring it into view."""
+        self.cursor_row = max(0, min(row, self.total - 1))
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by rows."""
+        self.move_to(self.cursor_row + by)
+
+    def action_page(self, by: int) -> None:
+        """Move by screens; the view moves as far as the cursor does."""
+        self._leap(by * self.visible_rows)
+
+    def action_half(self, by: int) -> None:
+        """Move by half screens."""
+        self._leap(by * max(1, self.visible_rows // 2))
+
+    def _leap(self, rows: int) -> None:
+        self.scroll_to(y=self.scroll_offset.y + rows, animate=False, force=True)
+        self.move_to(self.cursor_row + rows)
+
+    def action_top(self) -> None:
+        """To the first row."""
+        self.move_to(0)
+
+    def action_bottom(self) -> None:
+        """To the last row."""
+        self.move_to(self.total - 1)
+
+    def action_side(self, by: int) -> None:
+        """Move the cursor by columns."""
+        self.cursor_column = max(0, min(self.cursor_column + by, len(self.looks) - 1))
+
+    def action_edge(self, side: int) -> None:
+        """To the first or the last column."""
+        self.cursor_column = 0 if side < 0 else len(self.looks) - 1
+
+    def action_choose(self) -> None:
+        """Tell that the row under the cursor was chosen."""
+        record = self.record
+        if record is not None:
+            self.post_message(self.Chosen(self, self.cursor_row, record))
+
+    def watch_cursor_row(self, old: int, new: int) -> None:
+        """Bring the row into view and tell who follows the cursor."""
+        self._direction = 1 if new >= old else -1
+        self._show_cursor()
+        self.refresh()
+        self._fetch()
+        self._tell()
+
+    def watch_cursor_column(self) -> None:
+        """Bring the column into view."""
+        self._strips.clear()
+        frozen, frozen_width = self._frozen()
+        if self.cursor_column >= frozen:
+            left = sum(self._widths[frozen : self.cursor_column]) + self.cursor_column - frozen
+            room = self.room - frozen_width
+            right = left + self._widths[self.cursor_column]
+            if left < self.scroll_offset.x:
+                self.scroll_to(x=left, animate=False, force=True)
+            elif right > self.scroll_offset.x + room:
+                self.scroll_to(x=right - room, animate=False, force=True)
+        else:
+            self.scroll_to(x=0, animate=False, force=True)
+        self.refresh()
+
+    def _show_cursor(self) -> None:
+        top, rows = self.scroll_offset.y, self.visible_rows
+        if self.cursor_row < top:
+            self.scroll_to(y=self.cursor_row, animate=False, force=True)
+        elif self.cursor_row >= top + rows:
+            self.scroll_to(y=self.cursor_row - rows + 1, animate=False, force=True)
+
+    def _tell(self) -> None:
+        self.post_message(self.Moved(self, self.cursor_row, self.record))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Fetch what came into view."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self._fetch()
+
+    def watch_scroll_x(self, old_value: float, new_value: float) -> None:
+        """Other columns are in view."""
+        self._strips.clear()
+        super().watch_scroll_x(old_value, new_value)
+
+    def on_resize(self) -> None:
+        """More rows may be in view, and other columns stay."""
+        self._strips.clear()
+        self._show_cursor()
+        self._fetch()
+
+    def on_click(self, event: events.Click) -> None:
+        """A heading sorts, a row takes the cursor, a second click chooses it."""
+        event.stop()
+        if event.y < _HEADER:
+            column = self._column_at(event.x)
+            if column is not None:
+                self.post_message(self.HeadingClicked(self, self.looks[column].name))
+            return
+        row = self.scroll_offset.y + event.y - _HEADER
+        if row >= self.total:
+            return
+        column = self._column_at(event.x)
+        if column is not None:
+            self.cursor_column = column
+        if row == self.cursor_row and event.chain == 2:
+            self.action_choose()
+        else:
+            self.move_to(row)
+
+    def _column_at(self, x: int) -> int | None:
+        _, frozen_width = self._frozen()
+        left = _GUTTER
+        if x >= frozen_width:
+            x += self.scroll_offset.x
+        for number, width in enumerate(self._widths):
+            if left <= x < left + width + 1:
+                return number
+            left += width + 1
+        return None
+
+    # -- pages ------------------------------------------------------------------------------------
+
+    def _fetch(self) -> None:
+        """Ask for the pages in view, then for the next one in the direction of travel."""
+        if self.source is None or not self.total or not self.is_mounted:
+            return
+        first = self.scroll_offset.y
+        last = min(self.total, first + self.visible_rows) - 1
+        pages = list(range(first // PAGE_ROWS, last // PAGE_ROWS + 1))
+        cursor_page = self.cursor_row // PAGE_ROWS
+        if cursor_page not in pages:
+            pages.append(cursor_page)
+        ahead = pages[0] - 1 if self._direction < 0 else last // PAGE_ROWS + 1
+        if 0 <= ahead <= (self.total - 1) // PAGE_ROWS and ahead not in pages:
+            pages.append(ahead)
+        wanted = tuple(page for page in pages if not self._cache.has(page))
+        if not wanted or self._asked == (self._generation, wanted):
+            return
+        self._asked = (self._generation, wanted)
+        if self._loader.want(self.source, self._generation, wanted):
+            self.run_worker(self._drain, group="pages", thread=True, exit_on_error=False)
+
+    def _drain(self) -> None:
+        worker = get_current_worker()
+
+        def deliver(generation: int, number: int, rows: pa.Table | None, error: Exception | None) -> None:
+            self.post_message(self._Arrived(generation, number, rows, error))
+
+        self._loader.drain(deliver, lambda: worker.is_cancelled)
+
+    def on_virtual_table__arrived(self, message: _Arrived) -> None:
+        """A page is in; those of an earlier source are dropped."""
+        message.stop()
+        if message.generation != self._generation:
+            return
+        if message.rows is None:
+            self._asked = None
+            if message.error is not None:
+                self.post_message(self.Failed(self, message.error))
+            return
+        self._cache.put(message.number, message.rows)
+        self._grow(message.number)
+        self._strips.clear()
+        self.refresh()
+        if self.cursor_row // PAGE_ROWS == message.number:
+            self._tell()
+
+    def _grow(self, number: int) -> None:
+        """Widen columns whose text in the rows in view is longer; they never shrink, so nothing jumps about."""
+        first = max(self.scroll_offset.y, number * PAGE_ROWS)
+        last = min(self.scroll_offset.y + self.visible_rows, (number + 1) * PAGE_ROWS, self.total)
+        widths = list(self._widths)
+        bound = self.room // _WIDEST_SHARE
+        for index, look in enumerate(self.looks):
+            most = min(look.most, max(look.width, bound))
+            if most <= widths[index]:
+                continue
+            for row in range(first, last):
+                widths[index] = max(widths[index], min(most, cell_len(self._text(row, look) or "")))
+        if widths != self._widths:
+            self._widths = widths
+            self.virtual_size = Size(_GUTTER + sum(widths) + len(widths), self.total + _HEADER)
+
+    def _text(self, row: int, look: Look) -> str | None:
+        found = self._cache.columns(row)
+        if found is None:
+            return None
+        page, index = found
+        array = page.get(look.name)
+        return look.text(None if array is None else array[index].as_py())
+
+    # -- painting ---------------------------------------------------------------------------------
+
+    def _frozen(self) -> tuple[int, int]:
+        """How many columns stay, and how many cells they and the gutter take."""
+        room = int(self.room * _FROZEN_SHARE)
+        used = _GUTTER
+        for number, width in enumerate(self._widths):
+            if number >= 5 or used + width + 1 > room:
+                return number, used
+            used += width + 1
+        return len(self._widths), used
+
+    def _in_view(self) -> set[int]:
+        """Columns that are painted: those that fit whole (a cut number is a wrong number), or fill the room."""
+        frozen, frozen_width = self._frozen()
+        left = self.scroll_offset.x
+        right = left + self.room - frozen_width
+        found, at = set(range(frozen)), 0
+        for number in range(frozen, len(self._widths)):
+            end = at + self._widths[number]
+            if (at >= left and end <= right) or (at <= left and end >= right):
+                found.add(number)
+            at = end + 1
+        return found
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        width = self.room
+        row = self.scroll_offset.y + y - _HEADER
+        if y >= _HEADER and row >= self.total:
+            return self._blank(y, width)
+        key = (-1 if y < _HEADER else row, row == self.cursor_row, self.has_focus, width)
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._heading() if y < _HEADER else self._row(row)
+            strip = strip.adjust_cell_length(width, self.rich_style)
+            self._strips[key] = strip
+        return strip
+
+    def _blank(self, y: int, width: int) -> Strip:
+        style = self.rich_style
+        if self.total == 0 and self.source is not None:
+            lines = self.empty.split("\n")
+            number = y - max(_HEADER + 1, (self.size.height - len(lines)) // 2)
+            if 0 <= number < len(lines):
+                text = lines[number]
+                left = max(2, (width - cell_len(text)) // 2)
+                return Strip([Segment(" " * left, style), Segment(text, style)]).adjust_cell_length(width, style)
+        return Strip.blank(width, style)
+
+    def _heading(self) -> Strip:
+        plain = self.get_component_rich_style("table--heading")
+        chosen = self.get_component_rich_style("table--sorted")
+        parts: list[tuple[str, Style]] = []
+        shown = self._in_view()
+        for number, (look, width) in enumerate(zip(self.looks, self._widths, strict=True)):
+            text = look.heading if number in shown else ""
+            style = plain
+            if text and self.sorting is not None and look.name == self.sorting.column:
+                text = text[: width - 1] + ("▼" if self.sorting.descending else "▲")
+                style = chosen
+            if number == self.cursor_column and self.has_focus:
+                style += Style(underline=True)
+            parts.append((_fit(text, width, right=look.right), style))
+        return self._assemble(parts, Segment("  ", plain), plain, marks=True)
+
+    def _row(self, row: int) -> Strip:
+        base = self.rich_style
+        here = row == self.cursor_row
+        if here:
+            base += self.get_component_rich_style("table--cursor")
+        dots = base + Style(dim=True) if here else self.get_component_rich_style("table--dots")
+        parts: list[tuple[str, Style]] = []
+        shown = self._in_view()
+        for number, (look, width) in enumerate(zip(self.looks, self._widths, strict=True)):
+            text = self._text(row, look) if number in shown else ""
+            if text is None:
+                parts.append((_fit("·" * min(3, width), width, right=look.right), dots))
+                continue
+            style = base if here else self._role(look, text, base)
+            if here and number == self.cursor_column and self.has_focus:
+                style += Style(underline=True)
+            parts.append((_fit(text, width, right=look.right), style))
+        return self._assemble(parts, Segment("▶ " if here else "  ", base), base, marks=False)
+
+    def _role(self, look: Look, text: str, base: Style) -> Style:
+        role = state_role(text) if look.role == "state" else look.role
+        return base + self.get_component_rich_style(f"table--{role}") if role else base
+
+    def _assemble(self, parts: list[tuple[str, Style]], gutter: Segment, gap: Style, *, marks: bool) -> Strip:
+        """Frozen columns, then what of the others the sideways scroll leaves; marks say there is more."""
+        frozen, frozen_width = self._frozen()
+        head = [gutter]
+        for text, style in parts[:frozen]:
+            head += [Segment(text, style), Segment(" ", gap)]
+        tail: list[Segment] = []
+        for text, style in parts[frozen:]:
+            tail += [Segment(text, style), Segment(" ", gap)]
+        room = max(0, self.room - frozen_width)
+        left = self.scroll_offset.x
+        rest = Strip(tail)
+        more = rest.cell_length - 1 > left + room
+        rest = rest.crop_extend(left, left + room, gap)
+        if marks and left:
+            head[-1] = Segment("\u2039", gap)
+        if marks and more and room > 1:
+            rest = Strip([*rest.crop(0, room - 1), Segment("\u203a", gap)])
+        return Strip([*head, *rest])
+
+    def region_of_row(self, row: int) -> Region:
+        """Where a row is painted, in the widget's own cells."""
+        return Region(0, row - self.scroll_offset.y + _HEADER, self.room, 1)
+
+
+def _fit(text: str, width: int, *, right: bool) -> str:
+    """Text in exactly `width` cells; longer text keeps its beginning and its end, as addresses need both."""
+    size = len(text) if text.isascii() else cell_len(text)
+    if size > width:
+        if width < 8:
+            return set_cell_size(text, width - 1) + "…"
+        tail = text[-((width - 1) // 3) :]
+        if not tail.isascii():
+            return set_cell_size(text, width - 1) + "…"
+        return set_cell_size(text, width - 1 - len(tail)) + "…" + tail
+    return " " * (width - size) + text if right else text + " " * (width - size)
