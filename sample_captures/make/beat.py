@@ -29,7 +29,7 @@ def send(own: str, address: str, port: int, seconds: float) -> None:
             peer.sendall(b'gpu_busy{job="train-7"} 0.%02d %d\n' % (beats * 37 % 100, beats))
             peer.recv(4096)
             beats += 1
-            time.sleep(3)
+            time.sleep(3)  # a slow beat: the connection is long, not busy
     json.dump({"port": source, "time": began, "beats": beats}, sys.stdout)
 
 

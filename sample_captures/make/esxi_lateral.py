@@ -38,35 +38,12 @@ GUESTS = {
 }
 HYPERVISORS = {f"esx-0{n}": f"10.20.30.{10 + n}" for n in range(1, 5)}
 SCAN_TARGETS = ("web", "build", "dns", "app1")
-SCAN_PORTS = (
-    21,
-    22,
-    23,
-    25,
-    53,
-    80,
-    110,
-    135,
-    139,
-    143,
-    389,
-    443,
-    445,
-    902,
-    1433,
-    3306,
-    3389,
-    5432,
-    5985,
-    6379,
-    8080,
-    8443,
-    9091,
-    9200,
-    27017,
+SCAN_PORTS = tuple(
+    map(int, "21 22 23 25 53 80 110 135 139 143 389 443 445 902 1433 3306 3389 5432 5985 6379 8080 8443 9091 9200 27017".split())
 )
 SCAN_SOURCE = 51820
 SWEPT = tuple(f"10.20.30.{n}" for n in range(1, 31))
+AGENT_SECONDS = 72
 PAUSE = 3.0
 """seconds between steps, so that the timeline has something to zoom into"""
 PORT_NAMES = {"open": "half-open", "closed": "refused", "filtered": "no answer"}
@@ -278,7 +255,7 @@ def collect_logs(lab: Lab, truth: Truth) -> None:
 
 def play(lab: Lab, truth: Truth) -> dict[str, Any]:
     """The whole story, with the metrics agent beating beside it for over a minute."""
-    agent = [sys.executable, "-m", "sample_captures.make.beat", "send", "10.20.1.22", "10.20.1.10", "9091", "72"]
+    agent = [sys.executable, "-m", "sample_captures.make.beat", "send", "10.20.1.22", "10.20.1.10", "9091", str(AGENT_SECONDS)]
     beats = lab.start("app2", agent, "agent.log")
     office_day(lab, truth)
     ping_once(lab, truth)
