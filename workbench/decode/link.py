@@ -25,7 +25,6 @@ from workbench.decode.cursor import (
     K_TYPE,
     POS,
     TYPE,
-    WIRE,
     fail,
 )
 from workbench.records import packet as P  # noqa: N812  many constants of one module
@@ -42,26 +41,14 @@ LOOP: Final = 108
 SLL: Final = 113
 PFLOG: Final = 117
 ARCNET_LINUX: Final = 129
+USER2: Final = 149  # what Apple's systems wrote before PKTAP had a number
 PPP_PPPD: Final = 166
 PPP_WITH_DIR: Final = 204
 C_HDLC_WITH_DIR: Final = 205
 IPV4: Final = 228
 IPV6: Final = 229
+PKTAP: Final = 258
 SLL2: Final = 276
-
-
-@kernel
-def link_layer(buf: NDArray[np.uint8], w: Numbers, p: Any, link: int) -> int:
-    """The first step: by the interface's link type."""
-    if link == ETHERNET:
-        return K_ETHERNET
-    if link in (12, 14, 101, IPV4, IPV6):
-        return K_IP
-    if link in (SLL, SLL2):
-        return _cooked(buf, w, p, link)
-    if link in (NULL, LOOP):
-        return _loopback(buf, w)
-    return _serial(buf, w, link)
 
 
 @kernel
@@ -106,6 +93,8 @@ def _loopback(buf: NDArray[np.uint8], w: Numbers) -> int:
 def _serial(buf: NDArray[np.uint8], w: Numbers, link: int) -> int:
     """PPP in its framings, Cisco HDLC, frame relay, packet-filter logs and ARCNET."""
     pos, end = w[POS], w[END]
+    if link not in (PPP, PPP_HDLC, PPP_ETHER, C_HDLC, FRAME_RELAY, PFLOG, ARCNET_LINUX, PPP_PPPD, PPP_WITH_DIR, C_HDLC_WITH_DIR):
+        return fail(w, R.LINK_TYPE, link)
     if end - pos < 6:
         return fail(w, R.LINK_TRUNCATED, link)
     if link in (PPP_WITH_DIR, C_HDLC_WITH_DIR):
@@ -178,6 +167,42 @@ def _arcnet(buf: NDArray[np.uint8], w: Numbers) -> int:
 
 
 @kernel
+def _pktap(buf: NDArray[np.uint8], w: Numbers, p: Any, link: int) -> int:
+    """Apple's per-packet header: its length, a record type, then the link type of the packet behind it."""
+    pos = w[POS]
+    if w[END] - pos < 12:
+        return fail(w, R.LINK_TRUNCATED, link)
+    size, inner = le32(buf, pos), le32(buf, pos + 8)
+    if link == USER2 and (size < 108 or size > 512 or le32(buf, pos + 4) > 1):
+        return fail(w, R.LINK_TYPE, link)  # a user-defined type of somebody else
+    if size < 12 or size > w[END] - pos:
+        return fail(w, R.LINK_TRUNCATED, link)
+    w[POS] = pos + size
+    return _known(buf, w, p, inner)
+
+
+@kernel
+def _known(buf: NDArray[np.uint8], w: Numbers, p: Any, link: int) -> int:
+    if link == ETHERNET:
+        return K_ETHERNET
+    if link in (12, 14, 101, IPV4, IPV6):
+        return K_IP
+    if link in (SLL, SLL2):
+        return _cooked(buf, w, p, link)
+    if link in (NULL, LOOP):
+        return _loopback(buf, w)
+    return _serial(buf, w, link)
+
+
+@kernel
+def link_layer(buf: NDArray[np.uint8], w: Numbers, p: Any, link: int) -> int:
+    """The first step: by the interface's link type."""
+    if link in (PKTAP, USER2):
+        return _pktap(buf, w, p, link)
+    return _known(buf, w, p, link)
+
+
+@kernel
 def ethernet(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     """An Ethernet header, the innermost so far: its addresses replace those of the one around it."""
     pos = w[POS]
@@ -213,8 +238,6 @@ def ether_type(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     if kind in (0x0806, 0x8035):
         return K_ARP
     if kind <= 1500:
-        w[WIRE] = min(w[WIRE], pos + kind) if kind else w[WIRE]
-        w[END] = min(end, w[WIRE])
         return K_LLC
     if kind in (0x8847, 0x8848):
         return K_MPLS
@@ -234,6 +257,9 @@ def _rare_type(buf: NDArray[np.uint8], w: Numbers, kind: int) -> int:
         return K_ETHERNET
     if kind == 0x880B:
         return K_PPP
+    if kind == 0x8903:  # FabricPath: a tag, then the frame as it came in
+        w[POS] = pos + 2
+        return K_ETHERNET
     if kind == 0x88E7:  # provider backbone bridges (802.1ah): a 4-byte I-TAG, then the customer's frame
         w[POS] = pos + 4
         return K_ETHERNET
@@ -264,14 +290,12 @@ def llc(buf: NDArray[np.uint8], w: Numbers) -> int:
 
 @kernel
 def _pppoe(buf: NDArray[np.uint8], w: Numbers) -> int:
-    """A PPPoE session header; its length bounds what follows."""
+    """A PPPoE session header. Its length is not used: it may only exclude padding, and IP's own does that."""
     pos = w[POS]
     if w[END] - pos < 8:
         return fail(w, R.LINK_TRUNCATED, 0x8864)
     if buf[pos] != 0x11 or buf[pos + 1] != 0:
         return fail(w, R.PPPOE_CONTROL, i64(buf[pos + 1]))
-    w[WIRE] = min(w[WIRE], pos + 6 + be16(buf, pos + 4))
-    w[END] = min(w[END], w[WIRE])
     w[POS] = pos + 6
     return K_PPP
 

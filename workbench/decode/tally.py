@@ -29,12 +29,9 @@ _FIRST: Final = 5  # frame numbers kept per line
 _DETAILS: Final = 64  # different details kept per reason; later ones are counted as others
 _TOLD: Final = 6
 
-# Lines that are no reason of undecoded packets: rows behind the reasons'.
+#: A line that is no reason of undecoded packets has the row behind theirs.
 _SNAPLEN: Final = MAX_REASONS
-_INNER: Final = MAX_REASONS + 1
-_CLOCK_BACK: Final = MAX_REASONS + 2
-_ROWS: Final = MAX_REASONS + 3
-_NAMES: Final = {_SNAPLEN: "snaplen", _INNER: "inner_undecoded", _CLOCK_BACK: "clock_back"}
+_ROWS: Final = MAX_REASONS + 1
 
 _ETHER_TYPES: Final[dict[int, str]] = {
     0x0842: "Wake-on-LAN",
@@ -91,47 +88,31 @@ def _add_detail(row: int, value: int, details: Numbers) -> None:
             return
 
 
-@exported(
-    types.void(PACKETS, types.int64, types.int64, types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1], types.int64[::1])
-)
-def _count(
-    packets: NDArray[Any], n: int, first_frame: int, counts: Numbers, firsts: Numbers, details: Numbers, last: Numbers
-) -> None:
-    """Add packets[:n]. counts[row]; firsts[row, 5]; details[row, k] = (value, count); last[0]: the time before."""
-    before = last[0]
+@exported(types.void(PACKETS, types.int64, types.int64, types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1]))
+def _count(packets: NDArray[Any], n: int, first_frame: int, counts: Numbers, firsts: Numbers, details: Numbers) -> None:
+    """Add packets[:n]. counts[row]; firsts[row, 5]; details[row, k] = (value, count)."""
     for i in range(min(n, len(packets))):
         p = packets[i]
-        ts, status, marks = p.ts, p.status, p.marks
-        frame = first_frame + i
-        if ts < before:
-            _add(_CLOCK_BACK, frame, counts, firsts)
-        before = ts
-        if status != P.UNDECODED and not marks & (P.CUT | P.INNER_UNDECODED):
-            continue
-        if marks & P.CUT:
-            _add(_SNAPLEN, frame, counts, firsts)
-        if status == P.UNDECODED:
+        undecoded = p.status == P.UNDECODED
+        if p.marks & P.CUT:
+            _add(_SNAPLEN, first_frame + i, counts, firsts)
+        if undecoded:
             reason = min(i64(p.reason), MAX_REASONS - 1)
-            _add(reason, frame, counts, firsts)
+            _add(reason, first_frame + i, counts, firsts)
             _add_detail(reason, i64(p.detail), details)
-        elif marks & P.INNER_UNDECODED:
-            _add(_INNER, frame, counts, firsts)
-            _add_detail(_INNER, (i64(p.reason) << 32) | i64(p.detail), details)
-    last[0] = before
 
 
 class UndecodedTally:
-    """Counts every row that is not part of a flow or of `arp`, and the marks a reader should know of."""
+    """Counts every row that is not part of a flow or of `arp`, and those captured short."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(_ROWS, np.int64)
         self._firsts = np.zeros((_ROWS, _FIRST), np.int64)
         self._details = np.zeros((_ROWS, _DETAILS, 2), np.int64)
-        self._last = np.full(1, np.iinfo(np.int64).min, np.int64)
 
     def add(self, packets: NDArray[Any], n: int, first_frame: int) -> None:
         """Count packets[:n]; first_frame: the number, from 1, of packets[0] within the source."""
-        _count(packets, n, first_frame, self._counts, self._firsts, self._details, self._last)
+        _count(packets, n, first_frame, self._counts, self._firsts, self._details)
 
     @property
     def undecoded(self) -> int:
@@ -143,7 +124,7 @@ class UndecodedTally:
         lines = []
         for row in np.flatnonzero(self._counts).tolist():
             count = int(self._counts[row])
-            name = _NAMES.get(row) or BY_CODE[row].name
+            name = "snaplen" if row == _SNAPLEN else BY_CODE[row].name
             firsts = tuple(self._firsts[row, : min(count, _FIRST)].tolist())
             lines.append(LedgerLine(name, count, firsts, self._describe(row)))
         return lines
@@ -154,11 +135,8 @@ class UndecodedTally:
         found.sort(key=lambda item: -item[1])
         texts: dict[str, int] = {}
         for value, count in found:
-            if row == _INNER:
-                text = BY_CODE[value >> 32].name + " " + detail_text(value >> 32, value & 0xFFFFFFFF)
-            else:
-                text = detail_text(row, value)
-            texts[text.strip()] = texts.get(text.strip(), 0) + count
+            text = detail_text(row, value)
+            texts[text] = texts.get(text, 0) + count
         told = [f"{text} {count}".strip() for text, count in list(texts.items())[:_TOLD] if text]
         others = int(self._counts[row]) - sum(list(texts.values())[:_TOLD])
         if told and others > 0:
