@@ -171,10 +171,10 @@ def test_a_wrong_or_forbidden_query_is_2(sql: str, case: Path, home: dict[str, s
 
 @pytest.mark.parametrize("words", [("flows",), ("query", "SELECT 1"), ("audit", "show"), ("audit", "verify")])
 def test_a_folder_that_is_no_case_is_2(words: tuple[str, ...], tmp_path: Path, home: dict[str, str]) -> None:
-    for folder in (tmp_path, tmp_path / "absent"):
+    for folder, said in ((tmp_path, b"Not a case: "), (tmp_path / "absent", b"No such path: ")):
         done = workbench(home, *words, "--case", folder)
         assert (done.returncode, done.stdout) == (2, b""), done.stderr
-        assert done.stderr.startswith(b"Not a case: ")
+        assert done.stderr.startswith(said)
     assert not (tmp_path / "absent").exists()
 
 
