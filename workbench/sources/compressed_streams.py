@@ -80,9 +80,13 @@ class _Streams:
             self._fill()
 
     def _fill(self) -> None:
-        n = self._raw.readinto(self._buffer)
+        n = self._raw.readinto(self._buffer[: self._most()])
         self._input = self._buffer[:n]
         self._ended = n == 0
+
+    def _most(self) -> int:
+        """How much to read at once."""
+        return _CHUNK
 
     def _next_stream(self) -> bool:
         """Step over padding to the next stream; False at the end of the file."""
@@ -109,7 +113,7 @@ class _Streams:
         while len(self._input) < n and not self._ended:
             kept = bytes(self._input)
             self._buffer[: len(kept)] = kept
-            more = self._raw.readinto(self._buffer[len(kept) :])
+            more = self._raw.readinto(self._buffer[len(kept) : len(kept) + self._most()])
             self._input = self._buffer[: len(kept) + more]
             self._ended = more == 0
 
@@ -154,22 +158,27 @@ class _Gzip(_Streams):
         return len(out)
 
     def _until_damage(self, before: Any, most: int) -> bytes:
-        """All that decodes: the largest output that can be asked for without reaching the damage."""
-        good, bad, found = 0, most, b""
-        while bad - good > 1:
-            middle = (good + bad) // 2
-            trial = before.copy()
-            try:
-                out = trial.decompress(self._input, middle)
-            except zlib.error:
-                bad = middle
-                continue
+        """All that decodes: the most input that meets no damage, then the most output of the byte behind it."""
+        given = _largest(len(self._input), lambda n: before.copy().decompress(self._input[:n], most))
+        out: bytes = before.decompress(self._input[:given], most)
+        self._input = self._input[given:]
+        room = most - len(out)
+        more = _largest(room, lambda n: before.copy().decompress(self._input[:1], n) if n else b"")
+        return out + (before.decompress(self._input[:1], more) if more else b"")
+
+
+def _largest(most: int, attempt: Callable[[int], bytes]) -> int:
+    """The largest n below `most` for which the attempt meets no damage; 0 is taken to meet none."""
+    good, bad = 0, most
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            attempt(middle)
+        except zlib.error:
+            bad = middle
+        else:
             good = middle
-            found = out
-            left = trial.unconsumed_tail
-        if found:
-            self._input = self._input[len(self._input) - len(left) :]
-        return found
+    return good
 
 
 class _Stepped(_Streams):
@@ -178,8 +187,14 @@ class _Stepped(_Streams):
     def __init__(self, raw: RawBytes, name: str, step: int = _STEP) -> None:
         super().__init__(raw, name)
         self.step = step  # bytes asked for at once
+        self.careful_from: int | None = None  # byte of the file from which they are taken one by one
         self._given = 0  # bytes handed out so far
         self._second: _Stepped | None = None
+
+    def _most(self) -> int:
+        if self.careful_from is None:
+            return _CHUNK
+        return max(1, min(_CHUNK, self.careful_from - self._raw.position))
 
     def _open_stream(self) -> Any:
         opener: dict[str, Callable[[], Any]] = {
@@ -216,6 +231,7 @@ class _Stepped(_Streams):
             self._failure = self._damaged(error)
         else:
             self._second = _Stepped(RawBytes(self._raw.path), self._name)
+            self._second.careful_from = self._raw.position - 2 * _CHUNK
             left, scratch = self._given, memoryview(bytearray(_CHUNK))
             while left and (n := self._second.readinto(scratch[: min(left, _CHUNK)])):
                 left -= n
