@@ -6,9 +6,13 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Final
 
 from workbench.errors import ExitCode, WorkbenchError
 from workbench.records.visible import visible
+
+#: Messages of bugs can hold anything, compilers' reports among them; this much of the first line is shown.
+_LONGEST: Final = 200
 
 
 def tell(text: str) -> None:
@@ -31,7 +35,8 @@ def tell_bug(error: BaseException, *, debug: bool) -> int:
     if debug:
         sys.stderr.write(trace)
         return int(ExitCode.BUG)
-    tell(f"Bug: {type(error).__name__}: {error}")
+    first = str(error).partition("\n")[0]
+    tell(f"Bug: {type(error).__name__}: {first[:_LONGEST]}")
     try:
         tell(f"  The traceback is in {_keep(trace)}; please send it with what you did.")
     except OSError:
