@@ -8,6 +8,7 @@ instead, so that the tests see an overrun as an IndexError rather than as somebo
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -43,13 +44,29 @@ def kernel(function: F) -> F:
 
 
 def exported(signature: Any) -> Callable[[F], F]:
-    """A kernel that Python calls: compiled for this one signature at import, kept in numba's cache."""
+    """A kernel that Python calls: compiled for this one signature at import, kept in numba's cache.
+
+    numba takes a cached kernel for fresh as long as the file it stands in has not changed, although what it
+    calls is compiled into it. So the stamp covers every module that it can call.
+    """
 
     def wrap(function: F) -> F:
-        compiled: F = njit(signature, cache=True, nogil=True, error_model="numpy")(function)
-        return compiled
+        compiled: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled._cache._cache_file._source_stamp = stamp(Path(function.__code__.co_filename))
+        compiled.compile(signature)
+        compiled.disable_compile()
+        return compiled  # type: ignore[no-any-return]
 
     return wrap
+
+
+def stamp(module: Path) -> str:
+    """Names, sizes and change times of the modules on this kernel's floor, of this one, and of the rows' definitions."""
+    here = Path(__file__)
+    rows = here.parent.parent / "records"
+    files = {*module.parent.glob("*.py"), here, rows / "packet.py", rows / "reasons.py"}
+    found = [(path, path.stat()) for path in sorted(files)]
+    return "\n".join(f"{path.name} {stat.st_size} {stat.st_mtime_ns}" for path, stat in found)
 
 
 def _load(bits: int, big: bool) -> Any:
