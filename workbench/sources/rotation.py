@@ -51,7 +51,7 @@ def rotated_name(name: str) -> Rotated | None:
         match = pattern.fullmatch(bare)
         if match is not None:
             order = tuple(_number(match[group]) for group in ("a", "b"))
-            sensor = _EXTENSION.sub("", match["stem"]).rstrip("-_. ")
+            sensor = _EXTENSION.sub("", match["stem"].rstrip("-_. ")).rstrip("-_. ")
             return Rotated(rule, f"{match['stem']}*{match['rest']}{packed}", order, sensor)
     return None
 
@@ -66,4 +66,4 @@ def _number(text: str) -> int:
 def stem_of(name: str) -> str:
     """A file name without compression and capture extensions: the default name of a sensor."""
     bare = _COMPRESSION.sub("", name)
-    return _EXTENSION.sub("", bare) or bare
+    return _EXTENSION.sub("", bare) or bare or name
