@@ -180,6 +180,7 @@ SOURCES: Final = Table(
         Column("state", _TXT, "indexing, ok, partial or refused", null=False),
         Column("key_scope", _TXT, "both, vni, vlan or none: what besides the 5-tuple keyed its flows"),
         Column("bpf", _TXT, "capture filter applied while indexing", privacy=_L),
+        Column("mtime_ns", _BIG, "modification time of its first file, to know it again", "ns since 1970", privacy=_L),
         Column("detail", _TXT, "why it is partial or refused"),
     ),
 )

@@ -80,6 +80,7 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("damaged", "unseen", "bytes that are no record; reading stopped or went on behind them"),
     Reason("worker_died", "unseen", "a decoding process died; detail names the range it was on, count the bytes not read (0 when read again)"),
     Reason("cancelled", "unseen", "indexing was cancelled; count is the bytes that were not read"),
+    Reason("interrupted", "unseen", "the indexing process ended before this source was done; what was stored until then is kept"),
     Reason("read_error", "unseen", "the source could not be read further"),
     Reason("clock_back", "note", "packets whose time stamp is earlier than the one before"),
     Reason("checksum_bad", "note", "packets in flows whose transport checksum is wrong"),

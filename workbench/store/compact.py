@@ -1,0 +1,148 @@
+"""Compaction and recovery: everything that turns what lies in a case folder into one case.duckdb.
+
+All of it needs the ingest lock. At whatever moment a process dies, one of these holds afterwards:
+case.duckdb is absent and case.duckdb.next (with its log) holds what the first index committed; or
+case.duckdb is whole, case.duckdb.next is scrap, and segments that case.duckdb names as taken in are
+leftovers while all others still count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.records.columns import SCHEMA_VERSION
+from workbench.store.case import CaseFolder, IngestLock
+from workbench.store.catalogue import check, prepare
+from workbench.store.closing import settle
+from workbench.store.database import CASE, consumed_names
+from workbench.store.engine import attach, connect, identifier, literal, lock_down, writing
+from workbench.store.migrate import migrate
+from workbench.store.publish import publish_database, wal_of
+from workbench.store.schema import column_list, schema_version
+from workbench.store.segments import Segment, list_segments, remove_segments, remove_unfinished
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def needs_recovery(case: CaseFolder) -> bool:
+    """Whether something is left to take in or to clear away. Cheap: names only."""
+    return case.database_next.exists() or bool(list_segments(case)) or not case.database.exists()
+
+
+def recover(case: CaseFolder, _lock: IngestLock) -> None:
+    """Bring the folder into order: keep what was committed, settle its sources, clear scrap away."""
+    remove_unfinished(case)
+    _remove_temp(case)
+    with writing(os.fspath(case.root)):
+        if not case.database.exists():
+            if case.database_next.exists():
+                _finish_first_index(case)
+            return
+        _remove(case.database_next)
+        if list_segments(case) or _outdated(case):
+            compact(case)
+
+
+def compact(case: CaseFolder) -> None:
+    """Take all segments into a new case.duckdb, publish it, and remove them.
+
+    Costs a copy of the old file; that stays readable, under its name until the rename and by whoever has it
+    open after that. ForeignCaseError where the catalogue is not ours.
+    """
+    shutil.copyfile(case.database, case.database_next)
+    con = connect(case.temp_for_process())
+    try:
+        attach(con, case.database_next, CASE, read_only=False)
+        prepare(con)
+        lock_down(con, (case.segments,))
+        check(con, CASE, case)
+        con.execute("BEGIN")
+        migrate(con, CASE)
+        done = consumed_names(con)
+        new = [s for s in list_segments(case) if s.name not in done]
+        before = _source_ids(con)
+        for table in dict.fromkeys(s.table for s in new):
+            _take_in(con, case, table, [s for s in new if s.table == table])
+        settle(con, CASE, _source_ids(con) - before)
+        con.execute(f"DELETE FROM {CASE}.main.case_segments")
+        for segment in new:
+            con.execute(f"INSERT INTO {CASE}.main.case_segments VALUES (?)", [segment.name])
+        con.execute("COMMIT")
+        publish_database(con, CASE, case)
+    except BaseException:
+        con.close()
+        _remove(case.database_next)
+        raise
+    con.close()
+    case.note_schema_version(SCHEMA_VERSION)
+    remove_segments(case, [*(s.name for s in new), *done])
+
+
+def _take_in(con: DuckDBPyConnection, case: CaseFolder, table: str, segments: list[Segment]) -> None:
+    files = ", ".join(literal(os.fspath(case.segments / s.name)) for s in segments)
+    con.execute(
+        f"INSERT INTO {CASE}.main.{identifier(table)} BY NAME SELECT {column_list(table)} FROM"
+        f" read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    )
+
+
+def _source_ids(con: DuckDBPyConnection) -> set[int]:
+    return {int(row[0]) for row in con.execute(f"SELECT source_id FROM {CASE}.main.sources").fetchall()}
+
+
+def _finish_first_index(case: CaseFolder) -> None:
+    """Publish what the first index had committed when it died. The engine replays its log on attaching."""
+    import duckdb
+
+    con = connect(case.temp_for_process())
+    try:
+        try:
+            attach(con, case.database_next, CASE, read_only=False)
+            known = schema_version(con, CASE)
+        except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException):
+            known = 0
+        if not known:  # it died before its first commit, or the file is no database
+            con.close()
+            _remove(case.database_next)
+            return
+        prepare(con)
+        lock_down(con)
+        check(con, CASE, case)
+        con.execute("BEGIN")
+        settle(con, CASE, _source_ids(con))
+        con.execute("COMMIT")
+        publish_database(con, CASE, case)
+    finally:
+        con.close()
+
+
+def _outdated(case: CaseFolder) -> bool:
+    con = connect(case.temp_for_process())
+    try:
+        attach(con, case.database, CASE, read_only=True)
+        lock_down(con)
+        return 0 < schema_version(con, CASE) < SCHEMA_VERSION
+    finally:
+        con.close()
+
+
+def _remove(database: Path) -> None:
+    for path in (database, wal_of(database)):
+        path.unlink(missing_ok=True)
+
+
+def _remove_temp(case: CaseFolder) -> None:
+    """Remove spill folders of processes that are gone."""
+    if not case.temp.is_dir():
+        return
+    for folder in case.temp.iterdir():
+        pid = folder.name.split("-", 1)[0]
+        if not pid.isdecimal() or not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        case.temp.rmdir()

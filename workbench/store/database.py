@@ -1,0 +1,105 @@
+"""One engine instance in which a case is presented under plain names: tables, segments, rows still open.
+
+The instance is in memory; case.duckdb is attached to it under the name `c`. `flows` and its siblings are
+views in the instance, over the attached table alone (then they cost nothing) or over it, the segments and
+the open flows. A case's own stored views are never used: ours are made from our files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from workbench.records.columns import TABLES
+from workbench.store.case import CaseFolder
+from workbench.store.engine import identifier, literal
+from workbench.store.schema import column_list, create_views
+from workbench.store.segments import Segment
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: The attached case's name.
+CASE: Final = "c"
+
+
+class Presented:
+    """The instance, what of the case it shows, and whether that is still what there is."""
+
+    def __init__(self, case: CaseFolder, con: DuckDBPyConnection) -> None:
+        self.case = case
+        self.con = con
+        self.closed = False
+        self.listed: tuple[Segment, ...] = ()
+        self.segments: tuple[Segment, ...] = ()
+        self._open: dict[int, str] = {}
+        self._n = 0
+        self._lock = threading.Lock()
+
+    def present(self, segments: Sequence[Segment] = (), consumed: frozenset[str] = frozenset()) -> None:
+        """Show these segments beside the attached tables; consumed: names the tables already hold."""
+        with self._lock:
+            self.listed = tuple(segments)
+            self.segments = tuple(s for s in segments if s.name not in consumed)
+            self._make_views(first=not self._n)
+            self._n += 1
+
+    @property
+    def native(self) -> bool:
+        """Whether `flows` is the attached table and nothing else, so that its rows have row numbers."""
+        return not self._open and not any(s.table == "flows" for s in self.segments)
+
+    def set_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
+        """Replace the snapshot of a source's open flows; None removes it."""
+        if batch is None and source_id not in self._open:
+            return
+        with self._lock:
+            cursor = self.con.cursor()
+            old = self._open.pop(source_id, None)
+            if batch is not None and batch.num_rows:
+                self._n += 1
+                name = f"open_{source_id}_{self._n}"
+                cursor.register("arriving", batch)
+                cursor.execute(f"CREATE TABLE memory.main.{name} AS SELECT {column_list('flows')} FROM arriving")
+                cursor.unregister("arriving")
+                self._open[source_id] = name
+            self._make_table_view("flows", cursor)
+            if old is not None:
+                cursor.execute(f"DROP TABLE memory.main.{old}")
+            cursor.close()
+
+    def close(self) -> None:
+        """Let go of the case; cursors that still run end first."""
+        self.closed = True
+        with contextlib.suppress(Exception):
+            self.con.close()
+
+    def _make_views(self, *, first: bool) -> None:
+        cursor = self.con.cursor()
+        for table in TABLES:
+            self._make_table_view(table.name, cursor)
+        if first:
+            create_views(cursor, "memory")
+        cursor.close()
+
+    def _make_table_view(self, table: str, cursor: DuckDBPyConnection) -> None:
+        columns = column_list(table)
+        parts = [f"SELECT {columns} FROM {CASE}.main.{identifier(table)}"]
+        files = [literal(os.fspath(self.case.segments / s.name)) for s in self.segments if s.table == table]
+        if files:
+            options = "union_by_name = true, hive_partitioning = false"
+            parts.append(f"SELECT {columns} FROM read_parquet([{', '.join(files)}], {options})")
+        if table == "flows":
+            parts += [f"SELECT {columns} FROM memory.main.{name}" for name in self._open.values()]
+        sql = " UNION ALL ".join(parts)
+        cursor.execute(f"CREATE OR REPLACE VIEW memory.main.{identifier(table)} AS {sql}")
+
+
+def consumed_names(con: DuckDBPyConnection) -> frozenset[str]:
+    """Names of the segments that the attached case has taken in."""
+    return frozenset(name for (name,) in con.execute(f"SELECT name FROM {CASE}.main.case_segments").fetchall())

@@ -1,0 +1,50 @@
+"""Older schemas become the current one, step by step, in a copy that is published by rename.
+
+A step brings a case from one version to the next. It runs in the transaction of the compaction that it is
+part of, so a case is either as it was or fully migrated. Views are made anew after the last step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from workbench.errors import ForeignCaseError
+from workbench.records.columns import SCHEMA_VERSION
+from workbench.store.engine import identifier
+from workbench.store.schema import create_views, schema_version
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: A step gets the connection and the attached database's name, quoted and with its schema ("c".main.).
+Step = Callable[["DuckDBPyConnection", str], None]
+
+#: version -> what brings a case of that version to the next one. Version 1 is the first.
+STEPS: Final[Mapping[int, Step]] = {}
+
+
+def migrate(con: DuckDBPyConnection, database: str, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA_VERSION) -> int:
+    """Run the steps from the attached case's version to `target`; how many ran.
+
+    ForeignCaseError where a step is missing, or the case notes no version.
+    """
+    version = schema_version(con, database)
+    if version == target:
+        return 0
+    where = f"{identifier(database)}.main."
+    ran = 0
+    for at in range(version, target):
+        if at not in steps:
+            raise ForeignCaseError(
+                f"the case has schema {version}, and there is no way from {at} to {target}", "Index its captures again."
+            )
+        steps[at](con, where)
+        ran += 1
+    con.execute(f"UPDATE {where}case_meta SET value = ? WHERE key = 'schema_version'", [str(target)])
+    for (name,) in con.execute(
+        "SELECT view_name FROM duckdb_views() WHERE database_name = ? AND NOT internal", [database]
+    ).fetchall():
+        con.execute(f"DROP VIEW {where}{identifier(name)}")
+    create_views(con, database)
+    return ran

@@ -1,0 +1,112 @@
+"""The first index of a case: rows go straight into the tables of case.duckdb.next.
+
+One transaction spans several batches. Whole row groups are compressed and written to the file as they
+fill, before the commit; only the tail goes through the log. A commit after every batch would write
+everything twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any, Final
+
+import pyarrow as pa
+
+from workbench.records.columns import BY_NAME
+from workbench.store.case import CaseFolder
+from workbench.store.closing import settle
+from workbench.store.database import CASE, Presented
+from workbench.store.engine import attach, connect, identifier, lock_down
+from workbench.store.publish import publish_database
+from workbench.store.schema import column_list, create_schema
+
+#: Log size at which the engine checkpoints by itself. Small logs recover fast; each checkpoint costs a sync.
+_CHECKPOINT: Final = "256MB"
+
+#: Seconds between commits: with readers in this process, and without.
+_SEEN_AFTER: Final = 0.5
+_SAFE_AFTER: Final = 2.0
+
+
+class NativeSink:
+    """Writes into case.duckdb.next and publishes it at the end."""
+
+    def __init__(self, case: CaseFolder) -> None:
+        self.case = case
+        con = connect(case.temp_for_process())
+        attach(con, case.database_next, CASE, read_only=False)
+        con.execute(f"SET checkpoint_threshold = '{_CHECKPOINT}'")
+        lock_down(con)
+        con.execute("BEGIN")
+        create_schema(con, CASE)
+        con.execute("COMMIT")
+        self._con = con
+        self.presented = Presented(case, con)
+        self.watched = False
+        self._pending = False
+        self._committed = 0.0
+
+    def append(self, table: str, batch: pa.RecordBatch) -> None:
+        """Add rows; columns are matched by name."""
+        self._begin()
+        con = self._con
+        con.register("arriving", batch)
+        try:
+            con.execute(f"INSERT INTO {CASE}.main.{identifier(table)} SELECT {column_list(table)} FROM arriving")
+        finally:
+            con.unregister("arriving")
+
+    def commit(self, *, now: bool) -> None:
+        """Commit if it is time; at once where `now`."""
+        if not self._pending:
+            return
+        clock = time.monotonic()
+        if now or clock - self._committed >= (_SEEN_AFTER if self.watched else _SAFE_AFTER):
+            self._con.execute("COMMIT")
+            self._pending = False
+            self._committed = clock
+
+    def put_source(self, row: dict[str, Any], *, new: bool) -> None:
+        """Write a row of `sources`."""
+        self._begin()
+        names = [n for n in BY_NAME["sources"].names if n in row]
+        if new:
+            fields = ", ".join(identifier(n) for n in names)
+            marks = ", ".join("?" for _ in names)
+            sql = f"INSERT INTO {CASE}.main.sources ({fields}) VALUES ({marks})"
+            self._con.execute(sql, [row[n] for n in names])
+        else:
+            sets = ", ".join(f"{identifier(n)} = ?" for n in names)
+            sql = f"UPDATE {CASE}.main.sources SET {sets} WHERE source_id = ?"
+            self._con.execute(sql, [*(row[n] for n in names), row["source_id"]])
+
+    def put_rows(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Add rows of `ledger` or `source_files`."""
+        from workbench.records.arrow import arrow_schema
+
+        schema = arrow_schema(table)
+        plain = [{name: row.get(name) for name in schema.names} for row in rows]
+        self.append(table, pa.RecordBatch.from_pylist(plain, schema=schema))
+
+    def finish(self, sources: list[int]) -> None:
+        """Settle, checkpoint, rename. Readers of this process move over to the published file."""
+        self._begin()
+        settle(self._con, CASE, sources)
+        self._con.execute("COMMIT")
+        self._pending = False
+        self.presented.closed = True
+        publish_database(self._con, CASE, self.case)
+        self.presented.close()
+
+    def abandon(self) -> None:
+        """Close without publishing: what was committed lies in case.duckdb.next and its log, for recovery."""
+        with contextlib.suppress(Exception):
+            if self._pending:
+                self._con.execute("ROLLBACK")
+        self.presented.close()
+
+    def _begin(self) -> None:
+        if not self._pending:
+            self._con.execute("BEGIN")
+            self._pending = True

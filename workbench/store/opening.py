@@ -1,0 +1,91 @@
+"""From a case folder to an instance that presents it: locked down, its catalogue checked."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from workbench.errors import CaseBusyError, ForeignCaseError, NotACaseError, WorkbenchError
+from workbench.records.columns import SCHEMA_VERSION
+from workbench.store.case import CaseFolder, IngestLock, busy, lock_holder
+from workbench.store.catalogue import check, prepare
+from workbench.store.database import CASE, Presented, consumed_names
+from workbench.store.engine import attach, connect, lock_down
+from workbench.store.schema import schema_version
+from workbench.store.segments import list_segments
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def tidy(case: CaseFolder) -> None:
+    """Recover what a crash left, if something is left and nobody is writing.
+
+    A folder that can't be written (another person's, a read-only medium) is left as it is.
+    """
+    from workbench.store.compact import needs_recovery, recover
+
+    if not needs_recovery(case) or lock_holder(case) is not None or not os.access(case.root, os.W_OK):
+        return
+    try:
+        lock = IngestLock(case)
+    except CaseBusyError:
+        return
+    with lock:
+        recover(case, lock)
+
+
+def open_presented(case: CaseFolder) -> Presented:
+    """Open case.duckdb read-only and present it with the segments that are there now.
+
+    CaseBusyError during a first index (another process can't read a file that is being written), NotACaseError
+    where nothing was indexed yet, ForeignCaseError where the catalogue is not ours.
+    """
+    if not case.database.exists():
+        if lock_holder(case) is not None:
+            raise busy(case, "gets its first index")
+        raise NotACaseError(f"{case.root} holds nothing yet", f"Index into it: workbench index PATH --case {case.root}")
+    con = connect(case.temp_for_process())
+    try:
+        _attach_read_only(con, case)
+        prepare(con)
+        lock_down(con, (case.segments,))
+        check(con, CASE, case)
+        if schema_version(con, CASE) != SCHEMA_VERSION:
+            raise ForeignCaseError(
+                f"{case.root} has an older schema and cannot be migrated in place", "Copy it to a folder that you can write to."
+            )
+        presented = Presented(case, con)
+        presented.present(list_segments(case), consumed_names(con))
+        con.execute("DETACH expected")
+    except BaseException:
+        con.close()
+        raise
+    return presented
+
+
+def refreshed(presented: Presented) -> bool:
+    """List the segments again; whether something changed."""
+    now = tuple(list_segments(presented.case))
+    known = presented.listed
+    if now == known:
+        return False
+    cursor = presented.con.cursor()
+    presented.present(now, consumed_names(cursor))
+    cursor.close()
+    return True
+
+
+def _attach_read_only(con: DuckDBPyConnection, case: CaseFolder) -> None:
+    import duckdb
+
+    try:
+        attach(con, case.database, CASE, read_only=True)
+    except (duckdb.IOException, duckdb.SerializationException, duckdb.InvalidInputException) as error:
+        raise _unreadable(case, error) from error
+
+
+def _unreadable(case: CaseFolder, error: Exception) -> WorkbenchError:
+    return ForeignCaseError(
+        f"{case.database} cannot be opened: {str(error).splitlines()[0]}", "It may be damaged, or written by a newer version."
+    )

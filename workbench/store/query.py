@@ -1,0 +1,184 @@
+"""A person's SQL against a case: one SELECT or EXPLAIN, reading nothing but the case, changing nothing.
+
+Three walls, each enough alone: only statements of these two kinds are run; functions that read files or
+settings are refused by name in the parsed statement; and the instance has external access switched off and
+its configuration locked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from workbench.errors import CancelledError, QueryError
+from workbench.store.engine import as_query_error, asking, identifier
+from workbench.store.reader import CaseReader
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, Statement
+
+#: Rows of a result batch: what keeps memory flat and still costs no time per batch.
+_BATCH: Final = 65_536
+
+#: The table functions that a person's query may call. Everything else that stands where a table stands is refused.
+_TABLE_FUNCTIONS: Final = frozenset(
+    {"range", "generate_series", "unnest", "repeat", "repeat_row", "glob_match", "summary", "histogram", "json_each", "json_tree"}
+)
+
+#: Scalar functions that tell about or reach beyond the case.
+_SCALAR_FUNCTIONS_REFUSED: Final = frozenset(
+    {
+        "getenv",
+        "current_setting",
+        "nextval",
+        "currval",
+        "setseed",
+        "write_log",
+        "parse_duckdb_log_message",
+        "query",
+        "query_table",
+        "getvariable",
+        "add_parquet_key",
+        "create_sort_key_file",
+        "json_execute_serialized_sql",
+        "json_deserialize_sql",
+    }
+)
+
+
+class Rows:
+    """The result of a query: its schema and its record batches, read once, fetched as they are asked for."""
+
+    def __init__(self, reader: CaseReader, cursor: DuckDBPyConnection, batches: pa.RecordBatchReader) -> None:
+        self.schema: pa.Schema = batches.schema
+        self._batches = batches
+        self._cursor = cursor
+        self._reader = reader
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Record batches; QueryError where the query fails on the way, CancelledError after an interrupt."""
+        while True:
+            try:
+                batch = self._batches.read_next_batch()
+            except StopIteration:
+                return
+            except (pa.ArrowException, OSError, RuntimeError) as error:
+                if "nterrupt" in str(error):
+                    raise CancelledError("the query was stopped") from error
+                raise as_query_error(error) from error
+            if batch.num_rows:
+                yield batch
+
+    def close(self) -> None:
+        """Stop, where rows are left."""
+        self._batches.close()
+        self._cursor.close()
+
+    def interrupt(self) -> None:
+        """Stop the query; from any thread."""
+        self._cursor.interrupt()
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def run_query(case: CaseReader, sql: str, params: Sequence[Any] | dict[str, Any] = (), limit: int | None = None) -> Rows:
+    """Run one SELECT or EXPLAIN of a person; rows come as they are computed, memory stays flat.
+
+    params: values for ? or $name. limit: at most so many rows (of a SELECT). QueryError where it is no such
+    statement, uses what is refused, or the engine refuses it.
+    """
+    import duckdb
+
+    cursor = case.cursor().cursor()
+    try:
+        with asking():
+            statement = _checked(cursor, sql)
+            if limit is not None and statement.type == duckdb.StatementType.SELECT:
+                text = f"SELECT * FROM ({statement.query.rstrip().rstrip(';')}\n) LIMIT {int(limit)}"
+            else:
+                text = statement.query
+            batches = _stream(cursor, text, params)
+    except duckdb.InterruptException as error:
+        raise CancelledError("the query was stopped") from error
+    return Rows(case, cursor, batches)
+
+
+def _stream(cursor: DuckDBPyConnection, sql: str, params: Sequence[Any] | dict[str, Any]) -> pa.RecordBatchReader:
+    return cursor.sql(sql, params=params or None).to_arrow_reader(_BATCH)
+
+
+def _checked(cursor: DuckDBPyConnection, sql: str) -> Statement:
+    """The one statement in the text; QueryError where there are more, or it is of another kind."""
+    import duckdb
+
+    statements = cursor.extract_statements(sql)
+    if len(statements) != 1:
+        raise QueryError(f"a query is one statement, this is {len(statements)}", "Ask one question at a time.")
+    statement = statements[0]
+    if statement.type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+        raise QueryError(
+            f"{statement.type.name} is not allowed: only SELECT and EXPLAIN are", "The case is read, never changed, by a query."
+        )
+    inner = statement.query
+    if statement.type == duckdb.StatementType.EXPLAIN:
+        inner = _explained(cursor, inner)
+    _check_tree(_parsed(cursor, inner))
+    return statement
+
+
+def _explained(cursor: DuckDBPyConnection, sql: str) -> str:
+    """What an EXPLAIN explains; QueryError where that is no SELECT."""
+    import re
+
+    import duckdb
+
+    match = re.match(r"(?is)\A(?:\s|--[^\n]*\n|/\*.*?\*/)*explain(?:\s+analyze\b|\s*\([^)]*\))?(?P<rest>.*)\Z", sql)
+    rest = match["rest"] if match else ""
+    inner = cursor.extract_statements(rest)
+    if len(inner) != 1 or inner[0].type != duckdb.StatementType.SELECT:
+        raise QueryError("only a SELECT can be explained", "Write EXPLAIN SELECT ...")
+    return inner[0].query
+
+
+def _parsed(cursor: DuckDBPyConnection, sql: str) -> Any:
+    row = cursor.execute("SELECT json_serialize_sql($1)", [sql]).fetchone()
+    tree = json.loads(row[0]) if row else {"error": True}
+    if tree.get("error"):
+        message = tree.get("error_message", "it cannot be parsed")
+        raise QueryError(f"the query cannot be checked: {message}", "Write it as a plain SELECT.")
+    return tree
+
+
+def _check_tree(tree: Any) -> None:
+    """Walk the parsed statement; no recursion, so that nesting costs no stack."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, list):
+            todo += node
+        elif isinstance(node, dict):
+            _check_node(node)
+            todo += node.values()
+
+
+def _check_node(node: dict[str, Any]) -> None:
+    kind = node.get("type")
+    if kind == "TABLE_FUNCTION":
+        name = str((node.get("function") or {}).get("function_name", "")).lower()
+        if name not in _TABLE_FUNCTIONS:
+            raise QueryError(f"{name}() is not allowed in a query", "A query reads the tables and views of the case only.")
+    elif kind == "BASE_TABLE":
+        name = str(node.get("table_name", ""))
+        if not node.get("schema_name") and any(sign in name for sign in "/\\.*?:"):
+            raise QueryError(f"{identifier(name)} is no table of the case", "A query cannot read files.")
+    elif node.get("class") == "FUNCTION":
+        name = str(node.get("function_name", "")).lower()
+        if name in _SCALAR_FUNCTIONS_REFUSED:
+            raise QueryError(f"{name}() is not allowed in a query", "A query reads the tables and views of the case only.")

@@ -1,0 +1,144 @@
+"""Reading a case: one instance, a cursor a thread, always the newest state.
+
+During a first index no other process can read the case: CaseBusyError names the process. During later
+ones everyone reads case.duckdb and the segments that are complete.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from workbench.errors import CancelledError
+from workbench.store.case import CaseFolder
+from workbench.store.database import Presented
+from workbench.store.opening import open_presented, refreshed, tidy
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: Seconds between looks at the folder for new segments or a new case.duckdb.
+_LOOK_AFTER: Final = 0.25
+
+#: How often a query whose segment was compacted away under it runs again.
+_TRIES: Final = 4
+
+
+class CaseReader:
+    """A case, open for reading. Threads may share it; each has its own cursor."""
+
+    def __init__(self, case_dir: Path, *, _live: Presented | None = None) -> None:
+        """Open the case at `case_dir`, recovering first what a crash left.
+
+        _live: what a writer in this process presents; the reader moves to the file when that closes.
+        Raises MissingPathError, NotACaseError, CaseBusyError (first index in another process),
+        ForeignCaseError.
+        """
+        self.case = CaseFolder.open(Path(case_dir))
+        if _live is None:
+            tidy(self.case)
+        self._presented = _live or open_presented(self.case)
+        self._is_live = _live is not None
+        self._inode = 0 if _live else self._look()
+        self._looked = time.monotonic()
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._cursors: weakref.WeakSet[DuckDBPyConnection] = weakref.WeakSet()
+        self._generation = 0
+
+    @property
+    def native(self) -> bool:
+        """Whether `flows` is one table, whose rows have row numbers (then paging is at its fastest)."""
+        return self._presented.native
+
+    @property
+    def generation(self) -> int:
+        """Grows whenever the file or the set of segments changed; row numbers hold within one generation."""
+        return self._generation
+
+    def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
+        """Run the program's own SQL; all rows. Use `store.query.run_query` for a person's.
+
+        CancelledError after `interrupt`. A segment that was compacted away meanwhile makes it run again.
+        """
+        import duckdb
+
+        for again in range(_TRIES):
+            cursor = self.cursor()
+            try:
+                return cursor.sql(sql, params=params or None).to_arrow_table()
+            except duckdb.InterruptException as error:
+                raise CancelledError("the query was stopped") from error
+            except (duckdb.IOException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConnectionException) as error:
+                if again == _TRIES - 1 or not self.renew(error):
+                    raise
+        raise AssertionError("unreachable")
+
+    def cursor(self) -> DuckDBPyConnection:
+        """This thread's cursor on the newest state of the case."""
+        self._refresh()
+        with self._lock:
+            if getattr(self._local, "generation", None) != (self._generation, id(self._presented)):
+                cursor = self._presented.con.cursor()
+                self._local.cursor = cursor
+                self._local.generation = (self._generation, id(self._presented))
+                self._cursors.add(cursor)
+            found: DuckDBPyConnection = self._local.cursor
+            return found
+
+    def interrupt(self) -> None:
+        """Stop what every thread's cursor is doing; from any thread."""
+        for cursor in list(self._cursors):
+            cursor.interrupt()
+
+    def refresh(self) -> None:
+        """Look for new segments or a new case.duckdb now."""
+        self._refresh(force=True)
+
+    def renew(self, error: BaseException) -> bool:
+        """After a failed query: whether the case has changed under it, so that it is worth running again."""
+        before = self._generation
+        vanished = "No files found" in str(error) or "annot open file" in str(error) or "No such file" in str(error)
+        self._refresh(force=True)
+        return vanished or self._generation != before
+
+    def close(self) -> None:
+        """Let go of the case. A writer's own instance stays open for it."""
+        self.interrupt()
+        if not self._is_live:
+            self._presented.close()
+
+    def __enter__(self) -> CaseReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _look(self) -> int:
+        return self.case.database.stat().st_ino
+
+    def _refresh(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if not self._presented.closed and not force and now - self._looked < _LOOK_AFTER:
+            return
+        with self._lock:
+            self._looked = now
+            if self._is_live and not self._presented.closed:
+                return
+            if self._is_live or self._look() != self._inode:
+                self._reopen()
+            elif refreshed(self._presented):
+                self._generation += 1
+
+    def _reopen(self) -> None:
+        inode = self._look() if self.case.database.exists() else 0
+        fresh = open_presented(self.case)
+        self._presented, self._inode, self._is_live = fresh, inode, False
+        self._generation += 1

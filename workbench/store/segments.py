@@ -1,0 +1,189 @@
+"""Segments: Parquet files that hold what came after the last compaction.
+
+Named `segments/<table>/day=YYYY-MM-DD/sensor=<name>/<run>-<n>.parquet`, or without the two folders where a
+table has no time. A file is written under another name and renamed, so that whoever lists the folder sees
+whole files only. Rows are sorted as the column list says; the footer names table, run and schema version.
+`segments/open/` is kept for the snapshots of open flows that live sources write.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.records.arrow import arrow_schema
+from workbench.records.columns import BY_NAME, SCHEMA_VERSION, Table, Type
+from workbench.store.case import CaseFolder
+from workbench.store.schema import SMALL_TABLES
+
+#: Folder under segments/ for snapshots of open flows; never compacted.
+OPEN: Final = "open"
+
+_NAME: Final = re.compile(r"(?P<run>[0-9]{8}T[0-9]{6}-[0-9a-f]{8})-(?P<n>[0-9]{6})\.parquet")
+_ROW_GROUP: Final = 122_880
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
+    """One segment file: its table, its path under segments/ (with /), its run and number in it."""
+
+    table: str
+    name: str
+    run: str
+    n: int
+
+
+def new_run() -> str:
+    """A name for one writing session, sorting by time."""
+    return f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+def list_segments(case: CaseFolder) -> list[Segment]:
+    """The whole segments that are there now. Symbolic links are not followed: a stranger's could lead anywhere.
+
+    Of the small tables, which a run rewrites as a whole, only the newest of each run is listed.
+    """
+    found: list[Segment] = []
+    for table in BY_NAME:
+        for name in _walk(case.segments, table, 3):
+            match = _NAME.fullmatch(name.rsplit("/", 1)[-1])
+            if match:
+                found.append(Segment(table, name, match["run"], int(match["n"])))
+    newest = {(s.table, s.run): s.n for s in sorted(found) if s.table in SMALL_TABLES}
+    for s in found:
+        if s.table in SMALL_TABLES:
+            newest[s.table, s.run] = max(newest[s.table, s.run], s.n)
+    return sorted(s for s in found if s.table not in SMALL_TABLES or newest[s.table, s.run] == s.n)
+
+
+def _walk(root: Path, name: str, depth: int) -> Iterable[str]:
+    try:
+        entries = list(os.scandir(root / name))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_file(follow_symlinks=False):
+            yield f"{name}/{entry.name}"
+        elif depth > 1 and entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, f"{name}/{entry.name}", depth - 1)
+
+
+def remove_segments(case: CaseFolder, names: Iterable[str]) -> None:
+    """Remove files, and the folders that they leave empty."""
+    for name in names:
+        path = case.segments / name
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == case.segments:
+                break
+            try:
+                folder.rmdir()
+            except OSError:
+                break
+
+
+def remove_unfinished(case: CaseFolder) -> None:
+    """Remove what a killed writer left half written."""
+    if case.segments.is_dir():
+        for path in case.segments.rglob("*.tmp"):
+            path.unlink(missing_ok=True)
+
+
+class SegmentFiles:
+    """Writes the segments of one run. sensors: source_id -> sensor, kept current by the owner."""
+
+    def __init__(self, case: CaseFolder, sensors: Mapping[int, str]) -> None:
+        self.case = case
+        self.run = new_run()
+        self._sensors = sensors
+        self._n = 0
+        self._small: dict[str, str] = {}
+
+    def write(self, name: str, batches: list[pa.RecordBatch]) -> None:
+        """Write rows of a table, sorted, a file for each day and sensor that occur."""
+        table, schema = BY_NAME[name], arrow_schema(name)
+        rows = pa.Table.from_batches([plain(b, schema) for b in batches], schema)
+        if not rows.num_rows:
+            return
+        if table.sort:
+            rows = rows.take(pc.sort_indices(rows, [(c, "ascending") for c in table.sort]))
+        for folder, part in self._partitioned(table, rows):
+            self._file(name, folder, part)
+
+    def rewrite(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Replace this run's rows of a small table: the new file is there before the old one goes."""
+        if not rows:
+            return
+        schema = arrow_schema(name)
+        old = self._small.get(name)
+        self._small[name] = self._file(
+            name, "", pa.Table.from_pylist([{n: r.get(n) for n in schema.names} for r in rows], schema)
+        )
+        if old is not None:
+            remove_segments(self.case, [old])
+
+    def _file(self, table: str, folder: str, rows: pa.Table) -> str:
+        from pyarrow import parquet
+
+        name = "/".join(p for p in (table, folder, f"{self.run}-{self._n:06d}.parquet") if p)
+        self._n += 1
+        path = self.case.segments / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".tmp")
+        footer = {"workbench.schema_version": str(SCHEMA_VERSION), "workbench.table": table, "workbench.run": self.run}
+        try:
+            parquet.write_table(
+                rows.replace_schema_metadata(footer),
+                part,
+                row_group_size=_ROW_GROUP,
+                compression="zstd",
+                compression_level=1,
+                store_schema=False,
+            )
+            part.rename(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        return name
+
+    def _partitioned(self, table: Table, rows: pa.Table) -> Iterable[tuple[str, pa.Table]]:
+        time = next((c.name for c in table.columns if c.type is Type.TIMESTAMP), None)
+        if time is None:
+            yield "", rows
+            return
+        days = pc.cast(rows[time], pa.date32())
+        sources = rows["source_id"] if "source_id" in table.names else pc.shift_right(rows["flow_id"], 40)
+        for day in pc.unique(days).to_pylist():
+            of_day = pc.equal(days, pa.scalar(day, pa.date32()))
+            for source_id in pc.unique(sources.filter(of_day)).to_pylist():
+                here = pc.and_(of_day, pc.equal(sources, source_id))
+                yield f"day={day}/sensor={folder_name(self._sensors.get(source_id, ''))}", rows.filter(here)
+
+
+def folder_name(sensor: str) -> str:
+    """A sensor's name as a folder name: percent-encoded, and cut with a digest where too long for one."""
+    name = quote(sensor, safe=" ,:@+").replace(".", "%2E")
+    if len(name) <= 120:
+        return name
+    return f"{name[:100]}-{hashlib.sha256(sensor.encode()).hexdigest()[:16]}"
+
+
+def plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with the schema's columns in its order, dictionary-encoded ones spelled out, absent ones null."""
+    columns = []
+    for field in schema:
+        at = batch.schema.get_field_index(field.name)
+        column = batch.column(at) if at >= 0 else pa.nulls(batch.num_rows, field.type)
+        columns.append(column if column.type == field.type else pc.cast(column, field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

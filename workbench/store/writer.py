@@ -1,0 +1,186 @@
+"""Writing a case: the one process that holds the ingest lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from workbench.errors import WorkbenchError
+from workbench.records.columns import BY_NAME
+from workbench.records.reasons import BY_NAME as REASONS
+from workbench.records.reasons import LedgerLine
+from workbench.store.case import CaseFolder, IngestLock
+from workbench.store.compact import recover
+from workbench.store.engine import writing
+from workbench.store.later import SegmentSink
+from workbench.store.native import NativeSink
+from workbench.store.reader import CaseReader
+
+
+class CaseWriter:
+    """Adds sources, flows and ledger lines to a case. For one thread; readers have their own cursors.
+
+    The first index fills tables of a file that becomes case.duckdb at the end; later ones write segments
+    that are compacted into a new case.duckdb at the end. Whatever is raised on the way, leaving the context
+    keeps what was committed: sources not yet done become partial.
+    """
+
+    def __init__(self, case_dir: Path, *, private: bool = False) -> None:
+        """Make or open the case, take its lock, recover what a crash left.
+
+        Raises CaseBusyError, MissingPathError, NotACaseError, ForeignCaseError, DiskFullError.
+        """
+        self.case = CaseFolder.create(Path(case_dir), private=private)
+        self._lock = IngestLock(self.case)
+        self._sources: dict[int, dict[str, Any]] = {}
+        self._first_sizes: dict[int, int | None] = {}
+        self._added: list[int] = []
+        self._readers: list[CaseReader] = []
+        self._closed = False
+        try:
+            with writing(str(self.case.root)):
+                recover(self.case, self._lock)
+                self._sink: NativeSink | SegmentSink
+                if self.case.database.exists():
+                    self._sink = SegmentSink(self.case, self._sources)
+                    self._load_sources()
+                else:
+                    self._sink = NativeSink(self.case)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    # -- sources ----------------------------------------------------------------------------------
+
+    def next_source_id(self) -> int:
+        """The number of the next source, counting from 1."""
+        return max(self._sources, default=0) + 1
+
+    def known_source(self, path: str, size: int, mtime_ns: int) -> dict[str, Any] | None:
+        """The row of a source that was indexed from this very file: same path, size and modification time.
+
+        A refused source is not known: it may be tried again, and the newer row then replaces it.
+        """
+        for source_id, row in reversed(self._sources.items()):
+            if row["path"] != path or row["state"] == "refused" or row.get("mtime_ns") != mtime_ns:
+                continue
+            noted = self._first_sizes.get(source_id)
+            if noted is None or noted == size:
+                return dict(row)
+        return None
+
+    def add_source(self, row: dict[str, Any]) -> None:
+        """Add a row of `sources`; absent columns are null. Notes the file's modification time."""
+        full = {name: row.get(name) for name in BY_NAME["sources"].names}
+        if full["mtime_ns"] is None:
+            full["mtime_ns"] = _mtime_ns(str(full["path"]))
+        source_id = int(row["source_id"])
+        self._sources[source_id] = full
+        self._added.append(source_id)
+        with writing(str(self.case.root)):
+            self._sink.put_source(full, new=True)
+
+    def update_source(self, source_id: int, **fields: Any) -> None:
+        """Change columns of a source of this run."""
+        unknown = fields.keys() - set(BY_NAME["sources"].names)
+        if unknown:
+            raise KeyError(", ".join(sorted(unknown)))
+        self._sources[source_id].update(fields)
+        with writing(str(self.case.root)):
+            self._sink.put_source({**fields, "source_id": source_id}, new=False)
+
+    def add_files(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add rows of `source_files`."""
+        if rows:
+            for row in rows:
+                if row["n"] == 0:
+                    self._first_sizes[row["source_id"]] = row.get("bytes")
+            with writing(str(self.case.root)):
+                self._sink.put_rows("source_files", list(rows))
+
+    def add_ledger(self, source_id: int, lines: Sequence[LedgerLine]) -> None:
+        """Add ledger lines of a source."""
+        rows = [
+            {
+                "source_id": source_id,
+                "reason": line.reason,
+                "kind": REASONS[line.reason].kind,
+                "count": line.count,
+                "first_frames": ",".join(map(str, line.first_frames)) or None,
+                "detail": line.detail or None,
+            }
+            for line in lines
+        ]
+        if rows:
+            with writing(str(self.case.root)):
+                self._sink.put_rows("ledger", rows)
+
+    # -- rows -------------------------------------------------------------------------------------
+
+    def append(self, table: str, batch: pa.RecordBatch) -> None:
+        """Add rows of any listed table. Columns go by name; text may be dictionary-encoded."""
+        if batch.num_rows:
+            with writing(str(self.case.root)):
+                self._sink.append(table, batch)
+
+    def set_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
+        """Replace the snapshot of a source's open flows, seen by readers of this writer; None removes it."""
+        self._sink.presented.set_open(source_id, batch)
+
+    def commit(self, *, now: bool = False) -> None:
+        """A good moment to make rows safe and visible: done at the latest two seconds after the last time.
+
+        Readers of this writer see rows within half a second. now: at once.
+        """
+        with writing(str(self.case.root)):
+            self._sink.commit(now=now)
+
+    def reader(self) -> CaseReader:
+        """A reader in this process that sees what was appended, and moves to the finished file at the end."""
+        self.commit(now=True)
+        self._sink.watched = True
+        return CaseReader(self.case.root, _live=self._sink.presented)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Settle sources, stitch half flows, publish or compact, give the lock back. Twice does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            with writing(str(self.case.root)):
+                self._sink.finish(self._added)
+        except BaseException:
+            self._sink.abandon()
+            raise
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> CaseWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self.close()
+        except WorkbenchError:
+            if error is None:
+                raise
+
+    def _load_sources(self) -> None:
+        con = self._sink.presented.con.cursor()
+        for row in con.sql("SELECT * FROM sources ORDER BY source_id").to_arrow_table().to_pylist():
+            self._sources[row["source_id"]] = row
+        self._first_sizes.update(con.execute("SELECT source_id, bytes FROM source_files WHERE n = 0").fetchall())
+        con.close()
+
+
+def _mtime_ns(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return None
