@@ -26,6 +26,7 @@ LIKELY_SERVER_PORTS: Final = (
     "53/tcp",
     "53/udp",
     "67/udp",
+    "79/tcp",
     "80/tcp",
     "81/tcp",
     "88/tcp",
