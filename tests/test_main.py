@@ -46,10 +46,9 @@ def pcap_head() -> bytes:
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
     """An environment with a home of its own, but the kernels compiled before."""
-    kept = os.environ.get("NUMBA_CACHE_DIR")
-    env = {**os.environ, "HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)}
-    env.pop("WORKBENCH_CONFIG", None)
-    return {**env, "NUMBA_CACHE_DIR": kept} if kept else env
+    caches = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    homes = {"HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CACHE_HOME": caches}
+    return {**{k: v for k, v in os.environ.items() if k != "WORKBENCH_CONFIG"}, **homes, "PYTHONPATH": str(ROOT)}
 
 
 def workbench(home: dict[str, str], *words: str | Path, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

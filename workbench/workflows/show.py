@@ -1,0 +1,46 @@
+"""Rows out of a case for whoever asks: its flows in order, or the answer to a query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.errors import UsageError
+from workbench.records.columns import FLOWS
+
+if TYPE_CHECKING:
+    from workbench.store.query import Rows
+
+
+@contextmanager
+def list_flows(case: Path, columns: Sequence[str] | None = None, limit: int | None = None) -> Iterator[Rows]:
+    """The flows of a case by ts, flow_id, streamed; all columns, or the named ones in their order.
+
+    UsageError for a column that flows don't have; what CaseReader raises where the case can't be read.
+    """
+    names = [_column(name) for name in columns] if columns is not None else list(FLOWS.names)
+    selected = ", ".join(f'"{name}"' for name in names)
+    most = "" if limit is None else f" LIMIT {int(limit)}"
+    with run_sql(case, f"SELECT {selected} FROM flows ORDER BY ts, flow_id{most}") as rows:  # noqa: S608  names are of the list
+        yield rows
+
+
+@contextmanager
+def run_sql(case: Path, sql: str) -> Iterator[Rows]:
+    """The answer to one SELECT or EXPLAIN, streamed. QueryError where it is refused or wrong."""
+    from workbench.store.query import run_query
+    from workbench.store.reader import CaseReader
+
+    with CaseReader(case) as reader, run_query(reader, sql) as rows:
+        yield rows
+
+
+def _column(name: str) -> str:
+    if name in FLOWS.names:
+        return name
+    import difflib
+
+    near = difflib.get_close_matches(name.lower(), FLOWS.names, n=1, cutoff=0.0)
+    raise UsageError(f"flows have no column {name or repr(name)}", f"Did you mean {near[0]}? docs/schema.md lists them all.")
