@@ -8,8 +8,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import Numbers, be16, be32, exported, i64, kernel, u64
-from workbench.decode.checksum import judge, sum16
+from workbench.decode.bits import Numbers, exported, i64, kernel
 from workbench.decode.cursor import (
     DEPTH,
     DETAIL,
@@ -38,118 +37,20 @@ from workbench.decode.cursor import (
 )
 from workbench.decode.ip import ip
 from workbench.decode.link import arp, ether_type, ethernet, link_layer, llc, mpls, nsh, ppp
+from workbench.decode.plain import plain
 from workbench.decode.transport import transport
 from workbench.decode.tunnel import tunnel
 from workbench.records import packet as P  # noqa: N812
 from workbench.records import reasons as R  # noqa: N812
 
-#: `flags` of decode_frames.
+#: `flags` of decode_frames: verify checksums; take no short cut (the same rows, slower: for tests).
 VERIFY_CHECKSUMS: Final = 1
+LAYERS_ONLY: Final = 2
 
 #: What kernels take as a buffer: contiguous bytes, which they never write.
 BUFFER: Final = types.Array(types.uint8, 1, "C", readonly=True)
 FRAMES: Final = types.Array(from_dtype(P.FRAME), 1, "C")
 PACKETS: Final = types.Array(from_dtype(P.PACKET), 1, "C")
-
-
-@kernel
-def _plain(buf: NDArray[np.uint8], p: Any, off: int, cap: int, wire: int, link: int, verify: int) -> bool:
-    """The common case in one piece: Ethernet, at most one tag, IPv4 without options, TCP or UDP, no tunnel.
-
-    False where any of that does not hold; the layers then start over and overwrite what was written.
-    """
-    if link != 1 or cap < 58 or wire < cap:
-        return False
-    kind = be16(buf, off + 12)
-    pos = off + 14
-    tag = -1
-    if kind == 0x8100:
-        tag = be16(buf, off + 14) & 0xFFF
-        kind = be16(buf, off + 16)
-        pos += 4
-    # version 4, header of 20 bytes, no fragment: everything else is not plain
-    if kind != 0x0800 or buf[pos] != 0x45 or be16(buf, pos + 6) & 0x3FFF:
-        return False
-    proto = i64(buf[pos + 9])
-    total = be16(buf, pos + 2)
-    end = off + cap
-    start = pos + 20
-    stop = pos + total
-    # lengths: header there in full, the packet inside the frame as it was on the wire
-    if stop > off + wire:
-        return False
-    src_port, dst_port = be16(buf, start), be16(buf, start + 2)
-    cut = end < stop
-    if proto == 6:
-        head = (i64(buf[start + 12]) >> 4) * 4
-        if head < 20 or total < 20 + head or start + 20 > end:
-            return False
-        p.seq = be32(buf, start + 4)
-        p.ack = be32(buf, start + 8)
-        p.flags = be16(buf, start + 12) & 0x1FF
-        p.window = be16(buf, start + 14)
-        length = stop - start
-        field = start + 16
-        given = True
-    elif proto == 17:
-        length = be16(buf, start + 4)
-        if length < 8 or length > stop - start or tunnel_port(src_port, dst_port):
-            return False
-        head = 8
-        p.flags = 0
-        field = start + 6
-        given = be16(buf, field) != 0
-    else:
-        return False
-    marks = P.PORTS
-    if cap < wire:
-        marks |= P.CUT
-    if verify and sum16(buf, pos, 20) != 0xFFFF:
-        marks |= P.L3_BAD
-    mapped = u64(0xFFFF00000000)
-    p.src_hi = 0
-    p.src_lo = mapped | u64(be32(buf, pos + 12))
-    p.dst_hi = 0
-    p.dst_lo = mapped | u64(be32(buf, pos + 16))
-    p.dst_mac = (be32(buf, off) << 16) | be16(buf, off + 4)
-    p.src_mac = (be32(buf, off + 6) << 16) | be16(buf, off + 10)
-    p.tunnel = 0
-    p.pay = start + head
-    p.payload = length - head
-    p.pay_cap = max(0, min(end, start + length) - start - head)
-    p.ip_bytes = total
-    p.vni = -1
-    p.src_port = src_port
-    p.dst_port = dst_port
-    p.vlan = tag
-    p.inner_vlan = -1
-    p.proto = proto
-    p.version = 4
-    p.status = P.FLOW
-    if verify and given and not cut:
-        marks |= judge(buf, p, start, length, proto, field)
-    else:
-        marks |= P.L4_UNCHECKED
-    p.marks = marks
-    return True
-
-
-@kernel
-def tunnel_port(src: int, dst: int) -> bool:
-    """Whether a UDP port may mean a tunnel (workbench.decode.tunnel decides)."""
-    return (
-        dst == 4789
-        or dst == 8472
-        or dst == 4790
-        or dst == 6081
-        or dst == 6635
-        or dst == 2152
-        or src == 2152
-        or dst == 3544
-        or src == 3544
-        or dst == 5072
-        or src == 5072
-    )
 
 
 @kernel
@@ -267,7 +168,7 @@ def _decode(
         p.rec = f.rec
         p.end = off + cap
         p.wire = f.wire
-        if not _plain(buf, p, off, cap, i64(f.wire), i64(f.link), flags & 1):
+        if f.link != 1 or flags & LAYERS_ONLY or not plain(buf, p, off, cap, i64(f.wire), flags & 1):
             _layers(buf, w, packets, i, save, off, cap, i64(f.wire), i64(f.link))
     return n
 
@@ -275,7 +176,7 @@ def _decode(
 def decode_frames(buf: NDArray[np.uint8], frames: NDArray[Any], n: int, packets: NDArray[Any], flags: int) -> None:
     """Decode frames[:n], which lie in `buf`, into packets[:n], in the same order.
 
-    flags: VERIFY_CHECKSUMS or 0. Every row gets a status; nothing outside the captured bytes is read.
+    flags: VERIFY_CHECKSUMS and LAYERS_ONLY, ORed. Every row gets a status; nothing outside the captured bytes is read.
     ValueError where `n` is more than either array holds, or a frame lies outside the buffer.
     """
     if not 0 <= n <= min(len(frames), len(packets)):

@@ -179,6 +179,12 @@ def _erspan(buf: NDArray[np.uint8], w: Numbers, p: Any, sequenced: bool) -> int:
 
 
 @kernel
+def port(src: int, dst: int) -> bool:
+    """Whether UDP ports may mean a tunnel that this module knows."""
+    return dst in (4789, 8472, 4790, 6081, 6635, 2152, 3544, 5072) or src in (2152, 3544, 5072)
+
+
+@kernel
 def _over_udp(buf: NDArray[np.uint8], w: Numbers, p: Any, save: NDArray[Any]) -> int:
     """By port: the destination's where a tunnel fills the source port with entropy, else either."""
     src, dst = i64(p.src_port), i64(p.dst_port)
