@@ -96,7 +96,14 @@ SOURCE = {
     "detail": "the last block is cut",
 }
 LEDGER = [
-    {"source_id": 1, "reason": "link_control", "kind": "undecoded", "count": 412, "first_frames": "3,19,44", "detail": "LLDP 412"},
+    {
+        "source_id": 1,
+        "reason": "link_control",
+        "kind": "undecoded",
+        "count": 412,
+        "first_frames": "3,19,44",
+        "detail": "LLDP 412",
+    },
     {"source_id": 1, "reason": "llc", "kind": "undecoded", "count": 31, "first_frames": "7", "detail": ""},
     {"source_id": 1, "reason": "dropped", "kind": "unseen", "count": 12, "first_frames": None, "detail": None},
     {"source_id": 1, "reason": "cut", "kind": "unseen", "count": 816, "first_frames": None, "detail": "at byte 1,234,567,074"},
@@ -142,7 +149,9 @@ class EndlessOrder(RowOrder):
 class RowCase:
     """A case whose flows are a list, or endless. gate: set while orders may go on."""
 
-    def __init__(self, rows: list[dict[str, Any]] | int, sources: Sequence[dict[str, Any]] = (SOURCE,), ledger: Any = LEDGER) -> None:
+    def __init__(
+        self, rows: list[dict[str, Any]] | int, sources: Sequence[dict[str, Any]] = (SOURCE,), ledger: Any = LEDGER
+    ) -> None:
         self.rows = rows
         self.path = Path("/cases/rack-7")
         self.sources, self.ledger = sources, ledger

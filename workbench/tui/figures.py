@@ -69,14 +69,15 @@ def duration(seconds: float | None) -> str:
             return "0 s"
         if seconds < 0.0009995:
             return f"{seconds * 1e6:.0f} µs"
-        number, unit = (seconds * 1e3, "ms") if seconds < 0.99995 else (seconds, "s")
+        number, unit = (seconds * 1e3, "ms") if seconds < 0.9995 else (seconds, "s")
         return f"{number:.1f} {unit}" if number < 99.95 else f"{number:.0f} {unit}"
     whole = round(seconds)
     if whole < 3600:
         return f"{whole // 60}m {whole % 60:02d}s"
     if whole < 86_400:
         return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
-    return f"{count(whole // 86_400)}d {whole % 86_400 // 3600:02d}h"
+    days = whole // 86_400
+    return f"{days}d {whole % 86_400 // 3600:02d}h" if days < 100 else f"{count(days)}d"
 
 
 def micros(us: int | None) -> str:

@@ -71,6 +71,7 @@ class CaseScreen(Screen[None]):
         self._shown: tuple[Sorting, Span | None] = (self.sorting, None)
         self._history: list[Span | None] = []
         self._bins = 0
+        self._generation = 0
         self._order_generation = 0
         self._bins_generation = 0
         self._ordering = False
@@ -128,6 +129,9 @@ class CaseScreen(Screen[None]):
         look = next((look for look in self.table.looks if look.name == self.sorting.column), None)
         where = f", row {self.table.cursor_row + 1:,}" if self.table.total else ""
         title = f"{figures.count(self.table.total)} flows{where}, by {look.heading if look else self.sorting.column} {arrow}"
+        first, last = self.table.columns_in_view
+        if last:
+            title += f", columns {first}-{last} of {len(self.table.looks)}"
         self.query_one("#flows-box").border_title = title
         self.query_one("#timeline-box").border_title = self.timeline.describe()
 
@@ -159,11 +163,16 @@ class CaseScreen(Screen[None]):
         self._put_in_order()
         self._count()
 
+    def _next(self) -> int:
+        """A number for what is asked for now; an answer to an earlier number is late."""
+        self._generation += 1
+        return self._generation
+
     def _put_in_order(self) -> None:
         """Order the flows again, by what is asked for now; the flow under the cursor stays under it."""
         if self.data is None:
             return
-        self._order_generation += 1
+        self._order_generation = self._next()
         self._ordering = True
         self._tell_activity()
         record = self.table.record
@@ -204,7 +213,7 @@ class CaseScreen(Screen[None]):
         span = self.span or self.summary.extent
         if self.data is None or span is None or not self._bins:
             return
-        self._bins_generation += 1
+        self._bins_generation = self._next()
         work = partial(self._make_bins, self.data, span, self._bins, self._bins_generation)
         self.run_worker(work, group="bins", exclusive=True, thread=True, exit_on_error=False)
 
@@ -367,23 +376,23 @@ class CaseScreen(Screen[None]):
 
     def action_jump(self) -> None:
         """Ask for a row."""
-        hint = f"A row from 1 to {self.table.total:,}, or a percentage such as 50%"
-        self.app.push_screen(PromptDialog("Jump to row", hint), self._jump)
+        hint = f"A row from 1 to {self.table.total:,}, a percentage such as 50%, or $ for the last"
+
+        def check(answer: str) -> str:
+            return "" if row_named(answer, 1) is not None else "This is no row number and no percentage"
+
+        self.app.push_screen(PromptDialog("Jump to row", hint, check), self._jump)
 
     def _jump(self, answer: str | None) -> None:
-        if answer is None:
-            return
-        row = row_named(answer, self.table.total)
-        if row is None:
-            self.app.notify("Give a row number or a percentage.", title="Not a row", severity="warning", markup=False)
-        else:
+        row = None if answer is None else row_named(answer, self.table.total)
+        if row is not None:
             self.table.move_to(row)
 
     def action_back(self) -> None:
         """Stop a query; else drop the brush; else go back to the flows."""
         if self._ordering and self.data is not None:
             self._ordering = False
-            self._order_generation += 1
+            self._order_generation = self._next()
             self.run_worker(self.data.interrupt, group="interrupt", thread=True, exit_on_error=False)
             self.sorting, self.span = self._shown
             self.status.span = self.span

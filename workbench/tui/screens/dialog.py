@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -78,23 +79,28 @@ class ConfirmDialog(ModalScreen[bool]):
 
 
 class PromptDialog(ModalScreen[str | None]):
-    """One line of text; Esc gives none."""
+    """One line of text; Esc gives none. check: what is wrong with an answer, '' when it will do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="prompt.cancel", tooltip="Close without an answer"),
     ]
 
-    def __init__(self, title: str, hint: str, value: str = "") -> None:
+    def __init__(self, title: str, hint: str, check: Callable[[str], str]) -> None:
         super().__init__()
-        self._title, self._hint, self._value = title, hint, value
+        self._title, self._hint, self._check = title, hint, check
 
     def compose(self) -> ComposeResult:
         """Title, the line, and what it takes."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
-            yield Input(self._value, select_on_focus=True, compact=True)
+            yield Input(compact=True)
             yield Static(Text(self._hint, style="dim"), classes="dialog-keys")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter closes with the text."""
-        self.dismiss(event.value.strip() or None)
+        """Enter closes with the text, or says what is wrong with it."""
+        answer = event.value.strip()
+        wrong = self._check(answer) if answer else ""
+        if wrong:
+            self.query_one(".dialog-keys", Static).update(Text(f"✗ {wrong}", style="bold"))
+        else:
+            self.dismiss(answer or None)

@@ -151,6 +151,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._asked: tuple[int, tuple[int, ...]] | None = None
         self._strips: LRUCache[tuple[Any, ...], Strip] = LRUCache(512)
         self._direction = 1
+        self._failed = False
 
     # -- what it shows ----------------------------------------------------------------------------
 
@@ -186,6 +187,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._generation += 1
         self._cache.clear()
         self._asked = None
+        self._failed = False
         target = self.cursor_row if row is None else row
         target = max(0, min(target, self.total - 1))
         self.set_reactive(VirtualTable.cursor_row, target)
@@ -283,6 +285,7 @@ class VirtualTable(ScrollView, can_focus=True):
         else:
             self.scroll_to(x=0, animate=False, force=True)
         self.refresh()
+        self._tell()
 
     def _show_cursor(self) -> None:
         top, rows = self.scroll_offset.y, self.visible_rows
@@ -310,6 +313,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._strips.clear()
         self._show_cursor()
         self._fetch()
+        self._tell()
 
     def on_click(self, event: events.Click) -> None:
         """A heading sorts, a row takes the cursor, a second click chooses it."""
@@ -378,7 +382,8 @@ class VirtualTable(ScrollView, can_focus=True):
             return
         if message.rows is None:
             self._asked = None
-            if message.error is not None:
+            if message.error is not None and not self._failed:
+                self._failed = True  # told once a source, not once a page
                 self.post_message(self.Failed(self, message.error))
             return
         self._cache.put(message.number, message.rows)
@@ -423,6 +428,13 @@ class VirtualTable(ScrollView, can_focus=True):
                 return number, used
             used += width + 1
         return len(self._widths), used
+
+    @property
+    def columns_in_view(self) -> tuple[int, int]:
+        """First and last column painted behind those that stay, counted from 1; (0, 0) where none is."""
+        frozen, _ = self._frozen()
+        moving = sorted(number for number in self._in_view() if number >= frozen)
+        return (moving[0] + 1, moving[-1] + 1) if moving else (0, 0)
 
     def _in_view(self) -> set[int]:
         """Columns that are painted: those that fit whole (a cut number is a wrong number), or fill the room."""
@@ -517,7 +529,7 @@ class VirtualTable(ScrollView, can_focus=True):
         rest = rest.crop_extend(left, left + room, gap)
         if marks and left:
             head[-1] = Segment("\u2039", gap)
-        if marks and more and room > 1:
+        if marks and more and room > 1 and not rest.crop(room - 1, room).text.strip():
             rest = Strip([*rest.crop(0, room - 1), Segment("\u203a", gap)])
         return Strip([*head, *rest])
 

@@ -1,0 +1,35 @@
+"""Driving the app in a test: press, wait until nothing is on its way, read the screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.pilot import Pilot
+
+from workbench.tui.screens.case import CaseScreen
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Until the workers have ended and what they posted was handled."""
+    for _ in range(4):
+        await pilot.pause()
+        await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[Any], *keys: str) -> None:
+    await pilot.press(*keys)
+    await settle(pilot)
+
+
+def screen_text(pilot: Pilot[Any]) -> list[str]:
+    """The lines of the terminal as text."""
+    width, height = pilot.app.size
+    strips = pilot.app.screen._compositor.render_strips()
+    return ["".join(segment.text for segment in strip).ljust(width) for strip in strips[:height]]
+
+
+def case_screen(pilot: Pilot[Any]) -> CaseScreen:
+    screen = next(s for s in pilot.app.screen_stack if isinstance(s, CaseScreen))
+    assert isinstance(screen, CaseScreen)
+    return screen

@@ -1,0 +1,371 @@
+"""What a person does on the first screen, key by key."""
+
+from __future__ import annotations
+
+from tests.tui.driving import case_screen, press, screen_text, settle
+from tests.tui.synthetic import LEDGER, SOURCE, START, RowCase, flow, rack_case
+from workbench.errors import SourceError
+from workbench.tui.application import WorkbenchApp
+from workbench.tui.data import Sorting, Span
+from workbench.tui.figures import to_us
+from workbench.tui.screens.column_picker import ColumnPicker
+from workbench.tui.screens.dialog import ErrorDialog
+from workbench.tui.screens.flow import FlowDialog
+from workbench.tui.screens.help import HelpDialog
+from workbench.tui.screens.ledger import LedgerDialog
+from workbench.tui.widgets.detail import FlowDetail
+from workbench.tui.widgets.timeline import Metric
+
+
+def app_of(case=None, **more):
+    return WorkbenchApp(case or rack_case(), **more)
+
+
+async def test_everything_is_there_at_once():
+    app = app_of()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        text = "\n".join(screen_text(pilot))
+        assert "2026-03-14 09:26:53" in text
+        assert "300 flows" in text
+        assert "2001:db8:20::" in text
+        assert "drops 12" in text
+        assert "undecoded 443" in text
+        assert "unseen: cut 816 B" in text
+        assert "established" in text
+        assert "? Help" in text
+        assert "q Quit" in text
+
+
+async def test_sorting_by_the_picker_reversing_and_moving_the_sorted_column():
+    app = app_of()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        await press(pilot, "s")
+        assert isinstance(app.screen, ColumnPicker)
+        await press(pilot, *"src_bytes".replace("_", " ").split()[1], "enter")
+        assert screen.sorting == Sorting("src_bytes", descending=True)
+        values = [screen.table._cache.record(n)["src_bytes"] for n in range(300)]
+        assert values == sorted(values, reverse=True)
+        await press(pilot, "S")
+        assert screen.sorting == Sorting("src_bytes", descending=False)
+        await press(pilot, "g")
+        assert screen.table.record["src_bytes"] == min(values)
+        await press(pilot, "greater_than_sign")
+        assert screen.sorting == Sorting("dst_bytes", descending=True)
+        await press(pilot, "less_than_sign", "less_than_sign")
+        assert screen.sorting == Sorting("conn_state", descending=False)
+        assert any("state▲" in line for line in screen_text(pilot))
+
+
+async def test_the_cursor_stays_on_its_flow_when_the_order_changes():
+    app = app_of()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        await press(pilot, *["pagedown"] * 4, "j", "j")
+        kept = screen.table.record["flow_id"]
+        await press(pilot, "S")
+        assert screen.table.record["flow_id"] == kept
+        assert any(line.startswith("▶") for line in screen_text(pilot))
+
+
+async def test_zoom_by_brush_out_and_back():
+    app = app_of()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        await press(pilot, "t")
+        assert screen.timeline.has_focus
+        await press(pilot, "0", "space", *["l"] * 9)
+        brushed = screen.timeline.brushed
+        assert any("┣━" in line for line in screen_text(pilot))
+        await press(pilot, "enter")
+        assert screen.span == brushed
+        assert 0 < screen.table.total < 300
+        assert screen.timeline.bins.span == brushed
+        assert "zoomed to" in "\n".join(screen_text(pilot))
+        first = screen.span
+        await press(pilot, "G", "t")
+        assert screen.span.width < first.width
+        await press(pilot, "T")
+        assert screen.span == first
+        await press(pilot, "T")
+        assert screen.span is None
+        assert screen.table.total == 300
+        await press(pilot, "enter", "enter", "R")
+        assert screen.span is None
+        await press(pilot, "escape")
+        assert screen.table.has_focus
+
+
+async def test_t_goes_to_the_time_of_the_flow_under_the_cursor():
+    app = app_of()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        await press(pilot, "G", "t")
+        edges = screen.timeline.edges(screen.timeline.cursor)
+        assert edges.start <= to_us(screen.table.record["ts"]) < edges.end
+
+
+async def test_a_range_without_flows_says_so():
+    case = RowCase([flow(0, ts_end=flow(0)["ts"]), flow(10_000_000)])
+    app = app_of(case)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        screen._show_span(Span(START + 60_000_000, START + 70_000_000))
+        await settle(pilot)
+        text = "\n".join(screen_text(pilot))
+        assert "No flows in this time range." in text
+        assert "Press T" in text
+
+
+async def test_measures():
+    app = app_of()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        for metric, word in ((Metric.BYTES, "bytes per"), (Metric.PACKETS, "packets per"), (Metric.FLOWS, "flows per")):
+            await press(pilot, "m")
+            assert screen.timeline.metric is metric
+            assert word in screen_text(pilot)[0]
+
+
+async def test_details_follow_the_cursor_and_open_large():
+    app = app_of()
+    async with app.run_test(size=(160, 60)) as pilot:
+        await settle(pilot)
+        await press(pilot, "j", "j")
+        record = case_screen(pilot).table.record
+        text = "\n".join(screen_text(pilot))
+        assert record["community_id"] in text
+        assert "Where its packets are" in text
+        assert "attempt refused" in text
+        await press(pilot, "enter")
+        assert isinstance(app.screen, FlowDialog)
+        assert record["src_ip"] in "\n".join(screen_text(pilot))
+        await press(pilot, "G", "escape")
+        assert not isinstance(app.screen, FlowDialog)
+
+
+async def test_every_column_of_a_flow_is_in_its_details():
+    """The pane leaves nothing out: each value can be told from what it shows."""
+    from workbench.records.columns import FLOWS
+    from workbench.tui import words
+
+    told = {"proto", "src_addr", "dst_addr", "source_id", "sampling"}
+    base = flow(7)
+    for column in FLOWS.names:
+        if column in told:
+            continue
+        changed = dict(base)
+        value = base.get(column)
+        changed[column] = (
+            "changed" if isinstance(value, str) or value is None else value + 977 if isinstance(value, int) else None
+        )
+        if column.endswith("_flags"):
+            changed[column] = 0x02
+        if column == "end_reason":
+            changed[column] = 4
+        if column in ("vlan", "inner_vlan", "outer_vlan", "verdict", "rule_id") or value is not None or column == "service":
+            assert words.groups(changed, "p") != words.groups(base, "p"), column
+
+
+async def test_the_pane_can_be_hidden():
+    app = app_of()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        before = case_screen(pilot).table.visible_rows
+        await press(pilot, "i")
+        assert case_screen(pilot).table.visible_rows > before
+        await press(pilot, "i")
+        assert case_screen(pilot).table.visible_rows == before
+
+
+async def test_the_ledger_in_words():
+    app = app_of()
+    async with app.run_test(size=(120, 50)) as pilot:
+        await settle(pilot)
+        await press(pilot, "L")
+        assert isinstance(app.screen, LedgerDialog)
+        text = "\n".join(screen_text(pilot))
+        for words in ("Not decoded", "LLDP", "first at frame 3,19,44", "816 B", "Notes", "12 dropped while capturing", "partial"):
+            assert words in text
+        await press(pilot, "L")
+        assert not isinstance(app.screen, LedgerDialog)
+
+
+async def test_silence_about_drops_is_not_zero_drops():
+    case = rack_case()
+    case.sources = [SOURCE | {"dropped": None}]
+    case.ledger = [line for line in LEDGER if line["kind"] == "note"]
+    app = app_of(case)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        text = "\n".join(screen_text(pilot))
+        assert "drops unknown" in text
+        assert "all decoded" in text
+        assert "unseen: none known" in text
+
+
+async def test_jumps():
+    app = app_of(RowCase(20_000_000))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        for answer, row in (
+            ("12,345,678", 12_345_677),
+            ("50%", 10_000_000),
+            ("$", 19_999_999),
+            ("0", 0),
+            ("99999999999", 19_999_999),
+        ):
+            await press(pilot, "colon")
+            app.screen.query_one("Input").value = answer
+            await press(pilot, "enter")
+            assert screen.table.cursor_row == row
+            assert screen.table.record["flow_id"] & ((1 << 40) - 1) == row
+        await press(pilot, "colon", "x", "enter")
+        assert any("no row number" in line for line in screen_text(pilot))
+        await press(pilot, "escape")
+        assert screen.table.cursor_row == 19_999_999
+
+
+async def test_escape_stops_a_sort_and_keeps_what_was_there():
+    case = rack_case()
+    app = app_of(case)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        before = screen.table.source
+        case.gate.clear()
+        await pilot.press("S")
+        await pilot.pause()
+        assert "sorting" in screen.status.activity
+        await press(pilot, "escape")
+        assert case.interrupted.is_set()
+        assert screen.table.source is before
+        assert screen.sorting == Sorting()
+        assert screen.status.activity == "ready"
+        assert not isinstance(app.screen, ErrorDialog)
+
+
+async def test_overtaken_orders_are_closed():
+    case = rack_case()
+    app = app_of(case)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "S")
+        await press(pilot, "S")
+        assert [order.closed for order in case.orders] == [True] * (len(case.orders) - 1) + [False]
+
+
+async def test_errors_say_what_and_what_to_do():
+    class Broken(RowCase):
+        def order(self, sorting, span):
+            raise SourceError("the index ends early", "Index the capture again.")
+
+    app = app_of(Broken(10))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert isinstance(app.screen, ErrorDialog)
+        text = "\n".join(screen_text(pilot))
+        for words in ("Source damaged", "the index ends early", "Index the capture again."):
+            assert words in text
+        await press(pilot, "escape")
+        assert not isinstance(app.screen, ErrorDialog)
+
+
+async def test_help_lists_every_key_of_the_moment():
+    app = app_of()
+    async with app.run_test(size=(120, 80)) as pilot:
+        await settle(pilot)
+        wanted = {a.binding.id for a in app.screen.active_bindings.values() if a.binding.id}
+        await press(pilot, "question_mark")
+        assert isinstance(app.screen, HelpDialog)
+        listed = {name for _, rows in app.screen._groups for _, _, name in rows}
+        assert wanted <= listed
+        assert app.screen._groups[0][0] == "table"
+        await press(pilot, "escape")
+
+
+async def test_every_binding_has_an_id_a_description_and_a_tooltip():
+    from textual.binding import Binding
+
+    from workbench.tui.screens import case, column_picker, dialog, flow, ledger, start
+    from workbench.tui.screens import help as keys_help
+    from workbench.tui.widgets import detail, timeline, virtual_table
+
+    owners = [WorkbenchApp]
+    for module in (case, column_picker, dialog, flow, keys_help, ledger, start, detail, timeline, virtual_table):
+        owners += [
+            v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__ and "BINDINGS" in vars(v)
+        ]
+    assert len(owners) > 10
+    ids = set()
+    for owner in owners:
+        for binding in owner.BINDINGS:
+            assert isinstance(binding, Binding)
+            assert binding.id, (owner, binding)
+            assert binding.description
+            assert binding.tooltip
+            assert binding.id not in ids
+            ids.add(binding.id)
+
+
+async def test_keys_can_be_changed_and_clashes_are_told():
+    app = app_of(keymap={"table.down": "w", "case.ledger": "x"})
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "w")
+        assert case_screen(pilot).table.cursor_row == 1
+        await press(pilot, "x")
+        assert isinstance(app.screen, LedgerDialog)
+
+
+async def test_the_palette_offers_what_the_keys_do():
+    app = app_of()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "ctrl+p", *"ledger")
+        await pilot.pause(0.3)
+        await press(pilot, "enter")
+        await settle(pilot)
+        assert isinstance(app.screen, LedgerDialog)
+
+
+async def test_small_screens_drop_parts_in_order():
+    for size, parts in (((80, 24), (True, True)), ((60, 14), (False, False)), ((40, 10), (False, False))):
+        app = app_of()
+        async with app.run_test(size=size) as pilot:
+            await settle(pilot)
+            screen = case_screen(pilot)
+            shown = screen.query_one("#timeline-box").display, screen.query_one("#detail-box").display
+            assert shown == parts, size
+            assert screen.table.visible_rows >= 3
+            await press(pilot, "j", "s", "escape", "L", "escape", "question_mark", "escape", "enter", "escape")
+
+
+async def test_wide_screens_stand_side_by_side():
+    app = app_of()
+    async with app.run_test(size=(160, 50)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        assert screen.query_one(FlowDetail).region.x > screen.table.region.right - 1
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert screen.query_one(FlowDetail).region.y >= screen.table.region.bottom
+
+
+async def test_a_case_without_flows_points_to_the_ledger():
+    app = app_of(RowCase([], ledger=[LEDGER[0]]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        text = "\n".join(screen_text(pilot))
+        assert "No flows." in text
+        assert "ledger (L)" in text
+        assert "No packets yet." in text
+        await press(pilot, "t", "space", "enter", "l", "m", "escape", "enter", "G", "S")
