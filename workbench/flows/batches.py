@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from workbench.flows.community import ID_LENGTH, community_ids
 from workbench.flows.gather import CONN_STATES, INTS, LONGS, WORDS, gather, history_size, history_texts
 from workbench.flows.protocols import protocol_name
-from workbench.flows.rows import ARP_ROW, BLOCK_ROW, SLICE_ROW, TUNNEL, State
+from workbench.flows.rows import ARP_ROW, BLOCK_ROW, SLICE_ROW, TUNNEL
 from workbench.flows.text import IP_ROOM, MAC_ROOM, ip_blobs, ip_texts, mac_texts
 from workbench.records.arrow import arrow_schema
 from workbench.records.packet import TUNNELS
@@ -137,7 +137,7 @@ def _batch(table: str, columns: dict[str, pa.Array], count: int) -> pa.RecordBat
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def flow_batch(state: State, slots: NDArray[np.int32], source_id: int, sensor: str) -> pa.RecordBatch:
+def flow_batch(state: Rows, slots: NDArray[np.int32], source_id: int, sensor: str) -> pa.RecordBatch:
     """Rows of `flows` for the flows in these slots, in this order."""
     count = len(slots)
     longs = np.empty((len(LONGS), count), np.int64)
@@ -188,12 +188,12 @@ def _outer_ips(wide: dict[str, NDArray[np.uint64]], side: str, tunnelled: NDArra
     return _ips(wide[f"outer_{side}_hi"], wide[f"outer_{side}_lo"], tunnelled)
 
 
-def _histories(state: State, slots: NDArray[np.int32]) -> pa.Array:
+def _histories(state: Rows, slots: NDArray[np.int32]) -> pa.Array:
     offsets = np.empty(len(slots) + 1, np.int32)
     data = np.empty(history_size(state, slots), np.uint8)
     present = np.empty(len(slots), np.uint8)
-    history_texts(state, slots, offsets, data, present)
-    return _text(offsets, data, present)
+    used = history_texts(state, slots, offsets, data, present)
+    return _text(offsets, data[:used], present)
 
 
 def _community(addresses: NDArray[np.uint64], numbers: NDArray[np.int32], kinds: NDArray[np.uint8]) -> pa.Array:

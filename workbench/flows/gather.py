@@ -9,22 +9,24 @@ from numba import float64, int32, int64, types, uint8, uint64
 from numpy.typing import NDArray
 
 from workbench.decode.bits import exported, kernel
+from workbench.flows.history import LETTER_C, LETTER_FLIP
 from workbench.flows.holes import drop_ranges, endpoint_state, stream_size
+from workbench.flows.memory import STATE_TYPE, cold_at, end_at, ended_at, free_at, hot_at, letters_at, outer_at, slice_at
 from workbench.flows.pools import give_letters, give_outer, give_slice
 from workbench.flows.rows import (
     ACTIVE,
-    C_ENDED,
-    C_FREE,
     CHAINED_LETTERS,
     CLOSED,
     CONN_ONE_WAY,
     CONN_OPEN,
     ESTABLISHED,
+    FACT_DOUBTED,
+    FACT_PORTS,
+    FACT_VOUCHED,
     INACTIVE,
     INLINE_LETTERS,
     PARTIAL,
     RESET,
-    STATE_TYPE,
     SYN_ACK_SENT,
     SYN_SENT,
 )
@@ -89,21 +91,21 @@ ABSENT: Final = -1
 @kernel
 def _letter(state: Any, slot: int, place: int) -> int:
     """A letter of the history."""
-    cold = state.cold[slot]
+    cold = cold_at(state, slot)
     if place < INLINE_LETTERS:
         return np.int64(cold.history[place])
     place -= INLINE_LETTERS
     row = np.int64(cold.more_letters)
     while place >= CHAINED_LETTERS:
-        row = np.int64(state.letters[row].next)
+        row = np.int64(letters_at(state, row).next)
         place -= CHAINED_LETTERS
-    return np.int64(state.letters[row].text[place])
+    return np.int64(letters_at(state, row).text[place])
 
 
 @kernel
 def _attempt_then_reset(state: Any, slot: int) -> bool:
     """Whether the history is ``^?S[^HAFGIQ]*R`` and anything: a SYN, no answer, a reset by the same side."""
-    length = np.int64(state.hot[slot].letters)
+    length = np.int64(hot_at(state, slot).letters)
     at = 0
     if length and _letter(state, slot, 0) == 94:
         at = 1
@@ -119,11 +121,35 @@ def _attempt_then_reset(state: Any, slot: int) -> bool:
 
 
 @kernel
+def in_doubt(hot: Any) -> Any:
+    """Whether all there is of the flow is packets with wrong checksums that nobody answered."""
+    return (np.int64(hot.facts) & (FACT_DOUBTED | FACT_VOUCHED)) == FACT_DOUBTED
+
+
+@kernel
+def _doubt_letters(state: Any, slot: Any) -> Any:
+    """How many letters C such a flow has: one for the 1st, 10th, 100th ... wrong checksum."""
+    letters = 0
+    step = 1
+    while step <= np.int64(end_at(state, 2 * slot).bad_sums):
+        letters += 1
+        step *= 10
+    return letters
+
+
+@kernel
+def _flipped(state: Any, slot: Any) -> Any:
+    return hot_at(state, slot).letters > 0 and cold_at(state, slot).history[0] == LETTER_FLIP
+
+
+@kernel
 def conn_state(state: Any, slot: int) -> int:
     """Zeek's conn_state (scripts/base/protocols/conn/main.zeek), as a place in CONN_STATES."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     src = endpoint_state(hot, 0)
     dst = endpoint_state(hot, 1)
+    if in_doubt(hot):
+        return _OTH
     if hot.proto == _UDP:
         if src == ACTIVE:
             return _SF if dst == ACTIVE else _S0
@@ -155,7 +181,7 @@ def conn_state(state: Any, slot: int) -> int:
 
 @kernel
 def _outer_columns(state: Any, row: int, i: int, longs: Any, ints: Any, words: Any) -> None:
-    outer = state.outer[row]
+    outer = outer_at(state, row)
     longs[13, i] = outer.src_mac
     longs[14, i] = outer.dst_mac
     ints[5, i] = outer.vlan if outer.vlan > 0 else ABSENT
@@ -168,7 +194,7 @@ def _outer_columns(state: Any, row: int, i: int, longs: Any, ints: Any, words: A
 
 @exported(types.void(STATE_TYPE, int32[::1], int64[:, ::1], int32[:, ::1], uint64[:, ::1], float64[::1], uint8[::1]))
 def gather(
-    state: Any,
+    states: Any,
     slots: NDArray[np.int32],
     longs: NDArray[np.int64],
     ints: NDArray[np.int32],
@@ -177,12 +203,13 @@ def gather(
     kinds: NDArray[np.uint8],
 ) -> None:
     """Numbers of the flows in `slots`: LONGS, INTS and WORDS by rows; kinds as `community_ids` wants them."""
+    state = states[0]
     for i in range(len(slots)):
         slot = np.int64(slots[i])
-        hot = state.hot[slot]
-        cold = state.cold[slot]
-        src = state.ends[2 * slot]
-        dst = state.ends[2 * slot + 1]
+        hot = hot_at(state, slot)
+        cold = cold_at(state, slot)
+        src = end_at(state, 2 * slot)
+        dst = end_at(state, 2 * slot + 1)
         tcp = hot.proto == _TCP
         longs[0, i] = cold.n
         longs[1, i] = hot.first // 1000
@@ -191,16 +218,17 @@ def gather(
         longs[4, i] = hot.dst_pkts
         longs[5, i] = hot.src_bytes
         longs[6, i] = hot.dst_bytes
-        longs[7, i] = stream_size(state, slot, 0) if tcp else src.payload
-        longs[8, i] = stream_size(state, slot, 1) if tcp else dst.payload
+        doubt = in_doubt(hot)
+        longs[7, i] = 0 if doubt else stream_size(state, slot, 0) if tcp else src.payload
+        longs[8, i] = 0 if doubt else stream_size(state, slot, 1) if tcp else dst.payload
         longs[9, i] = cold.first_offset
         longs[10, i] = hot.last_offset
         longs[11, i] = cold.src_mac
         longs[12, i] = cold.dst_mac
         longs[13, i] = -1
         longs[14, i] = -1
-        ints[0, i] = hot.src_port if hot.ports else ABSENT
-        ints[1, i] = hot.dst_port if hot.ports else ABSENT
+        ints[0, i] = hot.src_port if hot.facts & FACT_PORTS else ABSENT
+        ints[1, i] = hot.dst_port if hot.facts & FACT_PORTS else ABSENT
         ints[2, i] = hot.proto
         ints[3, i] = cold.vlan if cold.vlan >= 0 else ABSENT
         ints[4, i] = cold.inner_vlan if cold.inner_vlan >= 0 else ABSENT
@@ -210,7 +238,7 @@ def gather(
         ints[8, i] = dst.flags if tcp else ABSENT
         ints[9, i] = cold.rtt_us
         ints[10, i] = min(0x7FFFFFFF, np.int64(src.retransmits) + np.int64(dst.retransmits)) if tcp else ABSENT
-        ints[11, i] = cold.reason if cold.reason else ABSENT
+        ints[11, i] = cold.reason or ABSENT
         ints[12, i] = conn_state(state, slot)
         words[0, i] = hot.src_hi
         words[1, i] = hot.src_lo
@@ -220,30 +248,55 @@ def gather(
         words[9, i] = 0
         if cold.outer >= 0:
             _outer_columns(state, np.int64(cold.outer), i, longs, ints, words)
-        durations[i] = max(np.int64(0), hot.last - hot.first) * 1e-9
-        kinds[i] = (1 if hot.ports else 0) | (2 if hot.marks & CONN_ONE_WAY else 0)
+        durations[i] = 0.0 if doubt else max(np.int64(0), hot.last - hot.first) * 1e-9
+        kinds[i] = (1 if hot.facts & FACT_PORTS else 0) | (2 if hot.marks & CONN_ONE_WAY else 0)
+
+
+@kernel
+def _write_doubt(state: Any, slot: Any, data: Any, at: Any) -> Any:
+    """History of a flow in doubt: only letters C, and the flip if there was one; nothing for other transports."""
+    proto = hot_at(state, slot).proto
+    if proto == _TCP or proto == _UDP:
+        if _flipped(state, slot):
+            data[at] = LETTER_FLIP
+            at += 1
+        for _ in range(_doubt_letters(state, slot)):
+            data[at] = LETTER_C
+            at += 1
+    return at
 
 
 @exported(int64(STATE_TYPE, int32[::1]))
-def history_size(state: Any, slots: NDArray[np.int32]) -> int:
-    """Bytes that the histories of these flows take."""
+def history_size(states: Any, slots: NDArray[np.int32]) -> int:
+    """Bytes that the histories of these flows take at most."""
+    state = states[0]
     total = np.int64(0)
     for i in range(len(slots)):
-        total += state.hot[slots[i]].letters
+        slot = np.int64(slots[i])
+        if in_doubt(hot_at(state, slot)):
+            total += 6
+        else:
+            total += hot_at(state, slot).letters
     return total
 
 
-@exported(types.void(STATE_TYPE, int32[::1], int32[::1], uint8[::1], uint8[::1]))
+@exported(int64(STATE_TYPE, int32[::1], int32[::1], uint8[::1], uint8[::1]))
 def history_texts(
-    state: Any, slots: NDArray[np.int32], offsets: NDArray[np.int32], data: NDArray[np.uint8], present: NDArray[np.uint8]
-) -> None:
-    """Histories into Arrow buffers of the size that `history_size` told; an empty one is null."""
+    states: Any, slots: NDArray[np.int32], offsets: NDArray[np.int32], data: NDArray[np.uint8], present: NDArray[np.uint8]
+) -> int:
+    """Histories into Arrow buffers of the size that `history_size` told; an empty one is null. Returns the bytes used."""
+    state = states[0]
     at = 0
     offsets[0] = 0
     for i in range(len(slots)):
         slot = np.int64(slots[i])
-        length = np.int64(state.hot[slot].letters)
-        cold = state.cold[slot]
+        length = np.int64(hot_at(state, slot).letters)
+        cold = cold_at(state, slot)
+        if in_doubt(hot_at(state, slot)):
+            at = _write_doubt(state, slot, data, at)
+            present[i] = at > offsets[i]
+            offsets[i + 1] = at
+            continue
         if length <= INLINE_LETTERS:
             for place in range(length):
                 data[at + place] = cold.history[place]
@@ -253,36 +306,39 @@ def history_texts(
         at += length
         present[i] = length > 0
         offsets[i + 1] = at
+    return at
 
 
 @exported(int64(STATE_TYPE, int32[::1]))
-def open_slots(state: Any, slots: NDArray[np.int32]) -> int:
+def open_slots(states: Any, slots: NDArray[np.int32]) -> int:
     """Fill `slots` (as long as there are slots in use) with the open flows; returns how many."""
+    state = states[0]
     count = 0
     for slot in range(len(slots)):
-        if state.hot[slot].marks & CONN_OPEN:
+        if hot_at(state, slot).marks & CONN_OPEN:
             slots[count] = slot
             count += 1
     return count
 
 
 @exported(types.void(STATE_TYPE))
-def last_slices(state: Any) -> None:
+def last_slices(states: Any) -> None:
     """Write the slice that each ended flow was in; the caller made room for one row each."""
-    for i in range(state.counts[C_ENDED]):
-        slot = np.int64(state.ended[i])
-        cold = state.cold[slot]
+    state = states[0]
+    for i in range(state.ended_count):
+        slot = np.int64(ended_at(state, i).value)
+        cold = cold_at(state, slot)
         if cold.slice >= 0:
-            push_slice(state, state.hot[slot], cold, np.int64(state.slices[cold.slice].minute))
+            push_slice(state, hot_at(state, slot), cold, np.int64(slice_at(state, cold.slice).minute))
 
 
 @exported(types.void(STATE_TYPE))
-def release_ended(state: Any) -> None:
+def release_ended(states: Any) -> None:
     """Give back the slots of ended flows, and their side rows, once they were emitted."""
-    counts = state.counts
-    for i in range(counts[C_ENDED] - 1, -1, -1):
-        slot = np.int64(state.ended[i])
-        cold = state.cold[slot]
+    state = states[0]
+    for i in range(state.ended_count - 1, -1, -1):
+        slot = np.int64(ended_at(state, i).value)
+        cold = cold_at(state, slot)
         if cold.outer >= 0:
             give_outer(state, np.int64(cold.outer))
         if cold.slice >= 0:
@@ -291,6 +347,6 @@ def release_ended(state: Any) -> None:
             give_letters(state, np.int64(cold.more_letters))
         drop_ranges(state, slot, 0)
         drop_ranges(state, slot, 1)
-        state.free[counts[C_FREE]] = slot
-        counts[C_FREE] += 1
-    counts[C_ENDED] = 0
+        free_at(state, state.free_count).value = slot
+        state.free_count += 1
+    state.ended_count = 0

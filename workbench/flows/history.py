@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from workbench.decode.bits import kernel
+from workbench.flows.memory import cold_at, end_at, hot_at, letters_at
 from workbench.flows.pools import take_letters
 from workbench.flows.rows import (
     CHAINED_LETTERS,
@@ -44,8 +45,8 @@ _LOWER: Final = 32
 @kernel
 def add_byte(state: Any, slot: Any, byte: Any) -> Any:
     """Append a character as it is; nothing beyond MAX_LETTERS or an exhausted pool."""
-    hot = state.hot[slot]
-    cold = state.cold[slot]
+    hot = hot_at(state, slot)
+    cold = cold_at(state, slot)
     length = np.int64(hot.letters)
     if length < INLINE_LETTERS:
         cold.history[length] = byte
@@ -61,14 +62,14 @@ def add_byte(state: Any, slot: Any, byte: Any) -> Any:
         if row < 0:
             return
         for hop in range(hops):
-            following = np.int64(state.letters[row].next)
+            following = np.int64(letters_at(state, row).next)
             if following < 0 and inside == 0 and hop == hops - 1:
                 following = take_letters(state)
-                state.letters[row].next = following
+                letters_at(state, row).next = following
             if following < 0:
                 return
             row = following
-        state.letters[row].text[inside] = byte
+        letters_at(state, row).text[inside] = byte
     hot.letters = length + 1
 
 
@@ -81,7 +82,7 @@ def add_letter(state: Any, slot: Any, side: Any, letter: Any) -> Any:
 @kernel
 def first_letter(state: Any, slot: Any, side: Any, bit: Any, letter: Any) -> Any:
     """Append the letter if `bit` was not seen of this side; returns whether it had been seen before."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     mask = np.int64(bit) << (8 * side)
     seen = np.int64(hot.seen)
     if seen & mask:
@@ -103,7 +104,7 @@ def power_of_ten(count: Any) -> Any:
 @kernel
 def tcp_letters(state: Any, slot: Any, side: Any, syn: Any, fin: Any, rst: Any, ack: Any, relative: Any, length: Any) -> Any:
     """Letters of one TCP packet; relative: its first relative sequence number, length: its payload."""
-    end = state.ends[2 * slot + side]
+    end = end_at(state, 2 * slot + side)
     flags = syn + fin + rst
     if flags == 0:
         if length > 0:

@@ -16,6 +16,7 @@ import numpy as np
 
 from workbench.decode.bits import kernel
 from workbench.flows.history import LETTER_G, add_letter, power_of_ten
+from workbench.flows.memory import cold_at, end_at, holes_at, hot_at
 from workbench.flows.pools import give_holes, take_holes
 from workbench.flows.rows import CLOSED, CONN_PARTIAL, END_FIN, END_SKIP, ESTABLISHED, INACTIVE, MAX_RANGES, RESET, SYN_SENT
 
@@ -63,8 +64,8 @@ def nothing_acked(end: Any) -> Any:
 @kernel
 def stream_size(state: Any, slot: Any, side: Any) -> Any:
     """Payload bytes by sequence numbers, holes included, SYN and FIN not."""
-    hot = state.hot[slot]
-    end = state.ends[2 * slot + side]
+    hot = hot_at(state, slot)
+    end = end_at(state, 2 * slot + side)
     now = endpoint_state(hot, side)
     if now == RESET and previous_state(hot, side) == SYN_SENT and endpoint_state(hot, 1 - side) == INACTIVE:
         if not nothing_acked(end):
@@ -88,10 +89,10 @@ def holds_unacked(end: Any) -> Any:
 @kernel
 def close_waits(state: Any, slot: Any, side: Any) -> Any:
     """Whether a close of this side must wait: bytes below it are missing, or the peer's are not acknowledged."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     if has_bit(hot, side, END_SKIP):
         return False
-    end = state.ends[2 * slot + side]
+    end = end_at(state, 2 * slot + side)
     missing = ahead(np.int64(end.last) - np.int64(end.start), end.delivered)
     if missing < 0:
         return False
@@ -99,7 +100,7 @@ def close_waits(state: Any, slot: Any, side: Any) -> Any:
         return True
     if endpoint_state(hot, side) == RESET:
         return False
-    return holds_unacked(state.ends[2 * slot + 1 - side])
+    return holds_unacked(end_at(state, 2 * slot + 1 - side))
 
 
 @kernel
@@ -110,9 +111,9 @@ def _clean(hot: Any, side: Any) -> Any:
 
 @kernel
 def _gap(state: Any, slot: Any, side: Any) -> Any:
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     if _clean(hot, 0) and _clean(hot, 1):
-        end = state.ends[2 * slot + side]
+        end = end_at(state, 2 * slot + side)
         if end.gaps < 65535:
             end.gaps += 1
             if power_of_ten(np.int64(end.gaps)):
@@ -135,12 +136,12 @@ def _set_holes_row(cold: Any, side: Any, row: Any) -> Any:
 @kernel
 def _deliver(state: Any, slot: Any, side: Any) -> Any:
     """Take ranges that begin at or below what is delivered; give the row back when none is left."""
-    cold = state.cold[slot]
+    cold = cold_at(state, slot)
     row = _holes_row(cold, side)
     if row < 0:
         return
-    end = state.ends[2 * slot + side]
-    holes = state.holes[row]
+    end = end_at(state, 2 * slot + side)
+    holes = holes_at(state, row)
     count = np.int64(holes.count)
     taken = 0
     while taken < count and ahead(holes.low[taken], end.delivered) <= 0:
@@ -160,7 +161,7 @@ def _deliver(state: Any, slot: Any, side: Any) -> Any:
 @kernel
 def drop_ranges(state: Any, slot: Any, side: Any) -> Any:
     """Forget what lies above the hole."""
-    cold = state.cold[slot]
+    cold = cold_at(state, slot)
     row = _holes_row(cold, side)
     if row >= 0:
         give_holes(state, row)
@@ -170,15 +171,15 @@ def drop_ranges(state: Any, slot: Any, side: Any) -> Any:
 @kernel
 def _keep_range(state: Any, slot: Any, side: Any, low: Any, high: Any) -> Any:
     """Note data above a hole, merged with what touches it. Beyond MAX_RANGES the two highest become one."""
-    cold = state.cold[slot]
+    cold = cold_at(state, slot)
     row = _holes_row(cold, side)
     if row < 0:
         row = take_holes(state)
         if row < 0:  # no memory for holes: taken as filled
-            state.ends[2 * slot + side].delivered = np.uint32(high & 0xFFFFFFFF)
+            end_at(state, 2 * slot + side).delivered = np.uint32(high & 0xFFFFFFFF)
             return
         _set_holes_row(cold, side, row)
-    holes = state.holes[row]
+    holes = holes_at(state, row)
     count = np.int64(holes.count)
     at = count
     while at > 0 and ahead(holes.high[at - 1], low) >= 0:
@@ -216,19 +217,19 @@ def _keep_range(state: Any, slot: Any, side: Any, low: Any, high: Any) -> Any:
 @kernel
 def _trim(state: Any, slot: Any, side: Any, upto: Any) -> Any:
     """Bytes below `upto` were acknowledged: what was not seen of them is a gap."""
-    hot = state.hot[slot]
-    end = state.ends[2 * slot + side]
+    hot = hot_at(state, slot)
+    end = end_at(state, 2 * slot + side)
     if ahead(upto, end.delivered) > 0:
         # mid-stream the first number is a guess: an ack at or just above it shows no loss
         guess = upto <= 2 and (hot.marks & CONN_PARTIAL) != 0
         if not guess:
             if not has_bit(hot, side, END_SKIP):
-                row = _holes_row(state.cold[slot], side)
-                while row >= 0 and ahead(upto, state.holes[row].low[0]) > 0:
+                row = _holes_row(cold_at(state, slot), side)
+                while row >= 0 and ahead(upto, holes_at(state, row).low[0]) > 0:
                     _gap(state, slot, side)
-                    end.delivered = state.holes[row].low[0]
+                    end.delivered = holes_at(state, row).low[0]
                     _deliver(state, slot, side)
-                    row = _holes_row(state.cold[slot], side)
+                    row = _holes_row(cold_at(state, slot), side)
                 if ahead(upto, end.delivered) > 0:
                     _gap(state, slot, side)
             if ahead(upto, end.delivered) > 0:
@@ -240,8 +241,8 @@ def _trim(state: Any, slot: Any, side: Any, upto: Any) -> Any:
 @kernel
 def acknowledged(state: Any, slot: Any, side: Any, relative: Any) -> Any:
     """This side's bytes below `relative` were acknowledged; returns whether that was new."""
-    hot = state.hot[slot]
-    end = state.ends[2 * slot + side]
+    hot = hot_at(state, slot)
+    end = end_at(state, 2 * slot + side)
     if has_bit(hot, side, END_FIN) and ahead(relative, end.fin_seq) >= 0:
         relative = np.int64(end.fin_seq) - 1
     if ahead(relative, end.trimmed) <= 0:
@@ -253,10 +254,10 @@ def acknowledged(state: Any, slot: Any, side: Any, relative: Any) -> Any:
 @kernel
 def data_sent(state: Any, slot: Any, side: Any, low: Any, length: Any) -> Any:
     """This side sent `length` bytes from relative number `low`, wholly captured."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     if has_bit(hot, side, END_SKIP):
         return
-    end = state.ends[2 * slot + side]
+    end = end_at(state, 2 * slot + side)
     high = low + length
     if ahead(high, end.trimmed) <= 0:
         return
@@ -273,7 +274,7 @@ def data_sent(state: Any, slot: Any, side: Any, low: Any, length: Any) -> Any:
     else:
         _keep_range(state, slot, side, low, high)
     unseen = ahead(end.top, end.delivered)
-    if unseen > _UNACKED_WINDOW and nothing_acked(end) or ahead(end.top, end.trimmed) > _UNACKED_TOTAL:
+    if (unseen > _UNACKED_WINDOW and nothing_acked(end)) or ahead(end.top, end.trimmed) > _UNACKED_TOTAL:
         drop_ranges(state, slot, side)
         end.top = end.trimmed
         set_bit(hot, side, END_SKIP)

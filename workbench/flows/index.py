@@ -12,13 +12,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from workbench.decode.bits import exported, kernel
-from workbench.flows.rows import C_BITS, CONN_ONE_WAY, S_SCOPE, S_SEED, S_SEED_2
+from workbench.flows.memory import entry_at, hot_at
+from workbench.flows.rows import CONN_ONE_WAY
 
 _M1: Final = np.uint64(0x9E3779B97F4A7C15)
 _M2: Final = np.uint64(0xBF58476D1CE4E5B9)
@@ -29,25 +26,6 @@ _S31: Final = np.uint64(31)
 _S16: Final = np.uint64(16)
 _HIGH: Final = np.uint64(0xFFFFFFFF00000000)
 _LOW: Final = np.uint64(0xFFFFFFFF)
-
-
-@intrinsic
-def prefetch(typingctx: Any, array: Any, position: Any) -> Any:
-    """Ask for the cache line of array[position]; position must lie inside."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = signature.args[0]
-        view = context.make_array(kind)(context, builder, args[0])
-        where = cgutils.get_item_pointer(context, builder, kind, view, [args[1]], wraparound=False, boundscheck=False)
-        byte = ir.IntType(8).as_pointer()
-        number = ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0i8"
-        )
-        builder.call(function, [builder.bitcast(where, byte), number(1), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), codegen
 
 
 @kernel
@@ -99,17 +77,17 @@ def hash_key(
 
 
 @kernel
-def packet_network(config: Any, packet: Any) -> Any:
+def packet_network(state: Any, packet: Any) -> Any:
     """Network key of a packet under the scope of the settings."""
-    return network_key(config[S_SCOPE], packet.tunnel, packet.vni, packet.vlan, packet.inner_vlan)
+    return network_key(state.scope, packet.tunnel, packet.vni, packet.vlan, packet.inner_vlan)
 
 
 @kernel
-def row_hash(config: Any, hot: Any) -> Any:
+def row_hash(state: Any, hot: Any) -> Any:
     """Hash of a flow's own key."""
     return hash_key(
-        np.uint64(config[S_SEED]),
-        np.uint64(config[S_SEED_2]),
+        np.uint64(state.seed),
+        np.uint64(state.seed_2),
         hot.src_hi,
         hot.src_lo,
         hot.src_port,
@@ -124,17 +102,16 @@ def row_hash(config: Any, hot: Any) -> Any:
 @kernel
 def find(state: Any, key_hash: Any, packet: Any, network: Any, one_way: Any) -> Any:
     """2 * slot + side of the flow a packet belongs to, or -1."""
-    index = state.index
-    mask = len(index) - 1
-    at = np.int64(key_hash >> np.uint64(64 - state.counts[C_BITS]))
+    mask = state.index_rows - 1
+    at = np.int64(key_hash >> np.uint64(64 - state.bits))
     tag = key_hash & _HIGH
     while True:
-        entry = index[at]
+        entry = entry_at(state, at).value
         if entry == 0:
             return -1
         if (entry & _HIGH) == tag:
             slot = np.int64(entry & _LOW) - 1
-            hot = state.hot[slot]
+            hot = hot_at(state, slot)
             if hot.network == network and hot.proto == packet.proto and ((hot.marks & CONN_ONE_WAY) != 0) == one_way:
                 if hot.src_lo == packet.src_lo and hot.dst_lo == packet.dst_lo and hot.src_port == packet.src_port:
                     if hot.dst_port == packet.dst_port and hot.src_hi == packet.src_hi and hot.dst_hi == packet.dst_hi:
@@ -153,37 +130,35 @@ def find(state: Any, key_hash: Any, packet: Any, network: Any, one_way: Any) -> 
 @kernel
 def insert(state: Any, key_hash: Any, slot: Any) -> Any:
     """Enter a slot; the caller keeps the index at most half full."""
-    index = state.index
-    mask = len(index) - 1
-    at = np.int64(key_hash >> np.uint64(64 - state.counts[C_BITS]))
-    while index[at] != 0:
+    mask = state.index_rows - 1
+    at = np.int64(key_hash >> np.uint64(64 - state.bits))
+    while entry_at(state, at).value != 0:
         at = (at + 1) & mask
-    index[at] = (key_hash & _HIGH) | np.uint64(slot + 1)
+    entry_at(state, at).value = (key_hash & _HIGH) | np.uint64(slot + 1)
 
 
 @kernel
 def remove(state: Any, slot: Any) -> Any:
     """Take a slot out and close the gap behind it."""
-    index = state.index
-    mask = len(index) - 1
-    shift = np.uint64(64 - state.counts[C_BITS])
-    at = np.int64(row_hash(state.config, state.hot[slot]) >> shift)
+    mask = state.index_rows - 1
+    shift = np.uint64(64 - state.bits)
+    at = np.int64(row_hash(state, hot_at(state, slot)) >> shift)
     wanted = np.uint64(slot + 1)
-    while (index[at] & _LOW) != wanted:
-        if index[at] == 0:
+    while (entry_at(state, at).value & _LOW) != wanted:
+        if entry_at(state, at).value == 0:
             return
         at = (at + 1) & mask
     following = at
     while True:
         following = (following + 1) & mask
-        entry = index[following]
+        entry = entry_at(state, following).value
         if entry == 0:
             break
         home = np.int64(entry >> shift)
         if ((following - home) & mask) >= ((following - at) & mask):
-            index[at] = entry
+            entry_at(state, at).value = entry
             at = following
-    index[at] = np.uint64(0)
+    entry_at(state, at).value = np.uint64(0)
 
 
 @exported("void(uint64[::1], uint64[::1], int64)")

@@ -8,91 +8,86 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from workbench.decode.bits import kernel
-from workbench.flows.rows import C_HOLES, C_HOLES_FREE, C_LETTERS, C_LETTERS_FREE, C_OUTER, C_OUTER_FREE, C_SLICE, C_SLICE_FREE
+from workbench.flows.memory import holes_at, letters_at, outer_at, slice_at
 
 
 @kernel
 def take_outer(state: Any) -> Any:
     """A row of OUTER, or -1."""
-    counts = state.counts
-    row = counts[C_OUTER_FREE]
+    row = state.outer_free
     if row >= 0:
-        counts[C_OUTER_FREE] = state.outer[row].next_free
+        state.outer_free = outer_at(state, row).next_free
         return row
-    row = counts[C_OUTER]
-    if row >= len(state.outer):
+    row = state.outer_used
+    if row >= state.outer_rows:
         return -1
-    counts[C_OUTER] = row + 1
+    state.outer_used = row + 1
     return row
 
 
 @kernel
 def give_outer(state: Any, row: Any) -> Any:
     """Put a row of OUTER back."""
-    state.outer[row].next_free = state.counts[C_OUTER_FREE]
-    state.counts[C_OUTER_FREE] = row
+    outer_at(state, row).next_free = state.outer_free
+    state.outer_free = row
 
 
 @kernel
 def take_slice(state: Any) -> Any:
     """A row of SLICE, or -1."""
-    counts = state.counts
-    row = counts[C_SLICE_FREE]
+    row = state.slices_free
     if row >= 0:
-        counts[C_SLICE_FREE] = state.slices[row].next_free
+        state.slices_free = slice_at(state, row).next_free
         return row
-    row = counts[C_SLICE]
-    if row >= len(state.slices):
+    row = state.slices_used
+    if row >= state.slices_rows:
         return -1
-    counts[C_SLICE] = row + 1
+    state.slices_used = row + 1
     return row
 
 
 @kernel
 def give_slice(state: Any, row: Any) -> Any:
     """Put a row of SLICE back."""
-    state.slices[row].next_free = state.counts[C_SLICE_FREE]
-    state.counts[C_SLICE_FREE] = row
+    slice_at(state, row).next_free = state.slices_free
+    state.slices_free = row
 
 
 @kernel
 def take_holes(state: Any) -> Any:
     """An empty row of HOLES, or -1."""
-    counts = state.counts
-    row = counts[C_HOLES_FREE]
+    row = state.holes_free
     if row >= 0:
-        counts[C_HOLES_FREE] = state.holes[row].next_free
+        state.holes_free = holes_at(state, row).next_free
     else:
-        row = counts[C_HOLES]
-        if row >= len(state.holes):
+        row = state.holes_used
+        if row >= state.holes_rows:
             return -1
-        counts[C_HOLES] = row + 1
-    state.holes[row].count = 0
+        state.holes_used = row + 1
+    holes_at(state, row).count = 0
     return row
 
 
 @kernel
 def give_holes(state: Any, row: Any) -> Any:
     """Put a row of HOLES back."""
-    state.holes[row].next_free = state.counts[C_HOLES_FREE]
-    state.counts[C_HOLES_FREE] = row
+    holes_at(state, row).next_free = state.holes_free
+    state.holes_free = row
 
 
 @kernel
 def take_letters(state: Any) -> Any:
     """A row of LETTERS, or -1."""
-    counts = state.counts
-    row = counts[C_LETTERS_FREE]
+    row = state.letters_free
     if row >= 0:
-        counts[C_LETTERS_FREE] = state.letters[row].next
+        state.letters_free = letters_at(state, row).next
     else:
-        row = counts[C_LETTERS]
-        if row >= len(state.letters):
+        row = state.letters_used
+        if row >= state.letters_rows:
             return -1
-        counts[C_LETTERS] = row + 1
-    state.letters[row].next = -1
+        state.letters_used = row + 1
+    letters_at(state, row).next = -1
     return row
 
 
@@ -100,7 +95,7 @@ def take_letters(state: Any) -> Any:
 def give_letters(state: Any, row: Any) -> Any:
     """Put a whole chain of LETTERS back."""
     while row >= 0:
-        following = state.letters[row].next
-        state.letters[row].next = state.counts[C_LETTERS_FREE]
-        state.counts[C_LETTERS_FREE] = row
+        following = letters_at(state, row).next
+        letters_at(state, row).next = state.letters_free
+        state.letters_free = row
         row = following

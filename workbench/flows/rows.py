@@ -1,21 +1,14 @@
-"""The rows of the flow table and the memory they stand in.
+"""The rows of the flow table.
 
 A flow is one HOT row (two cache lines: key, times, counters), two END rows (one line each: what TCP
 knows of an endpoint) and one COLD row (what is written once). All are indexed by the flow's slot.
-The arrays have their full size from the start but cost memory only where they were touched: the
-kernel hands out pages on first write, so the table grows without copying and without a stall.
 """
 
 from __future__ import annotations
 
-import mmap
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
-
-from workbench.records.packet import PACKET
 
 #: Touched by every packet. bits: two nibbles of endpoint bits (END_*), originator in the lower one.
 HOT: Final = np.dtype(
@@ -33,7 +26,7 @@ HOT: Final = np.dtype(
         ("src_state", np.uint8),  # state | previous state << 4
         ("dst_state", np.uint8),
         ("bits", np.uint8),
-        ("ports", np.uint8),  # 1: src_port and dst_port mean something
+        ("facts", np.uint8),  # FACT_*
         ("letters", np.uint16),  # length of the history
         ("seen", np.uint16),  # history bits: SEEN_* | SEEN_* << 8 for the responder
         ("minute", np.uint16),  # minutes of its life already given to flow_slices
@@ -188,6 +181,11 @@ ARP_ROW: Final = np.dtype(
     align=True,
 )
 
+#: Single values, as rows.
+WORD: Final = np.dtype([("value", np.uint64)])
+NUMBER: Final = np.dtype([("value", np.int32)])
+KIND: Final = np.dtype([("value", np.uint8)])
+
 NEVER: Final = np.iinfo(np.int64).max
 INLINE_LETTERS: Final = 16
 CHAINED_LETTERS: Final = 60
@@ -207,6 +205,13 @@ CONN_DEFERRED: Final = 16  # a close waits for data still missing
 CONN_SETTLED: Final = 32  # handshake over: the long TCP timeout holds
 CONN_ATTEMPT: Final = 64  # the deadline holds only while nobody answers
 CONN_ONE_WAY: Final = 128  # an ICMP type without a counterpart
+
+# HOT.facts
+FACT_PORTS: Final = 1  # src_port and dst_port mean something
+FACT_SRC_RIGHT: Final = 2  # a packet of the originator had a right checksum
+FACT_DST_RIGHT: Final = 4
+FACT_VOUCHED: Final = 8  # a packet that needs no belief: no wrong checksum, or an answer
+FACT_DOUBTED: Final = 16  # a packet with a wrong checksum was believed
 
 # nibbles of HOT.bits
 END_FIN: Final = 1
@@ -239,44 +244,7 @@ REASON_END: Final = 3
 REASON_FORCED: Final = 4
 REASON_RESOURCES: Final = 5
 
-# Places in State.counts
-C_SLOTS: Final = 0  # slots ever used (high-water mark)
-C_FREE: Final = 1  # slots on the free list
-C_OPEN: Final = 2
-C_ENDED: Final = 3
-C_FLOWS: Final = 4  # flows ever: the next n
-C_PACKETS: Final = 5  # packets in flows
-C_ARP: Final = 6
-C_ORPHANS: Final = 7
-C_SEEN: Final = 8  # packets seen, of any status
-C_HAND: Final = 9  # where the sweep goes on
-C_EVICT: Final = 10  # where eviction goes on
-C_EVICTED: Final = 11
-C_TS_FIRST: Final = 12
-C_TS_LAST: Final = 13
-C_TS_PREVIOUS: Final = 14
-C_BITS: Final = 15  # the index has 2 ** this entries
-C_OUTER: Final = 16  # rows of OUTER ever used
-C_OUTER_FREE: Final = 17  # head of its free list, -1 where empty
-C_SLICE: Final = 18
-C_SLICE_FREE: Final = 19
-C_HOLES: Final = 20
-C_HOLES_FREE: Final = 21
-C_LETTERS: Final = 22
-C_LETTERS_FREE: Final = 23
-C_SLICE_ROWS: Final = 24
-C_BLOCK_ROWS: Final = 25
-C_ARP_ROWS: Final = 26
-C_TUNNELS: Final = 27
-C_TUNNELS_LOST: Final = 28
-C_BAD: Final = 29
-C_OFFLOADED: Final = 30
-C_BACK: Final = 31
-C_INNER: Final = 32
-C_ONE_SIDED: Final = 33
-N_COUNTS: Final = 40
-
-# Rows of State.frames: the first frame numbers of what the ledger tells of.
+# Kinds in STATE.frames: the first frame numbers of what the ledger tells of.
 F_ORPHANS: Final = 0
 F_EVICTED: Final = 1
 F_BAD: Final = 2
@@ -285,83 +253,88 @@ F_BACK: Final = 4
 F_INNER: Final = 5
 F_TUNNELS: Final = 6
 N_FRAMES: Final = 7
-
-# Places in State.config
-S_TCP_IDLE: Final = 0
-S_TCP_CLOSE: Final = 1
-S_UDP_IDLE: Final = 2
-S_ICMP_IDLE: Final = 3
-S_BAD_MASK: Final = 4  # PACKET.marks that make a packet bad
-S_GOOD_MASK: Final = 5  # PACKET.marks that make it good all the same
-S_SCOPE: Final = 6  # 1: VNI, 2: VLAN, 3: both
-S_MAX_OPEN: Final = 7
-S_SEED: Final = 8
-S_SEED_2: Final = 9
-N_CONFIG: Final = 10
+FIRST_FRAMES: Final = 5  # of each kind
 
 FRAGMENT_SETS: Final = 16384  # of four
 FRAGMENT_AGE: Final = 30 * NANOS  # how long a reassembler waits (RFC 791: 15 s at least)
 TUNNEL_ROWS: Final = 1 << 17
 
 
-class State(NamedTuple):
-    """Everything the kernels of the flow table work on."""
+#: Regions of rows, each with its address and its length in STATE.
+REGIONS: Final[dict[str, np.dtype[Any]]] = {
+    "hot": HOT,
+    "ends": END,  # 2 * slot + side
+    "cold": COLD,
+    "index": WORD,
+    "free": NUMBER,  # slots to use again, a stack
+    "ended": NUMBER,  # slots of flows that ended and were not emitted yet
+    "outer": OUTER,
+    "slices": SLICE,
+    "holes": HOLES,
+    "letters": LETTERS,
+    "fragments": FRAGMENT,
+    "tunnels": TUNNEL,
+    "slice_rows": SLICE_ROW,
+    "block_rows": BLOCK_ROW,
+    "arp_rows": ARP_ROW,
+    "servers": KIND,  # by port: 1 likely TCP server, 2 likely UDP server
+}
 
-    hot: NDArray[np.void]
-    ends: NDArray[np.void]  # 2 * slot + side
-    cold: NDArray[np.void]
-    index: NDArray[np.uint64]
-    free: NDArray[np.int32]
-    ended: NDArray[np.int32]
-    outer: NDArray[np.void]
-    slices: NDArray[np.void]
-    holes: NDArray[np.void]
-    letters: NDArray[np.void]
-    fragments: NDArray[np.void]
-    tunnels: NDArray[np.void]
-    slice_rows: NDArray[np.void]
-    block_rows: NDArray[np.void]
-    arp_rows: NDArray[np.void]
-    counts: NDArray[np.int64]
-    frames: NDArray[np.int64]
-    config: NDArray[np.int64]
-    servers: NDArray[np.uint8]  # by port: 1 likely TCP server, 2 likely UDP server
-
-
-def _rows(dtype: np.dtype[Any]) -> Any:
-    return numba.from_dtype(dtype)[::1]
-
-
-#: Numba's type of State and of a chunk of packets, for explicit signatures.
-PACKETS_TYPE: Final = _rows(PACKET)
-STATE_TYPE: Final = numba.types.NamedTuple(
-    (
-        _rows(HOT),
-        _rows(END),
-        _rows(COLD),
-        numba.uint64[::1],
-        numba.int32[::1],
-        numba.int32[::1],
-        _rows(OUTER),
-        _rows(SLICE),
-        _rows(HOLES),
-        _rows(LETTERS),
-        _rows(FRAGMENT),
-        _rows(TUNNEL),
-        _rows(SLICE_ROW),
-        _rows(BLOCK_ROW),
-        _rows(ARP_ROW),
-        numba.int64[::1],
-        numba.int64[:, ::1],
-        numba.int64[::1],
-        numba.uint8[::1],
-    ),
-    State,
+_COUNTS: Final = (
+    "slots",  # slots ever used: the high-water mark
+    "free_count",
+    "open",
+    "ended_count",
+    "flows",  # flows ever: the next n
+    "packets",  # packets in flows
+    "arp_packets",
+    "orphans",
+    "seen",  # packets of any status
+    "hand",  # slot at which the sweep goes on
+    "evict_hand",
+    "evicted",
+    "ts_first",
+    "ts_last",
+    "ts_previous",
+    "bits",  # the index has 2 ** bits entries
+    "outer_used",
+    "outer_free",  # heads of free lists, -1 where empty
+    "slices_used",
+    "slices_free",
+    "holes_used",
+    "holes_free",
+    "letters_used",
+    "letters_free",
+    "slice_count",
+    "block_count",
+    "arp_count",
+    "tunnel_count",
+    "tunnels_lost",
+    "bad",
+    "offloaded",
+    "back",
+    "inner",
+)
+_SETTINGS: Final = (
+    "tcp_idle",  # ns
+    "tcp_close",
+    "udp_idle",
+    "icmp_idle",
+    "bad_mask",  # PACKET.marks that make a packet bad
+    "good_mask",  # PACKET.marks that make it good all the same
+    "believing",  # 1: judge wrong checksums by what else is seen
+    "scope",  # of the key; 1: VNI, 2: VLAN, 3: both
+    "max_open",
 )
 
-
-def lazy_rows(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeroed rows that cost memory only once they are written to. MemoryError where the address space is full."""
-    size = max(1, count * dtype.itemsize)
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0))
-    return np.frombuffer(memory, dtype=dtype, count=count)
+#: One row: all that the kernels share. They get it as a pointer, which keeps their calls and their compiling short.
+STATE: Final = np.dtype(
+    [
+        *((name, np.int64) for name in (*_COUNTS, *_SETTINGS)),
+        ("seed", np.uint64),
+        ("seed_2", np.uint64),
+        *((f"{name}_{part}", np.int64) for name in REGIONS for part in ("at", "rows")),
+        ("frames", np.int64, (N_FRAMES * FIRST_FRAMES,)),
+    ],
+    align=True,
+)

@@ -7,17 +7,24 @@ from typing import Any, Final
 import numpy as np
 
 from workbench.decode.bits import kernel
+from workbench.flows.memory import (
+    arp_row_at,
+    block_row_at,
+    cold_at,
+    fragment_at,
+    hot_at,
+    outer_at,
+    slice_at,
+    slice_row_at,
+    tunnel_at,
+)
 from workbench.flows.pools import take_outer, take_slice
 from workbench.flows.rows import (
     BITMAP_BLOCKS,
     BLOCK_SHIFT,
-    C_ARP_ROWS,
-    C_BLOCK_ROWS,
-    C_SLICE_ROWS,
-    C_TUNNELS,
-    C_TUNNELS_LOST,
     CONN_OPEN,
     F_TUNNELS,
+    FIRST_FRAMES,
     FRAGMENT_AGE,
     FRAGMENT_SETS,
     MINUTE,
@@ -30,18 +37,17 @@ _LAST_MINUTE: Final = 65535
 
 
 @kernel
-def note_frame(frames: Any, kind: Any, count: Any, number: Any) -> Any:
-    """Remember the first five frame numbers of a kind; count: how many came before."""
-    if count < frames.shape[1]:
-        frames[kind, count] = number
+def note_frame(state: Any, kind: Any, count: Any, number: Any) -> Any:
+    """Remember the first frame numbers of a kind; count: how many came before."""
+    if count < FIRST_FRAMES:
+        state.frames[FIRST_FRAMES * kind + count] = number
 
 
 @kernel
 def push_slice(state: Any, hot: Any, cold: Any, minute: Any) -> Any:
     """Write the slice that began at `minute` of the flow's life: what was counted since."""
-    counts = state.counts
-    at = counts[C_SLICE_ROWS]
-    row = state.slice_rows[at]
+    at = state.slice_count
+    row = slice_row_at(state, at)
     row.n = cold.n
     row.ts = hot.first + minute * MINUTE
     row.src_pkts = hot.src_pkts
@@ -49,24 +55,24 @@ def push_slice(state: Any, hot: Any, cold: Any, minute: Any) -> Any:
     row.src_bytes = hot.src_bytes
     row.dst_bytes = hot.dst_bytes
     if cold.slice >= 0:
-        base = state.slices[cold.slice]
+        base = slice_at(state, cold.slice)
         row.src_pkts -= base.src_pkts
         row.dst_pkts -= base.dst_pkts
         row.src_bytes -= base.src_bytes
         row.dst_bytes -= base.dst_bytes
     if row.src_pkts or row.dst_pkts:
-        counts[C_SLICE_ROWS] = at + 1
+        state.slice_count = at + 1
 
 
 @kernel
 def next_slice(state: Any, slot: Any, ts: Any) -> Any:
     """The flow entered a later minute of its life (before this packet is counted)."""
-    hot = state.hot[slot]
-    cold = state.cold[slot]
+    hot = hot_at(state, slot)
+    cold = cold_at(state, slot)
     minute = min(_LAST_MINUTE, (ts - hot.first) // MINUTE)
     begun = np.int64(0)
     if cold.slice >= 0:
-        begun = np.int64(state.slices[cold.slice].minute)
+        begun = np.int64(slice_at(state, cold.slice).minute)
         push_slice(state, hot, cold, begun)
     else:
         fresh = take_slice(state)
@@ -75,7 +81,7 @@ def next_slice(state: Any, slot: Any, ts: Any) -> Any:
             return
         push_slice(state, hot, cold, begun)
         cold.slice = fresh
-    base = state.slices[cold.slice]
+    base = slice_at(state, cold.slice)
     base.src_pkts = hot.src_pkts
     base.dst_pkts = hot.dst_pkts
     base.src_bytes = hot.src_bytes
@@ -86,17 +92,17 @@ def next_slice(state: Any, slot: Any, ts: Any) -> Any:
 
 @kernel
 def _push_block(state: Any, n: Any, block: Any) -> Any:
-    at = state.counts[C_BLOCK_ROWS]
-    row = state.block_rows[at]
+    at = state.block_count
+    row = block_row_at(state, at)
     row.n = n
     row.block = block
-    state.counts[C_BLOCK_ROWS] = at + 1
+    state.block_count = at + 1
 
 
 @kernel
 def note_block(state: Any, slot: Any, offset: Any) -> Any:
     """The flow has a packet in another 4 MiB block than its last one. Offsets only grow."""
-    cold = state.cold[slot]
+    cold = cold_at(state, slot)
     first = cold.first_offset >> BLOCK_SHIFT
     block = offset >> BLOCK_SHIFT
     if cold.listing:
@@ -122,17 +128,17 @@ def note_fragment(state: Any, packet: Any, slot: Any) -> Any:
     at = _fragment_set(packet.frag_key)
     place = at
     for way in range(at, at + 4):
-        row = state.fragments[way]
+        row = fragment_at(state, way)
         if row.key == packet.frag_key:
             place = way
             break
-        if row.ts < state.fragments[place].ts:
+        if row.ts < fragment_at(state, place).ts:
             place = way
-    row = state.fragments[place]
+    row = fragment_at(state, place)
     row.key = packet.frag_key
     row.ts = packet.ts
     row.slot = slot
-    row.n = state.cold[slot].n
+    row.n = cold_at(state, slot).n
 
 
 @kernel
@@ -140,10 +146,10 @@ def find_fragment(state: Any, packet: Any) -> Any:
     """Slot of the flow whose first fragment had this key, or -1: too old, gone, or never seen."""
     at = _fragment_set(packet.frag_key)
     for way in range(at, at + 4):
-        row = state.fragments[way]
+        row = fragment_at(state, way)
         if row.key == packet.frag_key and row.ts != 0:
             slot = np.int64(row.slot)
-            gone = (state.hot[slot].marks & CONN_OPEN) == 0 or state.cold[slot].n != row.n
+            gone = (hot_at(state, slot).marks & CONN_OPEN) == 0 or cold_at(state, slot).n != row.n
             if gone or packet.ts - row.ts > FRAGMENT_AGE:
                 return -1
             return slot
@@ -157,7 +163,7 @@ def note_outer(state: Any, cold: Any, packet: Any, flipped: Any) -> Any:
     cold.outer = row
     if row < 0:
         return
-    outer = state.outer[row]
+    outer = outer_at(state, row)
     outer.tunnel = packet.tunnel
     outer.vlan = packet.outer_vlan
     if flipped:
@@ -183,7 +189,7 @@ def count_tunnel(state: Any, packet: Any, number: Any) -> Any:
     key = ((key ^ packet.outer_src_hi) * _MIX) ^ packet.outer_dst_hi
     at = np.int64(((key * _MIX) >> _SHIFT) & np.uint64(TUNNEL_ROWS - 1))
     while True:
-        row = state.tunnels[at]
+        row = tunnel_at(state, at)
         if row.tunnel == 0:
             break
         if row.src_lo == packet.outer_src_lo and row.dst_lo == packet.outer_dst_lo and row.tunnel == packet.tunnel:
@@ -194,12 +200,11 @@ def count_tunnel(state: Any, packet: Any, number: Any) -> Any:
                 row.last = max(row.last, packet.ts)
                 return
         at = (at + 1) & (TUNNEL_ROWS - 1)
-    counts = state.counts
-    if counts[C_TUNNELS] >= TUNNEL_ROWS // 2:
-        note_frame(state.frames, F_TUNNELS, counts[C_TUNNELS_LOST], number)
-        counts[C_TUNNELS_LOST] += 1
+    if state.tunnel_count >= TUNNEL_ROWS // 2:
+        note_frame(state, F_TUNNELS, state.tunnels_lost, number)
+        state.tunnels_lost += 1
         return
-    counts[C_TUNNELS] += 1
+    state.tunnel_count += 1
     row.src_hi = packet.outer_src_hi
     row.src_lo = packet.outer_src_lo
     row.dst_hi = packet.outer_dst_hi
@@ -223,8 +228,8 @@ def _read_mac(buf: Any, at: Any) -> Any:
 @kernel
 def push_arp(state: Any, buf: Any, packet: Any, network: Any, base: Any) -> Any:
     """One row of `arp`; hardware addresses are read from the ARP body (RFC 826) where it was captured."""
-    at = state.counts[C_ARP_ROWS]
-    row = state.arp_rows[at]
+    at = state.arp_count
+    row = arp_row_at(state, at)
     row.ts = packet.ts
     row.network = network
     row.operation = packet.src_port
@@ -240,4 +245,4 @@ def push_arp(state: Any, buf: Any, packet: Any, network: Any, base: Any) -> Any:
         row.dst_mac = _read_mac(buf, start + 18)
     row.vlan = packet.vlan
     row.offset = base + packet.rec
-    state.counts[C_ARP_ROWS] = at + 1
+    state.arp_count = at + 1

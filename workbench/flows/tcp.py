@@ -14,6 +14,7 @@ import numpy as np
 from workbench.decode.bits import kernel
 from workbench.flows.history import LETTER_FLIP, LETTER_T, LETTER_W, add_byte, add_letter, power_of_ten, tcp_letters
 from workbench.flows.holes import acknowledged, ahead, close_waits, data_sent, endpoint_state, has_bit, previous_state, set_bit
+from workbench.flows.memory import cold_at, end_at, hot_at, outer_at, slice_at
 from workbench.flows.rows import (
     CLOSED,
     CONN_ATTEMPT,
@@ -26,11 +27,12 @@ from workbench.flows.rows import (
     END_EOF,
     END_FIN,
     ESTABLISHED,
+    FACT_DST_RIGHT,
+    FACT_SRC_RIGHT,
     INACTIVE,
     NEVER,
     PARTIAL,
     RESET,
-    S_TCP_CLOSE,
     SYN_ACK_SENT,
     SYN_SENT,
 )
@@ -44,7 +46,7 @@ _FAR: Final = 1 << 20  # a jump of sequence numbers too large to believe
 
 @kernel
 def _set_state(state: Any, slot: Any, side: Any, new: Any) -> Any:
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     now = endpoint_state(hot, side)
     if new == now:
         return
@@ -89,8 +91,8 @@ def _number_from(end: Any, first: Any, last: Any) -> Any:
 @kernel
 def _begin_numbers(state: Any, slot: Any, side: Any, syn: Any, seq: Any, past: Any) -> Any:
     """Set the first sequence number where this packet is the first to tell, or a SYN tells otherwise."""
-    hot = state.hot[slot]
-    end = state.ends[2 * slot + side]
+    hot = hot_at(state, slot)
+    end = end_at(state, 2 * slot + side)
     now = endpoint_state(hot, side)
     if now == INACTIVE:
         if syn:
@@ -129,13 +131,13 @@ def _advance_last(end: Any, past: Any) -> Any:
 @kernel
 def _update_last(state: Any, slot: Any, side: Any, past: Any, flags: Any, length: Any) -> Any:
     """Note how far the side has sent; a packet with payload that brings nothing new is a retransmission."""
-    end = state.ends[2 * slot + side]
+    end = end_at(state, 2 * slot + side)
     delta = ahead(past, end.last)
     if (flags & (SYN | RST)) != 0 and (delta > _FAR or delta < -_FAR):
         return
     if (flags & FIN) != 0 and np.int64(end.last) == ((np.int64(end.start) + 1) & 0xFFFFFFFF):
         _advance_last(end, past)  # only SYN and FIN seen: the FIN tells the size, however far
-    elif endpoint_state(state.hot[slot], side) == RESET:
+    elif endpoint_state(hot_at(state, slot), side) == RESET:
         return
     elif delta > 0:
         _advance_last(end, past)
@@ -148,8 +150,8 @@ def _update_last(state: Any, slot: Any, side: Any, past: Any, flags: Any, length
 @kernel
 def _take_ack(state: Any, slot: Any, peer: Any, ack: Any, reset: Any) -> Any:
     """Note an acknowledgement of what the peer sent; returns it as a relative number, 0 where it makes no sense."""
-    hot = state.hot[slot]
-    end = state.ends[2 * slot + peer]
+    hot = hot_at(state, slot)
+    end = end_at(state, 2 * slot + peer)
     if endpoint_state(hot, peer) == INACTIVE:
         before = np.uint32((np.int64(ack) - 1) & 0xFFFFFFFF)
         _number_from(end, before, before)
@@ -169,7 +171,7 @@ def _take_ack(state: Any, slot: Any, peer: Any, ack: Any, reset: Any) -> Any:
 @kernel
 def _flip(state: Any, slot: Any) -> Any:
     """Swap originator and responder of a running flow."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     hot.src_hi, hot.dst_hi = hot.dst_hi, hot.src_hi
     hot.src_lo, hot.dst_lo = hot.dst_lo, hot.src_lo
     hot.src_port, hot.dst_port = hot.dst_port, hot.src_port
@@ -180,8 +182,11 @@ def _flip(state: Any, slot: Any) -> Any:
     marks = np.int64(hot.marks)
     seen = (CONN_DST_SEEN if marks & CONN_SRC_SEEN else 0) | (CONN_SRC_SEEN if marks & CONN_DST_SEEN else 0)
     hot.marks = (marks & ~(CONN_SRC_SEEN | CONN_DST_SEEN | CONN_PARTIAL)) | seen
-    a = state.ends[2 * slot]
-    b = state.ends[2 * slot + 1]
+    facts = np.int64(hot.facts)
+    right = (FACT_DST_RIGHT if facts & FACT_SRC_RIGHT else 0) | (FACT_SRC_RIGHT if facts & FACT_DST_RIGHT else 0)
+    hot.facts = (facts & ~(FACT_SRC_RIGHT | FACT_DST_RIGHT)) | right
+    a = end_at(state, 2 * slot)
+    b = end_at(state, 2 * slot + 1)
     a.start, b.start = b.start, a.start
     a.last, b.last = b.last, a.last
     a.ack, b.ack = b.ack, a.ack
@@ -199,16 +204,16 @@ def _flip(state: Any, slot: Any) -> Any:
     a.bad_sums, b.bad_sums = b.bad_sums, a.bad_sums
     a.gaps, b.gaps = b.gaps, a.gaps
     a.flags, b.flags = b.flags, a.flags
-    cold = state.cold[slot]
+    cold = cold_at(state, slot)
     cold.src_mac, cold.dst_mac = cold.dst_mac, cold.src_mac
     cold.src_holes, cold.dst_holes = cold.dst_holes, cold.src_holes
     if cold.outer >= 0:
-        outer = state.outer[cold.outer]
+        outer = outer_at(state, cold.outer)
         outer.src_hi, outer.dst_hi = outer.dst_hi, outer.src_hi
         outer.src_lo, outer.dst_lo = outer.dst_lo, outer.src_lo
         outer.src_mac, outer.dst_mac = outer.dst_mac, outer.src_mac
     if cold.slice >= 0:
-        row = state.slices[cold.slice]
+        row = slice_at(state, cold.slice)
         row.src_pkts, row.dst_pkts = row.dst_pkts, row.src_pkts
         row.src_bytes, row.dst_bytes = row.dst_bytes, row.src_bytes
     add_byte(state, slot, LETTER_FLIP)
@@ -217,17 +222,17 @@ def _flip(state: Any, slot: Any) -> Any:
 @kernel
 def _from_inactive(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> Any:
     """First processed packet of this side; returns (the side it is now, whether the side closes)."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     flags = np.int64(packet.flags)
     peer = 1 - side
     closes = False
     if flags & SYN:
         if side == 0:
             _set_state(state, slot, 0, SYN_ACK_SENT if flags & ACK else SYN_SENT)
-            hot.deadline = ts + state.config[S_TCP_CLOSE]
+            hot.deadline = ts + state.tcp_close
             hot.marks |= CONN_ATTEMPT
         else:
-            reversed_order = endpoint_state(hot, peer) == SYN_ACK_SENT and packet.seq == state.ends[2 * slot + side].start
+            reversed_order = endpoint_state(hot, peer) == SYN_ACK_SENT and packet.seq == end_at(state, 2 * slot + side).start
             if not (flags & ACK) and reversed_order:
                 # the SYN+ACK was captured before its SYN: the other one is the originator
                 _flip(state, slot)
@@ -257,7 +262,7 @@ def _from_inactive(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> An
 @kernel
 def _next_state(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> Any:
     """Move the side's state on; returns (the side it is now, whether the side closes)."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     flags = np.int64(packet.flags)
     peer = 1 - side
     now = endpoint_state(hot, side)
@@ -291,7 +296,7 @@ def _next_state(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> Any:
 @kernel
 def _close(state: Any, slot: Any, side: Any) -> Any:
     """This side closed; the flow ends soon after where that completes the close."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     if close_waits(state, slot, side):
         hot.marks |= CONN_DEFERRED
         return
@@ -302,7 +307,7 @@ def _close(state: Any, slot: Any, side: Any) -> Any:
     peer = 1 - side
     complete = endpoint_state(hot, side) == RESET or has_bit(hot, peer, END_CLOSED) or endpoint_state(hot, peer) == INACTIVE
     if complete:
-        due = hot.last + state.config[S_TCP_CLOSE]
+        due = hot.last + state.tcp_close
         if (hot.marks & CONN_ATTEMPT) or hot.deadline == NEVER or due < hot.deadline:
             hot.deadline = due
         hot.marks = np.int64(hot.marks) & ~CONN_ATTEMPT
@@ -311,7 +316,7 @@ def _close(state: Any, slot: Any, side: Any) -> Any:
 @kernel
 def _check_eof(state: Any, slot: Any, side: Any) -> Any:
     """Once everything below a FIN or RST was delivered, a close that waited takes effect."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     if has_bit(hot, side, END_EOF):
         return
     now = endpoint_state(hot, side)
@@ -325,8 +330,8 @@ def _check_eof(state: Any, slot: Any, side: Any) -> Any:
 @kernel
 def process_tcp(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> Any:
     """One TCP packet with a good checksum; returns the side its sender is, which a flip can change."""
-    hot = state.hot[slot]
-    end = state.ends[2 * slot + side]
+    hot = hot_at(state, slot)
+    end = end_at(state, 2 * slot + side)
     flags = np.int64(packet.flags)
     syn = flags & SYN
     fin = flags & FIN
@@ -388,7 +393,7 @@ def process_tcp(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> Any:
 @kernel
 def _note_handshake(state: Any, slot: Any, side: Any, ack: Any, ts: Any) -> Any:
     """Times of SYN and SYN+ACK as seen here; only the first answer counts."""
-    cold = state.cold[slot]
+    cold = cold_at(state, slot)
     if side == 0 and not ack:
         cold.syn = ts
     elif side == 1 and ack and cold.syn != 0 and cold.rtt_us < 0:
@@ -403,7 +408,7 @@ def starts_anew(state: Any, slot: Any, packet: Any) -> Any:
     flags = np.int64(packet.flags)
     if not (flags & SYN):
         return False
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     source = endpoint_state(hot, 0)
     side = 0
     if flags & ACK:
@@ -412,10 +417,10 @@ def starts_anew(state: Any, slot: Any, packet: Any) -> Any:
         side = 1
     if has_bit(hot, 0, END_CLOSED) or has_bit(hot, 1, END_CLOSED):
         return True
-    if packet.seq == state.ends[2 * slot + side].start:
+    if packet.seq == end_at(state, 2 * slot + side).start:
         return False
     reversed_order = (
-        source == SYN_ACK_SENT and endpoint_state(hot, 1) == INACTIVE and packet.seq == state.ends[2 * slot + 1].start
+        source == SYN_ACK_SENT and endpoint_state(hot, 1) == INACTIVE and packet.seq == end_at(state, 2 * slot + 1).start
     )
     return not (not (flags & ACK) and reversed_order)
 

@@ -73,10 +73,7 @@ def _ip6(data: Any, at: int, high: Any, low: Any) -> int:
             at += 2
             i += best_length
             continue
-        if i and i != best + best_length:
-            data[at] = _COLON
-            at += 1
-        elif i and best < 0:
+        if (i and i != best + best_length) or (i and best < 0):
             data[at] = _COLON
             at += 1
         at = _group(data, at, _word(high, low, i))

@@ -14,30 +14,22 @@ from numba import types, uint8, uint64
 from workbench.decode.bits import exported, kernel
 from workbench.flows.history import LETTER_C, LETTER_D, LETTER_FLIP, add_byte, add_letter, first_letter, power_of_ten
 from workbench.flows.holes import endpoint_state, has_bit
-from workbench.flows.index import find, hash_key, insert, packet_network, prefetch, remove
+from workbench.flows.index import find, hash_key, insert, packet_network, remove
+from workbench.flows.memory import (
+    PACKETS_TYPE,
+    STATE_TYPE,
+    cold_at,
+    end_at,
+    ended_at,
+    entry_at,
+    free_at,
+    hot_at,
+    prefetch,
+    server_at,
+)
 from workbench.flows.rows import (
     ACTIVE,
     BLOCK_SHIFT,
-    C_ARP,
-    C_BACK,
-    C_BAD,
-    C_BITS,
-    C_ENDED,
-    C_EVICT,
-    C_EVICTED,
-    C_FLOWS,
-    C_FREE,
-    C_HAND,
-    C_INNER,
-    C_OFFLOADED,
-    C_OPEN,
-    C_ORPHANS,
-    C_PACKETS,
-    C_SEEN,
-    C_SLOTS,
-    C_TS_FIRST,
-    C_TS_LAST,
-    C_TS_PREVIOUS,
     CONN_ATTEMPT,
     CONN_ONE_WAY,
     CONN_OPEN,
@@ -49,26 +41,20 @@ from workbench.flows.rows import (
     F_INNER,
     F_OFFLOADED,
     F_ORPHANS,
+    FACT_DOUBTED,
+    FACT_DST_RIGHT,
+    FACT_PORTS,
+    FACT_SRC_RIGHT,
+    FACT_VOUCHED,
     INACTIVE,
     MINUTE,
     NEVER,
-    PACKETS_TYPE,
     REASON_END,
     REASON_FORCED,
     REASON_IDLE,
     REASON_RESOURCES,
     RESET,
-    S_BAD_MASK,
-    S_GOOD_MASK,
-    S_ICMP_IDLE,
-    S_MAX_OPEN,
-    S_SEED,
-    S_SEED_2,
-    S_TCP_CLOSE,
-    S_TCP_IDLE,
-    S_UDP_IDLE,
     SEEN_DATA,
-    STATE_TYPE,
     SYN_ACK_SENT,
 )
 from workbench.flows.sides import (
@@ -82,13 +68,24 @@ from workbench.flows.sides import (
     push_arp,
 )
 from workbench.flows.tcp import process_tcp, start_end, starts_anew, tcp_flips
-from workbench.records.packet import ARP, FLOW, FRAG_FIRST, FRAG_LATER, ICMP_PAIRED, INNER_UNDECODED, L4_OFFLOAD, PORTS
+from workbench.records.packet import (
+    ARP,
+    FLOW,
+    FRAG_FIRST,
+    FRAG_LATER,
+    ICMP_PAIRED,
+    INNER_UNDECODED,
+    L4_OFFLOAD,
+    L4_UNCHECKED,
+    PORTS,
+)
 
 _TCP: Final = 6
 _UDP: Final = 17
 _ICMP: Final = 1
 _ICMP6: Final = 58
 _AHEAD: Final = 8
+_CONTROL: Final = 7  # FIN, SYN, RST
 _SWEEP_EVERY: Final = 64  # packets
 _SWEEP_SLOTS: Final = 128  # twice as many slots as packets: a full round outruns new flows
 _EVICT_LOOK: Final = 4
@@ -97,17 +94,17 @@ _MAX_MINUTE: Final = 65535
 
 
 @kernel
-def _idle_limit(config: Any, hot: Any) -> Any:
+def _idle_limit(state: Any, hot: Any) -> Any:
     proto = hot.proto
     if proto == _TCP:
-        return config[S_TCP_IDLE] if hot.marks & CONN_SETTLED else config[S_UDP_IDLE]
+        return state.tcp_idle if hot.marks & CONN_SETTLED else state.udp_idle
     if proto == _ICMP or proto == _ICMP6:
-        return config[S_ICMP_IDLE]
-    return config[S_UDP_IDLE]
+        return state.icmp_idle
+    return state.udp_idle
 
 
 @kernel
-def over(config: Any, hot: Any, now: Any) -> Any:
+def over(state: Any, hot: Any, now: Any) -> Any:
     """end_reason of a flow whose time is up at `now` (ns), or 0."""
     if now >= hot.deadline:
         if not (hot.marks & CONN_ATTEMPT):
@@ -117,9 +114,9 @@ def over(config: Any, hot: Any, now: Any) -> Any:
         hot.deadline = NEVER
         hot.marks = np.int64(hot.marks) & ~CONN_ATTEMPT
     quiet = now - hot.last
-    if quiet >= _idle_limit(config, hot):
+    if quiet >= _idle_limit(state, hot):
         return REASON_IDLE
-    if hot.bits and hot.proto == _TCP and quiet > config[S_TCP_CLOSE]:
+    if hot.bits and hot.proto == _TCP and quiet > state.tcp_close:
         a = endpoint_state(hot, 0)
         b = endpoint_state(hot, 1)
         one = has_bit(hot, 0, END_CLOSED)
@@ -133,69 +130,65 @@ def over(config: Any, hot: Any, now: Any) -> Any:
 def end_flow(state: Any, slot: Any, reason: Any) -> Any:
     """Take a flow out of the index; its row stays where it is until it was emitted."""
     remove(state, slot)
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     hot.marks = np.int64(hot.marks) & ~CONN_OPEN
-    state.cold[slot].reason = reason
-    counts = state.counts
-    state.ended[counts[C_ENDED]] = slot
-    counts[C_ENDED] += 1
-    counts[C_OPEN] -= 1
+    cold_at(state, slot).reason = reason
+    ended_at(state, state.ended_count).value = slot
+    state.ended_count += 1
+    state.open -= 1
 
 
 @kernel
 def _sweep(state: Any, now: Any, count: Any) -> Any:
     """Look at the next `count` slots and end what is over; keeps memory flat where nobody comes back."""
-    counts = state.counts
-    used = counts[C_SLOTS]
-    at = counts[C_HAND]
+    used = state.slots
+    at = state.hand
     for _ in range(min(count, used)):
         if at >= used:
             at = 0
-        hot = state.hot[at]
+        hot = hot_at(state, at)
         if hot.marks & CONN_OPEN:
-            reason = over(state.config, hot, now)
+            reason = over(state, hot, now)
             if reason:
                 end_flow(state, at, reason)
         at += 1
-    counts[C_HAND] = at
+    state.hand = at
 
 
 @kernel
 def _evict(state: Any, number: Any) -> Any:
     """End the longest silent of the next few open flows: near the oldest, at the cost of four cache lines."""
-    counts = state.counts
-    used = counts[C_SLOTS]
-    at = counts[C_EVICT]
+    used = state.slots
+    at = state.evict_hand
     best = np.int64(-1)
     looked = 0
     while looked < _EVICT_LOOK:
         if at >= used:
             at = 0
-        hot = state.hot[at]
+        hot = hot_at(state, at)
         if hot.marks & CONN_OPEN:
             looked += 1
-            if best < 0 or hot.last < state.hot[best].last:
+            if best < 0 or hot.last < hot_at(state, best).last:
                 best = at
         elif best >= 0 and looked + 1 == _EVICT_LOOK:
             break
         at += 1
-    counts[C_EVICT] = at
+    state.evict_hand = at
     end_flow(state, best, REASON_RESOURCES)
-    note_frame(state.frames, F_EVICTED, counts[C_EVICTED], number)
-    counts[C_EVICTED] += 1
+    note_frame(state, F_EVICTED, state.evicted, number)
+    state.evicted += 1
 
 
 @kernel
 def _new_slot(state: Any, number: Any) -> Any:
-    counts = state.counts
-    if counts[C_OPEN] >= state.config[S_MAX_OPEN]:
+    if state.open >= state.max_open:
         _evict(state, number)
-    counts[C_OPEN] += 1
-    if counts[C_FREE] > 0:
-        counts[C_FREE] -= 1
-        return np.int64(state.free[counts[C_FREE]])
-    slot = counts[C_SLOTS]
-    counts[C_SLOTS] = slot + 1
+    state.open += 1
+    if state.free_count > 0:
+        state.free_count -= 1
+        return np.int64(free_at(state, state.free_count).value)
+    slot = state.slots
+    state.slots = slot + 1
     return slot
 
 
@@ -203,10 +196,10 @@ def _new_slot(state: Any, number: Any) -> Any:
 def _flips(state: Any, packet: Any) -> Any:
     """Whether the sender of a tuple's first packet is the responder (Zeek's WantConnection)."""
     if packet.proto == _TCP:
-        src = (state.servers[packet.src_port] & 1) != 0
-        flips = src and tcp_flips(packet, src, (state.servers[packet.dst_port] & 1) != 0)
+        src = (server_at(state, packet.src_port).value & 1) != 0
+        flips = src and tcp_flips(packet, src, (server_at(state, packet.dst_port).value & 1) != 0)
     elif packet.proto == _UDP:
-        flips = (state.servers[packet.src_port] & 2) != 0 and (state.servers[packet.dst_port] & 2) == 0
+        flips = (server_at(state, packet.src_port).value & 2) != 0 and (server_at(state, packet.dst_port).value & 2) == 0
     else:
         return False
     broadcast = packet.dst_hi == np.uint64(0) and packet.dst_lo == np.uint64(0x0000FFFFFFFFFFFF)
@@ -218,8 +211,8 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
     """A row for the first packet of a tuple; returns 2 * slot + side of its sender."""
     slot = _new_slot(state, number)
     flips = _flips(state, packet)
-    hot = state.hot[slot]
-    cold = state.cold[slot]
+    hot = hot_at(state, slot)
+    cold = cold_at(state, slot)
     if flips:
         hot.src_hi, hot.src_lo, hot.src_port = packet.dst_hi, packet.dst_lo, packet.dst_port
         hot.dst_hi, hot.dst_lo, hot.dst_port = packet.src_hi, packet.src_lo, packet.src_port
@@ -233,7 +226,7 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
     hot.last = ts
     hot.proto = packet.proto
     hot.marks = CONN_OPEN | (CONN_ONE_WAY if one_way else 0)
-    hot.ports = 1 if packet.marks & PORTS else 0
+    hot.facts = FACT_PORTS if packet.marks & PORTS else 0
     hot.src_state = 0
     hot.dst_state = 0
     hot.bits = 0
@@ -249,13 +242,12 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
     hot.last_offset = offset
     hot.deadline = NEVER
     if packet.proto == _TCP:
-        hot.deadline = ts + state.config[S_TCP_CLOSE]
+        hot.deadline = ts + state.tcp_close
         hot.marks |= CONN_ATTEMPT
-    start_end(state.ends[2 * slot])
-    start_end(state.ends[2 * slot + 1])
-    counts = state.counts
-    cold.n = counts[C_FLOWS]
-    counts[C_FLOWS] += 1
+    start_end(end_at(state, 2 * slot))
+    start_end(end_at(state, 2 * slot + 1))
+    cold.n = state.flows
+    state.flows += 1
     cold.first_offset = offset
     cold.syn = 0
     cold.rtt_us = -1
@@ -281,7 +273,7 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
 @kernel
 def _count(state: Any, slot: Any, side: Any, packet: Any, offset: Any) -> Any:
     """Counters, times and places of one packet."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     ts = packet.ts
     if ts - hot.first >= (np.int64(hot.minute) + 1) * MINUTE and hot.minute < _MAX_MINUTE:
         next_slice(state, slot, ts)
@@ -296,32 +288,43 @@ def _count(state: Any, slot: Any, side: Any, packet: Any, offset: Any) -> Any:
     if (offset >> BLOCK_SHIFT) != (hot.last_offset >> BLOCK_SHIFT):
         note_block(state, slot, offset)
     hot.last_offset = offset
-    state.counts[C_PACKETS] += 1
+    state.packets += 1
 
 
 @kernel
-def _bad_checksum(state: Any, slot: Any, side: Any, packet: Any, number: Any) -> Any:
-    """Counted and marked; nothing else in it is believed."""
-    counts = state.counts
-    note_frame(state.frames, F_BAD, counts[C_BAD], number)
-    counts[C_BAD] += 1
-    end = state.ends[2 * slot + side]
-    if (packet.proto == _TCP or packet.proto == _UDP) and end.bad_sums < 65535:
+def _believed(state: Any, slot: Any, side: Any, packet: Any, number: Any) -> Any:
+    """Judge the packet's checksum (the rule is in `table`); False: it is counted and marked, nothing in it is used."""
+    hot = hot_at(state, slot)
+    marks = np.int64(packet.marks)
+    facts = np.int64(hot.facts)
+    right = FACT_DST_RIGHT if side else FACT_SRC_RIGHT
+    if (marks & state.bad_mask) == 0 or (marks & state.good_mask) != 0:
+        hot.facts = facts | FACT_VOUCHED | (0 if marks & (L4_UNCHECKED | L4_OFFLOAD) else right)
+        return True
+    note_frame(state, F_BAD, state.bad, number)
+    state.bad += 1
+    end = end_at(state, 2 * slot + side)
+    if end.bad_sums < 65535:
         end.bad_sums += 1
-        if power_of_ten(np.int64(end.bad_sums)):
-            add_letter(state, slot, side, LETTER_C)
+    control = packet.proto == _TCP and (packet.flags & _CONTROL) != 0
+    if state.believing and not (control and (facts & right) != 0):
+        hot.facts = facts | FACT_DOUBTED | (FACT_VOUCHED if side else 0)
+        return True
+    if (packet.proto == _TCP or packet.proto == _UDP) and power_of_ten(np.int64(end.bad_sums)):
+        add_letter(state, slot, side, LETTER_C)
+    return False
 
 
 @kernel
 def _datagram(state: Any, slot: Any, side: Any, packet: Any) -> Any:
     """Every transport but TCP: the side is active, its payload adds up."""
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     hot.last = packet.ts
     if side:
         hot.dst_state = ACTIVE
     else:
         hot.src_state = ACTIVE
-    state.ends[2 * slot + side].payload += packet.payload
+    end_at(state, 2 * slot + side).payload += packet.payload
     if packet.proto == _UDP:
         first_letter(state, slot, side, SEEN_DATA, LETTER_D)
 
@@ -329,24 +332,22 @@ def _datagram(state: Any, slot: Any, side: Any, packet: Any) -> Any:
 @kernel
 def _later_fragment(state: Any, packet: Any, offset: Any, number: Any) -> Any:
     """A fragment without ports joins the flow of its first one, or is an orphan."""
-    counts = state.counts
     slot = find_fragment(state, packet)
     if slot < 0:
-        note_frame(state.frames, F_ORPHANS, counts[C_ORPHANS], number)
-        counts[C_ORPHANS] += 1
+        note_frame(state, F_ORPHANS, state.orphans, number)
+        state.orphans += 1
         return
-    hot = state.hot[slot]
+    hot = hot_at(state, slot)
     side = 0 if hot.src_lo == packet.src_lo and hot.src_hi == packet.src_hi else 1
     _count(state, slot, side, packet, offset)
     if packet.proto != _TCP:
-        state.ends[2 * slot + side].payload += packet.payload
+        end_at(state, 2 * slot + side).payload += packet.payload
         hot.last = packet.ts
 
 
 @kernel
 def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, number: Any) -> Any:
     """One packet of a flow."""
-    config = state.config
     ts = packet.ts
     one_way = (
         (packet.proto == _ICMP or packet.proto == _ICMP6) and (packet.marks & PORTS) != 0 and (packet.marks & ICMP_PAIRED) == 0
@@ -354,7 +355,7 @@ def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, numb
     found = find(state, key_hash, packet, network, one_way)
     if found >= 0:
         slot = found >> 1
-        reason = over(config, state.hot[slot], ts)
+        reason = over(state, hot_at(state, slot), ts)
         if reason == 0 and packet.proto == _TCP and (packet.flags & 2) != 0 and starts_anew(state, slot, packet):
             reason = REASON_END
         if reason:
@@ -364,19 +365,13 @@ def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, numb
         found = _new_flow(state, packet, network, key_hash, one_way, offset, number)
     slot = found >> 1
     side = found & 1
-    bad = (packet.marks & config[S_BAD_MASK]) != 0 and (packet.marks & config[S_GOOD_MASK]) == 0
+    believed = _believed(state, slot, side, packet, number)
     if packet.proto == _TCP:
-        end = state.ends[found]
+        end = end_at(state, found)
         end.flags = np.int64(end.flags) | np.int64(packet.flags)
-        if bad:
-            _bad_checksum(state, slot, side, packet, number)
-        else:
-            before = side
-            state_side = process_tcp(state, slot, side, packet, ts)
-            side = state_side if state_side != before else before
-    elif bad:
-        _bad_checksum(state, slot, side, packet, number)
-    else:
+        if believed:
+            side = process_tcp(state, slot, side, packet, ts)
+    elif believed:
         _datagram(state, slot, side, packet)
     _count(state, slot, side, packet, offset)
     if packet.marks & FRAG_FIRST:
@@ -386,27 +381,26 @@ def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, numb
 
 
 @kernel
-def _clock(counts: Any, frames: Any, ts: Any, number: Any) -> Any:
+def _clock(state: Any, ts: Any, number: Any) -> Any:
     if number == 1:
-        counts[C_TS_FIRST] = ts
-        counts[C_TS_LAST] = ts
-    elif ts < counts[C_TS_PREVIOUS]:
-        note_frame(frames, F_BACK, counts[C_BACK], number)
-        counts[C_BACK] += 1
-    counts[C_TS_PREVIOUS] = ts
-    if ts < counts[C_TS_FIRST]:
-        counts[C_TS_FIRST] = ts
-    if ts > counts[C_TS_LAST]:
-        counts[C_TS_LAST] = ts
+        state.ts_first = ts
+        state.ts_last = ts
+    elif ts < state.ts_previous:
+        note_frame(state, F_BACK, state.back, number)
+        state.back += 1
+    state.ts_previous = ts
+    if ts < state.ts_first:
+        state.ts_first = ts
+    if ts > state.ts_last:
+        state.ts_last = ts
 
 
 @kernel
 def _special(state: Any, buf: Any, packet: Any, offset: Any, number: Any) -> Any:
     """ARP and later fragments; returns whether the packet was one of them."""
-    counts = state.counts
     if packet.status == ARP:
-        push_arp(state, buf, packet, packet_network(state.config, packet), offset - packet.rec)
-        counts[C_ARP] += 1
+        push_arp(state, buf, packet, packet_network(state, packet), offset - packet.rec)
+        state.arp_packets += 1
         return True
     if packet.marks & FRAG_LATER:
         _later_fragment(state, packet, offset, number)
@@ -414,28 +408,28 @@ def _special(state: Any, buf: Any, packet: Any, offset: Any, number: Any) -> Any
             count_tunnel(state, packet, number)
         return True
     if packet.marks & INNER_UNDECODED:
-        note_frame(state.frames, F_INNER, counts[C_INNER], number)
-        counts[C_INNER] += 1
-    if packet.marks & L4_OFFLOAD and not (packet.marks & state.config[S_BAD_MASK]):
-        note_frame(state.frames, F_OFFLOADED, counts[C_OFFLOADED], number)
-        counts[C_OFFLOADED] += 1
+        note_frame(state, F_INNER, state.inner, number)
+        state.inner += 1
+    if packet.marks & L4_OFFLOAD and not (packet.marks & state.bad_mask):
+        note_frame(state, F_OFFLOADED, state.offloaded, number)
+        state.offloaded += 1
     return False
 
 
 @exported(types.void(STATE_TYPE, uint8[::1], PACKETS_TYPE, types.int64, types.int64, uint64[::1], uint64[::1]))
-def update_flows(state: Any, buf: Any, packets: Any, n: Any, base: Any, hashes: Any, networks: Any) -> Any:
+def update_flows(states: Any, buf: Any, packets: Any, n: Any, base: Any, hashes: Any, networks: Any) -> Any:
     """packets[:n], in order; base: source offset of buf[0]; hashes and networks: scratch of at least n.
 
     The caller has made room: for n more flows in the slots and the index, n slices, n ARP rows and 17 n blocks.
     """
-    config = state.config
-    seed = np.uint64(config[S_SEED])
-    seed_2 = np.uint64(config[S_SEED_2])
-    shift = np.uint64(64 - state.counts[C_BITS])
+    state = states[0]
+    seed = np.uint64(state.seed)
+    seed_2 = np.uint64(state.seed_2)
+    shift = np.uint64(64 - state.bits)
     for i in range(n):
         packet = packets[i]
         if packet.status == FLOW:
-            network = packet_network(config, packet)
+            network = packet_network(state, packet)
             networks[i] = network
             key_hash = hash_key(
                 seed,
@@ -450,22 +444,23 @@ def update_flows(state: Any, buf: Any, packets: Any, n: Any, base: Any, hashes: 
                 network,
             )
             hashes[i] = key_hash
-            prefetch(state.index, np.int64(key_hash >> shift))
+            prefetch(state.index_at + 8 * np.int64(key_hash >> shift))
         else:
             hashes[i] = 0
-    counts = state.counts
     for i in range(n):
         if i + _AHEAD < n:
-            entry = state.index[np.int64(hashes[i + _AHEAD] >> shift)] & np.uint64(0xFFFFFFFF)
+            entry = entry_at(state, np.int64(hashes[i + _AHEAD] >> shift)).value & np.uint64(0xFFFFFFFF)
             if entry != 0:
                 slot = np.int64(entry) - 1
-                prefetch(state.hot, slot)
-                prefetch(state.ends, 2 * slot)
+                prefetch(state.hot_at + 128 * slot)
+                prefetch(state.hot_at + 128 * slot + 64)
+                prefetch(state.ends_at + 128 * slot)
+                prefetch(state.ends_at + 128 * slot + 64)
         packet = packets[i]
-        counts[C_SEEN] += 1
-        number = counts[C_SEEN]
+        state.seen += 1
+        number = state.seen
         ts = packet.ts
-        _clock(counts, state.frames, ts, number)
+        _clock(state, ts, number)
         if number % _SWEEP_EVERY == 0:
             _sweep(state, ts, _SWEEP_SLOTS)
         if packet.status != FLOW and packet.status != ARP:
@@ -478,12 +473,13 @@ def update_flows(state: Any, buf: Any, packets: Any, n: Any, base: Any, hashes: 
 
 
 @exported(types.void(STATE_TYPE, types.int64))
-def end_all(state: Any, now: Any) -> Any:
+def end_all(states: Any, now: Any) -> Any:
     """End every open flow at the end of the source: idle or closed where that is so, else forced."""
-    for slot in range(state.counts[C_SLOTS]):
-        hot = state.hot[slot]
+    state = states[0]
+    for slot in range(state.slots):
+        hot = hot_at(state, slot)
         if hot.marks & CONN_OPEN:
-            reason = over(state.config, hot, now)
+            reason = over(state, hot, now)
             if reason == 0:
                 closing = hot.proto == _TCP and hot.deadline != NEVER and not (hot.marks & CONN_ATTEMPT)
                 reason = REASON_END if closing else REASON_FORCED
