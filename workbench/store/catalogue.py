@@ -14,29 +14,30 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import ForeignCaseError
 from workbench.records.columns import BY_NAME, SCHEMA_VERSION
 from workbench.store.case import CaseFolder
-from workbench.store.engine import attach, connect, identifier, lock_down
+from workbench.store.engine import attach, connect, identifier, literal, lock_down
 from workbench.store.schema import OWN_TABLES, create_schema, schema_version
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-#: Questions to the catalogue of one database; every answer is a list of rows that sort.
+#: Questions to the catalogue: kind -> rows of database, name, what it is. Asked of both databases at once: some
+#: of the engine's catalogue functions list every built-in on the way, and take most of the time.
 _QUESTIONS = {
-    "schema": "SELECT schema_name, '' FROM duckdb_schemas() WHERE database_name = ? AND NOT internal",
-    "table": """SELECT schema_name || '.' || table_name,
-                      has_primary_key || ' ' || temporary || ' ' || check_constraint_count || ' ' || index_count
-               FROM duckdb_tables() WHERE database_name = ? AND NOT internal""",
-    "column": """SELECT t.schema_name || '.' || t.table_name || '.' || c.column_name,
-                        c.data_type || ' ' || c.is_nullable || ' ' || coalesce(c.column_default, '') || ' ' || c.column_index
-                 FROM duckdb_columns() c JOIN duckdb_tables() t USING (database_name, schema_name, table_name)
-                 WHERE database_name = ? AND NOT t.internal""",
-    "view": "SELECT schema_name || '.' || view_name, sql FROM duckdb_views() WHERE database_name = ? AND NOT internal",
-    "macro": "SELECT schema_name || '.' || function_name, '' FROM duckdb_functions() WHERE database_name = ? AND NOT internal",
-    "sequence": "SELECT schema_name || '.' || sequence_name, '' FROM duckdb_sequences() WHERE database_name = ?",
-    "type": "SELECT schema_name || '.' || type_name, '' FROM duckdb_types() WHERE database_name = ? AND NOT internal",
-    "index": "SELECT schema_name || '.' || index_name, '' FROM duckdb_indexes() WHERE database_name = ?",
-    "constraint": """SELECT schema_name || '.' || table_name || '.' || constraint_type || '.' || constraint_text, ''
-                     FROM duckdb_constraints() WHERE database_name = ?""",
+    "schema": "SELECT database_name, schema_name, '' FROM duckdb_schemas() WHERE {ours} AND NOT internal",
+    "table": """SELECT database_name, schema_name || '.' || table_name,
+                       has_primary_key || ' ' || temporary || ' ' || check_constraint_count || ' ' || index_count
+                FROM duckdb_tables() WHERE {ours} AND NOT internal""",
+    "column": """SELECT database_name, schema_name || '.' || table_name || '.' || column_name,
+                        data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') || ' ' || column_index
+                 FROM duckdb_columns() WHERE {ours} AND NOT internal""",
+    "view": "SELECT database_name, schema_name || '.' || view_name, sql FROM duckdb_views() WHERE {ours} AND NOT internal",
+    "macro": """SELECT database_name, schema_name || '.' || function_name, ''
+                FROM duckdb_functions() WHERE {ours} AND NOT internal""",
+    "sequence": "SELECT database_name, schema_name || '.' || sequence_name, '' FROM duckdb_sequences() WHERE {ours}",
+    "type": "SELECT database_name, schema_name || '.' || type_name, '' FROM duckdb_types() WHERE {ours} AND NOT internal",
+    "index": "SELECT database_name, schema_name || '.' || index_name, '' FROM duckdb_indexes() WHERE {ours}",
+    "constraint": """SELECT database_name, concat_ws('.', schema_name, table_name, constraint_type, constraint_text), ''
+                     FROM duckdb_constraints() WHERE {ours}""",
 }
 
 
@@ -47,9 +48,11 @@ def differences(con: DuckDBPyConnection, database: str) -> list[str]:
     the caller has done before (`prepare`).
     """
     found = []
+    where = f"database_name IN ({literal(database)}, 'expected')"
     for kind, question in _QUESTIONS.items():
-        theirs = dict(_rows(con, question, database))
-        ours = dict(_rows(con, question, "expected"))
+        rows = con.execute(question.format(ours=where)).fetchall()
+        theirs: dict[str, Any] = {name: what for of, name, what in rows if of == database}
+        ours: dict[str, Any] = {name: what for of, name, what in rows if of == "expected"}
         if kind == "view":
             theirs, ours = _canonical(con, theirs), _canonical(con, ours)
         found += [f"{kind} {name} is not ours" for name in sorted(theirs.keys() - ours.keys())]
@@ -147,18 +150,13 @@ def _copy(con: DuckDBPyConnection, table: str, columns: set[str]) -> None:
     )
 
 
-def _canonical(con: DuckDBPyConnection, views: dict[Any, Any]) -> dict[Any, Any]:
+def _canonical(con: DuckDBPyConnection, views: dict[str, Any]) -> dict[str, Any]:
     """The views with their SELECT as its parse tree is written out: a view that was stored and loaded is
     spelled with other parentheses than a fresh one. What cannot be parsed stays as it is."""
     out = {}
     for name, sql in views.items():
         head, _, select = str(sql).partition(" AS ")
-        row = con.execute("SELECT json_serialize_sql($1) AS tree", [select]).fetchone()
-        tree = "" if row is None or '"error":true' in row[0][:40] else row[0]
-        again = con.execute("SELECT json_deserialize_sql($1)", [tree]).fetchone() if tree else None
-        out[name] = (head, again[0] if again else select)
+        tree = con.execute("SELECT json_serialize_sql($1)", [select]).fetchall()[0][0]
+        parsed = '"error":true' not in tree[:40]
+        out[name] = (head, con.execute("SELECT json_deserialize_sql($1)", [tree]).fetchall()[0][0] if parsed else select)
     return out
-
-
-def _rows(con: DuckDBPyConnection, question: str, database: str) -> list[tuple[Any, Any]]:
-    return [(row[0], row[1]) for row in con.execute(question, [database]).fetchall()]

@@ -25,18 +25,18 @@ MEMORY_LIMIT: Final = "320MB"
 _FULL: Final = ("no space left", "disk quota", "file too large", "could not write all", "max_temp_directory_size")
 
 
-def connect(temp: Path, *, memory: str = MEMORY_LIMIT) -> DuckDBPyConnection:
+def connect(temp: Path, *, memory: str = MEMORY_LIMIT, threads: int | None = None) -> DuckDBPyConnection:
     """A fresh in-memory instance that can load no extension and resolves no Python variable.
 
-    temp: folder for spilling, made and removed by the engine. Up to four threads: the budgets are for
-    two cores, and more threads cost memory in row groups being written.
+    temp: folder for spilling, made and removed by the engine. threads: default one a core, at most four;
+    more cost memory in row groups being written.
     """
     import duckdb
 
     return duckdb.connect(
         ":memory:",
         config={
-            "threads": min(os.cpu_count() or 1, 4),
+            "threads": threads or min(os.cpu_count() or 1, 4),
             "memory_limit": memory,
             "temp_directory": os.fspath(temp),
             "autoinstall_known_extensions": False,
@@ -47,15 +47,17 @@ def connect(temp: Path, *, memory: str = MEMORY_LIMIT) -> DuckDBPyConnection:
     )
 
 
-def lock_down(con: DuckDBPyConnection, folders: tuple[Path, ...] = ()) -> None:
+def lock_down(con: DuckDBPyConnection, folders: tuple[Path, ...] = (), *, settings: bool = True) -> None:
     """From here on nothing outside `folders` can be opened and no setting changed; for the whole instance.
 
-    What is attached stays usable. There is no way back short of a new instance.
+    What is attached stays usable. There is no way back short of a new instance. settings: whether other
+    settings are locked, too; access to files stays off either way.
     """
     listed = ", ".join(literal(os.fspath(f).rstrip("/") + "/") for f in folders)
     con.execute(f"SET allowed_directories = [{listed}]")
     con.execute("SET enable_external_access = false")
-    con.execute("SET lock_configuration = true")
+    if settings:
+        con.execute("SET lock_configuration = true")
 
 
 def attach(con: DuckDBPyConnection, path: Path, name: str, *, read_only: bool) -> None:

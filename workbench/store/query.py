@@ -148,8 +148,8 @@ def _explained(cursor: DuckDBPyConnection, sql: str) -> str:
 
 
 def _parsed(cursor: DuckDBPyConnection, sql: str) -> Any:
-    row = cursor.execute("SELECT json_serialize_sql($1)", [sql]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
+    row = cursor.execute("SELECT json_serialize_sql($1)", [sql]).fetchall()[0]
+    tree = json.loads(row[0])
     if tree.get("error"):
         message = tree.get("error_message", "it cannot be parsed")
         raise QueryError(f"the query cannot be checked: {message}", "Write it as a plain SELECT.")

@@ -58,10 +58,11 @@ def schema_version(con: DuckDBPyConnection, database: str) -> int:
     import duckdb
 
     try:
-        row = con.execute(f"SELECT value FROM {identifier(database)}.main.case_meta WHERE key = 'schema_version'").fetchone()
+        found = con.execute(f"SELECT value FROM {identifier(database)}.main.case_meta WHERE key = 'schema_version'").fetchall()
     except duckdb.Error:
         return 0
-    return int(row[0]) if row and isinstance(row[0], str) and row[0].isdecimal() and len(row[0]) < 9 else 0
+    text = found[0][0] if len(found) == 1 else ""
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 9 else 0
 
 
 def column_list(table: str, alias: str = "") -> str:
