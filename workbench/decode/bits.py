@@ -91,6 +91,51 @@ def _load(bits: int, big: bool) -> Any:
 
 _be16, _be32, _be64, _le32, _le64 = _load(16, True), _load(32, True), _load(64, True), _load(32, False), _load(64, False)
 
+
+def _hint() -> Any:
+    """An intrinsic: llvm.prefetch for reading, to be kept in every cache; it cannot fault, wherever it points."""
+
+    def hint(_context: Any, buf: Any, off: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+            array = context.make_array(sig.args[0])(context, builder, args[0])
+            place = builder.gep(builder.bitcast(array.data, byte), [args[1]])
+            function = builder.module.declare_intrinsic("llvm.prefetch", (byte,), _HINT)
+            builder.call(function, [place, number(0), number(3), number(1)])
+            return context.get_dummy_value()
+
+        return types.none(buf, off), codegen
+
+    return intrinsic(hint)
+
+
+_HINT: Final = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()] + [ir.IntType(32)] * 3)
+_prefetch = _hint()
+
+
+@kernel
+def prefetch(buf: NDArray[np.uint8], o: int) -> None:
+    """Ask for the cache line at o, which need not lie inside the buffer."""
+    _prefetch(buf, i64(o))
+
+
+#: How far ahead of the record at hand its followers are fetched: enough to hide a memory access.
+_RUN_AHEAD: Final = 4096
+
+
+@kernel
+def fetch_ahead(buf: NDArray[np.uint8], fetched: int, at: int) -> int:
+    """Ask for every cache line from `fetched` up to some distance behind `at`; returns how far that is.
+
+    Records are a chain: where the next one starts stands in this one, so a walk over records that are not
+    in the cache waits for memory at every step. All their bytes are read soon after in any case.
+    """
+    while fetched < at + _RUN_AHEAD:
+        prefetch(buf, fetched)
+        fetched += 64
+    return fetched
+
+
 if CHECKED:
 
     @kernel

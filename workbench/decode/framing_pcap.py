@@ -13,7 +13,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import Numbers, be32, exported, i64, kernel, le32
+from workbench.decode.bits import Numbers, be32, exported, fetch_ahead, i64, kernel, le32
 from workbench.decode.framing import LONGEST_BELIEVED, LONGEST_PACKET, Framer, Interface
 from workbench.errors import BadInputError
 from workbench.records.packet import FRAME
@@ -149,6 +149,7 @@ def _records(buf: NDArray[np.uint8], start: int, end: int, frames: NDArray[Any],
     end = min(end, i64(len(buf)))
     n = i64(0)
     at = i64(start)
+    fetched = at
     state[_WHY] = _MORE
     state[_NEEDS] = header
     while n < len(frames) and end - at >= header:
@@ -161,6 +162,7 @@ def _records(buf: NDArray[np.uint8], start: int, end: int, frames: NDArray[Any],
         if end - at < header + cap:
             state[_NEEDS] = header + cap
             break
+        fetched = fetch_ahead(buf, max(fetched, at), at + header + cap)
         seconds = _word(buf, at, big)
         f = frames[n]
         f.ts = seconds * 1_000_000_000 + _word(buf, at + 4, big) * unit

@@ -14,7 +14,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import Numbers, be16, be32, exported, i64, kernel, le32, u64
+from workbench.decode.bits import Numbers, be16, be32, exported, fetch_ahead, i64, kernel, le32, u64
 from workbench.decode.framing import LONGEST_BELIEVED, LONGEST_PACKET, Framer, Interface
 from workbench.errors import BadInputError
 from workbench.records.packet import FRAME
@@ -476,6 +476,7 @@ def _packets(
     interfaces = min(interfaces, i64(len(table)))
     n = i64(0)
     at = i64(start)
+    fetched = at
     state[_WHY] = _MORE
     state[_NEEDS] = 12
     while first + n < len(frames) and end - at >= 12:
@@ -489,6 +490,7 @@ def _packets(
         if end - at < length:
             state[_NEEDS] = length
             break
+        fetched = fetch_ahead(buf, max(fetched, at), at + length)
         if _word(buf, at + length - 4, big) != length:
             state[_WHY] = _DAMAGED
             break

@@ -8,7 +8,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import Numbers, exported, i64, kernel
+from workbench.decode.bits import Numbers, exported, i64, kernel, prefetch
 from workbench.decode.cursor import (
     DEPTH,
     DETAIL,
@@ -46,6 +46,9 @@ from workbench.records import reasons as R  # noqa: N812
 #: `flags` of decode_frames: verify checksums; take no short cut (the same rows, slower: for tests).
 VERIFY_CHECKSUMS: Final = 1
 LAYERS_ONLY: Final = 2
+
+#: How many packets ahead headers are fetched into the cache.
+_AHEAD: Final = 8
 
 #: What kernels take as a buffer: contiguous bytes, which they never write.
 BUFFER: Final = types.Array(types.uint8, 1, "C", readonly=True)
@@ -163,6 +166,9 @@ def _decode(
         off, cap = i64(f.off), i64(f.cap)
         if off < 0 or off > size or cap > size - off:
             return i
+        if i + _AHEAD < n:
+            prefetch(buf, frames[i + _AHEAD].off)
+            prefetch(buf, frames[i + _AHEAD].off + 64)
         p = packets[i]
         p.ts = f.ts
         p.rec = f.rec
