@@ -39,11 +39,18 @@ def settle(con: DuckDBPyConnection, database: str, sources: Iterable[int]) -> No
 def _interrupted(con: DuckDBPyConnection, where: str) -> None:
     for (source_id,) in con.execute(f"SELECT source_id FROM {where}sources WHERE state = 'indexing'").fetchall():
         con.execute(
-            f"UPDATE {where}sources SET state = 'partial', detail = 'indexing was interrupted; what was stored is kept',"
-            " packets = kept.packets, ts_first = kept.first, ts_last = kept.last FROM"
-            f" (SELECT coalesce(sum(src_pkts + dst_pkts), 0)::BIGINT + (SELECT count(*) FROM {where}arp WHERE source_id = $id)"
-            f" AS packets, min(ts) AS first, max(ts_end) AS last FROM {where}flows WHERE source_id = $id) kept"
-            " WHERE source_id = $id",
+            f"""
+            UPDATE {where}sources
+            SET state = 'partial', detail = 'indexing was interrupted; what was stored until then is kept',
+                packets = kept.packets, ts_first = kept.first, ts_last = kept.last
+            FROM (
+                SELECT least(coalesce(sum(src_pkts) + sum(dst_pkts), 0), 1::HUGEINT << 62)::BIGINT
+                       + (SELECT count(*) FROM {where}arp WHERE source_id = $id) AS packets,
+                       min(ts) AS first, max(ts_end) AS last
+                FROM {where}flows WHERE source_id = $id
+            ) kept
+            WHERE source_id = $id
+            """,
             {"id": source_id},
         )
         _ledger(con, where, source_id, "interrupted", 0, "how much was not read is not known")

@@ -29,16 +29,22 @@ CASE: Final = "c"
 
 
 class Presented:
-    """The instance, what of the case it shows, and whether that is still what there is."""
+    """The instance, what of the case it shows, and whether that is still what there is.
+
+    leaving: set while a writer takes the attached file away to publish it. left: set when it is published.
+    """
 
     def __init__(self, case: CaseFolder, con: DuckDBPyConnection) -> None:
         self.case = case
         self.con = con
         self.closed = False
+        self.leaving = threading.Event()
+        self.left = threading.Event()
         self.listed: tuple[Segment, ...] = ()
         self.segments: tuple[Segment, ...] = ()
         self._open: dict[int, str] = {}
         self._n = 0
+        self._shown = False
         self._lock = threading.Lock()
 
     def present(self, segments: Sequence[Segment] = (), consumed: frozenset[str] = frozenset()) -> None:
@@ -46,8 +52,8 @@ class Presented:
         with self._lock:
             self.listed = tuple(segments)
             self.segments = tuple(s for s in segments if s.name not in consumed)
-            self._make_views(first=not self._n)
-            self._n += 1
+            self._make_views(first=not self._shown)
+            self._shown = True
 
     @property
     def native(self) -> bool:
@@ -74,8 +80,9 @@ class Presented:
             cursor.close()
 
     def close(self) -> None:
-        """Let go of the case; cursors that still run end first."""
+        """Let go of the case; cursors that still run end first. What readers wait for in `left` is now so."""
         self.closed = True
+        self.left.set()
         with contextlib.suppress(Exception):
             self.con.close()
 

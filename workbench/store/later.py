@@ -40,6 +40,10 @@ class SegmentSink:
         self._dirty: set[str] = set()
         self._written = 0.0
 
+    def watch(self) -> None:
+        """From now on readers of this process look on."""
+        self.watched = True
+
     def append(self, table: str, batch: pa.RecordBatch) -> None:
         """Gather rows; written at the next commit that is due."""
         self._waiting[table].append(batch)
@@ -76,10 +80,10 @@ class SegmentSink:
     def finish(self, sources: list[int]) -> None:
         """Write the rest and compact. Without anything new the case stays as it is."""
         self.commit(now=True)
-        self.presented.closed = True
-        self.presented.close()
+        self.presented.leaving.set()
         if sources:
             compact(self.case)
+        self.presented.close()
 
     def abandon(self) -> None:
         """Close; the segments that are written stay for recovery."""

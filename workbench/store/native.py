@@ -56,6 +56,12 @@ class NativeSink:
         self._pending = False
         self._committed = time.monotonic()
 
+    def watch(self) -> None:
+        """From now on readers of this process look on; the views for them are made the first time."""
+        if not self.watched:
+            self.presented.present()
+        self.watched = True
+
     def append(self, table: str, batch: pa.RecordBatch) -> None:
         """Add rows; columns are matched by name."""
         self._begin()
@@ -108,7 +114,7 @@ class NativeSink:
         settle(self._con, CASE, sources)
         self._con.execute("COMMIT")
         self._pending = False
-        self.presented.closed = True
+        self.presented.leaving.set()
         publish_database(self._con, CASE, self.case)
         self.presented.close()
 

@@ -24,7 +24,7 @@ def publish_database(con: DuckDBPyConnection, database: str, case: CaseFolder) -
     The attached database is detached. The checkpoint has synced
     the file, and after it there is no log, so the one file is everything.
     """
-    con.execute(f"CHECKPOINT {identifier(database)}")
+    con.execute(f"FORCE CHECKPOINT {identifier(database)}")  # readers of this process may be at work: it waits for them
     con.execute(f"DETACH {identifier(database)}")
     wal = wal_of(case.database_next)
     if wal.exists():

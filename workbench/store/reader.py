@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: Seconds between looks at the folder for new segments or a new case.duckdb.
 _LOOK_AFTER: Final = 0.25
 
+#: Seconds that a query waits for a writer of this process to publish the file it has just taken away.
+_PUBLISH: Final = 120.0
+
 #: How often a query whose segment was compacted away under it runs again.
 _TRIES: Final = 4
 
@@ -76,7 +79,13 @@ class CaseReader:
                 return cursor.sql(sql, params=params or None).to_arrow_table()
             except duckdb.InterruptException as error:
                 raise CancelledError("the query was stopped") from error
-            except (duckdb.IOException, duckdb.BinderException, duckdb.CatalogException, duckdb.ConnectionException) as error:
+            except (
+                duckdb.IOException,
+                duckdb.BinderException,
+                duckdb.CatalogException,
+                duckdb.ConnectionException,
+                duckdb.TransactionException,
+            ) as error:
                 if again == _TRIES - 1 or not self.renew(error):
                     raise
         raise AssertionError("unreachable")
@@ -105,6 +114,8 @@ class CaseReader:
     def renew(self, error: BaseException) -> bool:
         """After a failed query: whether the case has changed under it, so that it is worth running again."""
         before = self._generation
+        if self._is_live and self._presented.leaving.is_set():
+            self._presented.left.wait(_PUBLISH)
         vanished = "No files found" in str(error) or "annot open file" in str(error) or "No such file" in str(error)
         self._refresh(force=True)
         return vanished or self._generation != before

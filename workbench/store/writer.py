@@ -142,7 +142,7 @@ class CaseWriter:
     def reader(self) -> CaseReader:
         """A reader in this process that sees what was appended, and moves to the finished file at the end."""
         self.commit(now=True)
-        self._sink.watched = True
+        self._sink.watch()
         return CaseReader(self.case.root, _live=self._sink.presented)
 
     # -- the end ----------------------------------------------------------------------------------
