@@ -22,6 +22,8 @@ class Run:
     """One run: seconds, exit code, what it printed, and memory in bytes (0 where it wasn't sampled)."""
 
     seconds: float
+    cpu: float
+    """user and system seconds of the process and everything it waited for"""
     code: int
     stdout: str
     stderr: str
@@ -98,7 +100,7 @@ def run(
         process.returncode = os.waitstatus_to_exitcode(status)
     peak = sampler.stop() if sampler else 0
     text = [path.read_bytes().decode(errors="replace") for path in (out_path, err_path)]
-    return Run(seconds, process.returncode, text[0], text[1], usage.ru_maxrss * 1024, peak)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, process.returncode, text[0], text[1], usage.ru_maxrss * 1024, peak)
 
 
 def warm(path: Path) -> None:

@@ -70,7 +70,7 @@ class Bench:
                 here.append(contender)
             elif contender.name not in self.report.missing:
                 self.report.missing.append(contender.name)
-        times = self.report.times.setdefault(part, {})
+        times, cpu = self.report.times.setdefault(part, {}), self.report.cpu.setdefault(part, {})
         broken: set[str] = set()
         for turn in range(self.rounds):
             shift = turn % max(len(here), 1)
@@ -82,6 +82,7 @@ class Bench:
                     broken.add(contender.name)
                 else:
                     times.setdefault(contender.name, []).append(result.seconds)
+                    cpu.setdefault(contender.name, []).append(result.cpu)
 
     def ratio(self, part: str, ours: str, peer: str, budget: float | None) -> None:
         """A row that sets our median beside a peer's, where both ran."""
@@ -95,7 +96,10 @@ class Bench:
             seconds = self.report.median(part, name)
             if seconds:
                 rate = self.made[capture.name] / seconds
-                self.report.add(Row(part, f"{name}: seconds", seconds, "s", note=f"{rate / 1e6:.2f} M packets/s"))
+                busy = statistics.median(self.report.cpu[part][name])
+                self.report.add(
+                    Row(part, f"{name}: seconds", seconds, "s", note=f"{busy:.2f} s of CPU, {rate / 1e6:.2f} M packets/s")
+                )
 
     def memory(self, part: str, captures: Sequence[Path], hashing: int = 0) -> None:
         """One sampled run of ours, judged by the memory budget."""

@@ -42,6 +42,8 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     times: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """part -> contender -> seconds of each round"""
+    cpu: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """the same for CPU seconds, which other load on the machine disturbs less"""
     missing: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -67,6 +69,7 @@ class Report:
             "machine": machine(),
             "rows": [{**asdict(row), "verdict": row.verdict} for row in self.rows],
             "seconds": self.times,
+            "cpu_seconds": self.cpu,
             "missing": self.missing,
             "failures": self.failures,
         }
