@@ -172,7 +172,7 @@ class PcapngFramer(Framer):
 
     def _search(self, buf: NDArray[np.uint8], at: int, end: int, eof: bool) -> int:
         """The next block that can be true; where there is none yet -1 - (the new start)."""
-        at = int(_find_block(buf, at, end, self._big, self._state))
+        at = int(_find_block(buf, at, end, eof, self._big, self._state))
         if self._state[_WHY] == _MORE:
             self.needs = int(self._state[_NEEDS])
             return -1 - (end if eof else at)
@@ -187,7 +187,13 @@ class PcapngFramer(Framer):
         """Take one block that holds no packet; `at` again where more of it is needed."""
         kind, length = self._words(buf, at)
         if kind == SECTION:
-            big = _section_order(buf[at : at + 28].tobytes())
+            self.needs = 28
+            if end - at < 28:
+                return at
+            try:
+                big = _section_order(buf[at : at + 28].tobytes())
+            except BadInputError:  # the first one was good, or nothing would be read here
+                return self._damage(buf, at, done)
             length = int.from_bytes(buf[at + 4 : at + 8].tobytes(), "big" if big else "little")
         elif not self._section_seen:
             return self._damage(buf, at, done)
@@ -503,8 +509,8 @@ def _packets(
     return n
 
 
-@exported(types.int64(_BUFFER, types.int64, types.int64, types.int64, types.int64[::1]))
-def _find_block(buf: NDArray[np.uint8], start: int, end: int, big: int, state: Numbers) -> int:
+@exported(types.int64(_BUFFER, types.int64, types.int64, types.boolean, types.int64, types.int64[::1]))
+def _find_block(buf: NDArray[np.uint8], start: int, end: int, eof: bool, big: int, state: Numbers) -> int:
     """The next place where a known block's two lengths agree; state: _MORE where there is none yet."""
     end = min(end, i64(len(buf)))
     state[_WHY] = _MORE
@@ -514,9 +520,10 @@ def _find_block(buf: NDArray[np.uint8], start: int, end: int, big: int, state: N
         kind, length = _word(buf, at, big), _word(buf, at + 4, big)
         if kind <= ENHANCED and kind > 0 and length >= 16 and not length & 3 and length <= LONGEST_PACKET + 4096:
             if end - at < length:
-                state[_NEEDS] = length
-                return at
-            if _word(buf, at + length - 4, big) == length:
+                if not eof:
+                    state[_NEEDS] = length
+                    return at
+            elif _word(buf, at + length - 4, big) == length:
                 state[_WHY] = _RARE
                 return at
         elif kind == SECTION and length >= 28:
