@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.cells import set_cell_size
 from textual.pilot import Pilot
 
 from workbench.tui.screens.case import CaseScreen
@@ -26,7 +27,7 @@ def screen_text(pilot: Pilot[Any]) -> list[str]:
     """The lines of the terminal as text."""
     width, height = pilot.app.size
     strips = pilot.app.screen._compositor.render_strips()
-    return ["".join(segment.text for segment in strip).ljust(width) for strip in strips[:height]]
+    return [set_cell_size("".join(segment.text for segment in strip), width) for strip in strips[:height]]
 
 
 def case_screen(pilot: Pilot[Any]) -> CaseScreen:

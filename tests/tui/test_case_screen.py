@@ -85,7 +85,7 @@ async def test_zoom_by_brush_out_and_back():
         assert screen.span == brushed
         assert 0 < screen.table.total < 300
         assert screen.timeline.bins.span == brushed
-        assert "zoomed to" in "\n".join(screen_text(pilot))
+        assert "zoom 2026-03-14" in "\n".join(screen_text(pilot))
         first = screen.span
         await press(pilot, "G", "t")
         assert screen.span.width < first.width

@@ -92,23 +92,24 @@ def flow_number(value: int | None) -> str:
 
 
 #: Columns in the order of the table: name, width, most, right, role, text. The first ones identify a flow
-#: and stay when the rest scrolls; what a responder looks for most fits 80 cells.
+#: and stay when the rest scrolls; what a responder looks for most fits 80 cells. Only addresses and numbers
+#: may widen their column: names of the wire may not move what stands beside them.
 _ORDER: Final[tuple[tuple[str, int, int, bool, str, Callable[[Any], str]], ...]] = (
     ("ts", 12, 12, False, "time", _clock),
     ("src_ip", 15, 39, False, "", text_cell),
     ("src_port", 5, 5, True, "quiet", text_cell),
     ("dst_ip", 15, 39, False, "", text_cell),
     ("dst_port", 5, 5, True, "", text_cell),
-    ("proto_name", 5, 10, False, "", text_cell),
+    ("proto_name", 5, 5, False, "", text_cell),
     ("conn_state", 6, 6, False, "state", text_cell),
     ("src_bytes", 7, 8, True, "", figures.size),
     ("dst_bytes", 7, 8, True, "", figures.size),
     ("src_pkts", 6, 7, True, "", figures.count),
     ("dst_pkts", 6, 7, True, "", figures.count),
     ("duration", 7, 8, True, "", figures.duration),
-    ("service", 7, 16, False, "", text_cell),
-    ("history", 9, 24, False, "", text_cell),
-    ("network", 8, 24, False, "", text_cell),
+    ("service", 8, 8, False, "", text_cell),
+    ("history", 12, 12, False, "", text_cell),
+    ("network", 12, 12, False, "", text_cell),
     ("rtt_us", 7, 8, True, "", figures.micros),
     ("retransmits", 5, 6, True, "", figures.count),
     ("src_payload", 8, 8, True, "", figures.size),
@@ -117,7 +118,7 @@ _ORDER: Final[tuple[tuple[str, int, int, bool, str, Callable[[Any], str]], ...]]
     ("dst_flags", 9, 9, False, "", flag_letters),
     ("end_reason", 10, 10, False, "", end_reason),
     ("ts_end", 12, 12, False, "time", _clock),
-    ("tunnel", 8, 24, False, "", text_cell),
+    ("tunnel", 12, 12, False, "", text_cell),
     ("vni", 8, 8, True, "", text_cell),
     ("vlan", 4, 5, True, "", text_cell),
     ("inner_vlan", 10, 10, True, "", text_cell),
@@ -128,10 +129,10 @@ _ORDER: Final[tuple[tuple[str, int, int, bool, str, Callable[[Any], str]], ...]]
     ("dst_mac", 17, 17, False, "", text_cell),
     ("outer_src_mac", 17, 17, False, "", text_cell),
     ("outer_dst_mac", 17, 17, False, "", text_cell),
-    ("verdict", 8, 16, False, "", text_cell),
-    ("rule_id", 8, 24, False, "", text_cell),
+    ("verdict", 8, 8, False, "", text_cell),
+    ("rule_id", 12, 12, False, "", text_cell),
     ("sampling", 8, 8, True, "", text_cell),
-    ("sensor", 10, 24, False, "", text_cell),
+    ("sensor", 12, 12, False, "", text_cell),
     ("source_id", 6, 6, True, "", text_cell),
     ("proto", 6, 6, True, "", text_cell),
     ("community_id", 30, 30, False, "", text_cell),

@@ -23,8 +23,11 @@ STATES: Final = {
     "RSTRH": "SYN+ACK, then reset by the responder, no SYN seen",
     "SH": "SYN, then FIN by the originator, no reply (half open)",
     "SHR": "SYN+ACK, then FIN by the responder, no SYN seen",
-    "OTH": "seen in the middle, or a protocol without connections",
+    "OTH": "seen from the middle on",
 }
+
+#: UDP has no handshake; its states say who sent at all.
+_UDP_STATES: Final = {"SF": "both sides sent", "S0": "only the originator sent", "SHR": "only the responder sent"}
 
 _HISTORY: Final = {
     "s": "SYN",
@@ -71,6 +74,17 @@ def history_words(text: str | None) -> str:
             side = now
         out.append(word)
     return " ".join(out)
+
+
+def state_words(state: str | None, proto: int | None) -> str:
+    """What a conn_state means for a flow of that protocol; the state itself where it is none of ours."""
+    if proto == 17:
+        known = _UDP_STATES.get(state or "")
+    elif proto in (6, None):
+        known = STATES.get(state or "")
+    else:
+        known = "a protocol without connections" if state == "OTH" else None
+    return known or text_cell(state)
 
 
 def endpoint(ip: Any, port: Any) -> str:
@@ -126,10 +140,11 @@ def _joined(*values: Any) -> str:
 
 def _what(flow: Mapping[str, Any]) -> Group:
     state = flow.get("conn_state")
+    meaning = state_words(state, flow.get("proto"))
     rows = [
         ("protocol", f"{text_cell(flow.get('proto_name'))} ({flow.get('proto')})"),
         ("service", text_cell(flow.get("service") or "not identified")),
-        ("state", f"{text_cell(state)}: {STATES[state]}" if state in STATES else text_cell(state)),
+        ("state", text_cell(state) if meaning == text_cell(state) else f"{text_cell(state)}: {meaning}"),
         ("ended", _ENDS.get(flow.get("end_reason"), text_cell(flow.get("end_reason")))),
     ]
     if flow.get("verdict") is not None or flow.get("rule_id") is not None:
@@ -161,10 +176,14 @@ def _how_much(flow: Mapping[str, Any]) -> Group:
     return ("How much", rows)
 
 
+def _packets(value: int | None) -> str:
+    return f"{figures.count(value)} pkt{'' if value == 1 else 's'}"
+
+
 def _carried(flow: Mapping[str, Any]) -> str:
     """`12.3 s, → 1.2 MB 812 pkts, ← 3.4 MB 2,345 pkts`: length, bytes and packets each way."""
     ways = [(arrow, flow.get(f"{side}_bytes"), flow.get(f"{side}_pkts")) for arrow, side in (("→", "src"), ("←", "dst"))]
-    carried = [f"{arrow} {figures.words_size(size)} {figures.count(packets)} pkts" for arrow, size, packets in ways]
+    carried = [f"{arrow} {figures.words_size(size)} {_packets(packets)}" for arrow, size, packets in ways]
     return ", ".join([figures.duration(flow.get("duration")), *carried])
 
 
@@ -226,7 +245,6 @@ def groups(flow: Mapping[str, Any], path: str) -> list[Group]:
 
 def brief(flow: Mapping[str, Any], path: str) -> list[str]:
     """The flow in four lines, the most important first; each fits 78 cells but for the longest addresses."""
-    state = flow.get("conn_state")
     kind = "/".join(text_cell(flow[name]) for name in ("proto_name", "service") if flow.get(name))
     source, target = endpoint(flow.get("src_ip"), flow.get("src_port")), endpoint(flow.get("dst_ip"), flow.get("dst_port"))
     if _is_icmp(flow):
@@ -246,7 +264,7 @@ def brief(flow: Mapping[str, Any], path: str) -> list[str]:
     facts.append(looks.end_reason(flow.get("end_reason")))
     return [
         f"{kind} {source} → {target}",
-        f"{STATES.get(state or '', text_cell(state))}: {_carried(flow)}",
+        f"{state_words(flow.get('conn_state'), flow.get('proto'))}: {_carried(flow)}",
         ", ".join(facts),
         f"{figures.moment(flow.get('ts'))} UTC, in {text_cell(path)}",
     ]

@@ -21,6 +21,7 @@ from workbench.tui.screens.column_picker import ColumnPicker, next_sorting
 from workbench.tui.screens.dialog import ErrorDialog, PromptDialog
 from workbench.tui.widgets.detail import FlowDetail
 from workbench.tui.widgets.keys import KeyLine
+from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.status import StatusLine
 from workbench.tui.widgets.timeline import Metric, Timeline
 from workbench.tui.widgets.virtual_table import VirtualTable
@@ -82,11 +83,14 @@ class CaseScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Timeline, flows and details, status, keys."""
         with Vertical(id="timeline-box"):
+            yield TitleRule("time", id="timeline-title")
             yield Timeline(id="timeline")
         with Container(id="body"):
             with Vertical(id="flows-box"):
+                yield TitleRule(id="flows-title")
                 yield VirtualTable(flow_looks(dates=False), empty=_EMPTY, id="flows")
             with Vertical(id="detail-box"):
+                yield TitleRule("details", id="detail-title")
                 yield FlowDetail(id="detail")
         yield StatusLine(id="status")
         yield KeyLine()
@@ -110,7 +114,6 @@ class CaseScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Ask for everything."""
-        self.query_one("#detail-box").border_title = "details"
         self.table.focus()
         self.table.empty = _WAITING if self.index_run is not None else _EMPTY
         self._titles()
@@ -132,8 +135,8 @@ class CaseScreen(Screen[None]):
         first, last = self.table.columns_in_view
         if last:
             title += f", columns {first}-{last} of {len(self.table.looks)}"
-        self.query_one("#flows-box").border_title = title
-        self.query_one("#timeline-box").border_title = self.timeline.describe()
+        self.query_one("#flows-title", TitleRule).title = title
+        self.query_one("#timeline-title", TitleRule).title = self.timeline.describe()
 
     # -- asking the case --------------------------------------------------------------------------
 

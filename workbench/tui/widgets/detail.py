@@ -5,82 +5,151 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from rich.table import Table
-from rich.text import Text
-from textual.app import ComposeResult
+from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.segment import Segment
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.widgets import Static
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
 
 from workbench.tui import words
 
-#: Below this width the pane shows a few dense lines instead of groups.
+#: Given fewer lines than this, it shows a few dense lines instead of groups.
 _GROUPS_FROM: Final = 5
+#: Cells of the labels' column.
+_LABELS: Final = 13
+
+#: A line: its label, its text, and whether it is a heading.
+_Line = tuple[str, str, bool]
 
 
-class FlowDetail(VerticalScroll, can_focus=True):
-    """Groups of facts; a few dense lines where it is given less than five lines."""
+class FlowDetail(Widget, can_focus=True):
+    """Groups of facts; a few dense lines where it is given less than five.
 
-    DEFAULT_CSS = """
-    FlowDetail { background: $background; color: $foreground; scrollbar-size-vertical: 1; padding: 0 1; }
-    FlowDetail > Static { height: auto; }
-    FlowDetail.-brief { overflow-y: hidden; }
-    FlowDetail.-brief > Static { text-wrap: nowrap; text-overflow: ellipsis; }
+    It scrolls by itself: a scroll view would lay the whole screen out anew for each flow of another length.
     """
 
+    DEFAULT_CSS = """
+    FlowDetail { background: $background; color: $foreground; height: 1fr; }
+    FlowDetail > .detail--label { color: $text-muted; }
+    FlowDetail > .detail--heading { text-style: bold; }
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"detail--label", "detail--heading"}
+
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", show=False, id="detail.up", tooltip="Scroll up"),
-        Binding("down,j", "scroll_down", "Down", show=False, id="detail.down", tooltip="Scroll down"),
-        Binding("pageup,ctrl+b", "page_up", "Page up", show=False, id="detail.page_up", tooltip="One screen up"),
-        Binding("pagedown,ctrl+f,space", "page_down", "Page down", show=False, id="detail.page_down", tooltip="One screen down"),
-        Binding("g,home", "scroll_home", "Top", show=False, id="detail.top", tooltip="To the beginning"),
-        Binding("G,end", "scroll_end", "Bottom", show=False, id="detail.bottom", tooltip="To the end"),
+        Binding("up,k", "by(-1)", "Up", show=False, id="detail.up", tooltip="Scroll up"),
+        Binding("down,j", "by(1)", "Down", show=False, id="detail.down", tooltip="Scroll down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="detail.page_up", tooltip="One screen up"),
+        Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False, id="detail.page_down", tooltip="One screen down"),
+        Binding("g,home", "by(-9999)", "Top", show=False, id="detail.top", tooltip="To the beginning"),
+        Binding("G,end", "by(9999)", "Bottom", show=False, id="detail.bottom", tooltip="To the end"),
     ]
+
+    top: reactive[int] = reactive(0, init=False)
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
         super().__init__(id=id)
         self._flow: Mapping[str, Any] | None = None
         self._path = ""
-
-    def compose(self) -> ComposeResult:
-        """One text."""
-        yield Static("", markup=False)
+        self._lines: list[_Line] = []
 
     def show_flow(self, flow: Mapping[str, Any] | None, path: str) -> None:
-        """Show another flow; None while it has not arrived. path: of its source."""
-        if flow == self._flow and path == self._path:
-            return
-        self._flow, self._path = flow, path
-        self._redraw()
-        self.scroll_home(animate=False)
+        """Show another flow; None for none. path: of its source."""
+        if flow != self._flow or path != self._path:
+            self._flow, self._path = flow, path
+            self.set_reactive(FlowDetail.top, 0)
+            self._write()
 
     def on_resize(self) -> None:
-        """Perhaps the other form."""
-        self._redraw()
+        """Perhaps the other form, and other line breaks."""
+        self._write()
 
-    def _redraw(self) -> None:
-        if not self.is_mounted:
-            return
-        body = self.query_one(Static)
-        brief = self.size.height < _GROUPS_FROM
-        self.set_class(brief, "-brief")
-        if self._flow is None:
-            body.update("")
-        elif brief:
-            body.update(Text("\n".join(words.brief(self._flow, self._path))))
+    def _write(self) -> None:
+        width, height = self.size
+        if self._flow is None or not width:
+            self._lines = []
+        elif height < _GROUPS_FROM:
+            self._lines = [("", line, False) for line in words.brief(self._flow, self._path)]
         else:
-            body.update(grouped(self._flow, self._path))
+            self._lines = _wrapped(words.groups(self._flow, self._path), max(8, width - _LABELS - 3))
+        self.refresh()
+
+    @property
+    def brief(self) -> bool:
+        """Whether it shows the dense form."""
+        return self.size.height < _GROUPS_FROM
+
+    def validate_top(self, top: int) -> int:
+        """Not beyond the last screenful."""
+        return max(0, min(top, len(self._lines) - self.size.height))
+
+    def action_by(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.top += lines
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by screens."""
+        self.top += pages * max(1, self.size.height - 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll down."""
+        event.stop()
+        self.top += 3
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll up."""
+        event.stop()
+        self.top -= 3
+
+    def render_line(self, y: int) -> Strip:
+        """One line; the last one says whether there is more below."""
+        width, height = self.size
+        base = self.rich_style
+        number = self.top + y
+        if number >= len(self._lines):
+            return Strip.blank(width, base)
+        label, text, heading = self._lines[number]
+        if self.brief:
+            return Strip([Segment(" " + _cut(text, width - 2), base)]).adjust_cell_length(width, base)
+        label_style = self.get_component_rich_style("detail--label")
+        style = self.get_component_rich_style("detail--heading") if heading else base
+        segments = [Segment(f" {label:>{_LABELS}} ", label_style), Segment(text, style)]
+        strip = Strip(segments).adjust_cell_length(width, base)
+        if y == height - 1 and number < len(self._lines) - 1:
+            strip = Strip([*strip.crop(0, width - 7), Segment(" more ↓", label_style)])
+        return strip
 
 
-def grouped(flow: Mapping[str, Any], path: str) -> Table:
-    """All facts as a two-column grid; every cell is plain text, never markup."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", style="dim", no_wrap=True)
-    grid.add_column(overflow="fold", ratio=1)
-    for number, (title, rows) in enumerate(words.groups(flow, path)):
-        if number:
-            grid.add_row()
-        grid.add_row(Text(""), Text(title, style="bold not dim"))
+def _wrapped(groups: list[words.Group], room: int) -> list[_Line]:
+    """Groups as lines no wider than the room, cut between words where there are some."""
+    lines: list[_Line] = []
+    for title, rows in groups:
+        if lines:
+            lines.append(("", "", False))
+        lines.append(("", title, True))
         for label, value in rows:
-            grid.add_row(Text(label), Text(value))
-    return grid
+            for n, part in enumerate(_broken(value, room)):
+                lines.append((label if n == 0 else "", part, False))
+    return lines
+
+
+def _broken(text: str, room: int) -> list[str]:
+    if cell_len(text) <= room:
+        return [text]
+    parts = [""]
+    for word in text.split(" "):
+        joined = f"{parts[-1]} {word}" if parts[-1] else word
+        if cell_len(joined) <= room:
+            parts[-1] = joined
+            continue
+        pieces = chop_cells(word, room)
+        parts += pieces if parts[-1] else []
+        if not parts[0]:
+            parts = pieces
+    return parts
+
+
+def _cut(text: str, room: int) -> str:
+    return text if cell_len(text) <= room else set_cell_size(text, max(0, room - 1)) + "…"

@@ -41,8 +41,8 @@ class StatusLine(Widget):
         first.append((f"{figures.count(cover.packets)} packets", ""))
         extent = self.span or self.summary.extent
         if extent is not None:
-            mark = "zoomed to " if self.span is not None else ""
-            first.append((f"{mark}{figures.span_text(extent.start, extent.end)} UTC", "warn" if mark else ""))
+            when = figures.span_text(extent.start, extent.end)
+            first.append((f"{when} UTC", "") if self.span is None else (f"zoom {when}", "warn"))
         second = [
             (coverage.drops_words(cover), "" if cover.dropped == 0 and not cover.silent else "warn"),
             (coverage.undecoded_words(cover), "warn" if cover.undecoded else ""),

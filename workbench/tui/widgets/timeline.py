@@ -123,7 +123,7 @@ class Timeline(Widget, can_focus=True):
     def describe(self) -> str:
         """What the bar or brush under the cursor says, in words."""
         if self.bins is None or not len(self.values):
-            return "no packets yet"
+            return "time"
         each = figures.duration(self.bins.span.width / len(self.values) / 1e6)
         if not self.has_focus:
             whole = figures.span_text(self.bins.span.start, self.bins.span.end)

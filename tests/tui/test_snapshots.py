@@ -1,0 +1,101 @@
+"""How it looks: SVG snapshots at 80x24 and 160x50 over a fixed case. Looked at, one by one, when they change."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.tui.driving import settle
+from tests.tui.synthetic import LEDGER, RowCase, rack_case
+from workbench.errors import SourceError
+from workbench.tui.application import WorkbenchApp
+from workbench.tui.screens.dialog import ErrorDialog
+
+pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="snapshots are made by one Python")
+
+SMALL, LARGE = (80, 24), (160, 50)
+BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x50"])
+
+
+def after(*keys):
+    async def run_before(pilot):
+        for widget in pilot.app.screen.query("Input"):
+            widget.cursor_blink = False
+        await settle(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await settle(pilot)
+            for widget in pilot.app.screen.query("Input"):
+                widget.cursor_blink = False
+        pilot.app.screen.set_focus(pilot.app.screen.focused)
+        await settle(pilot)
+
+    return run_before
+
+
+@BOTH
+def test_case(snap_compare, size):
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after("j", "j"))
+
+
+@BOTH
+def test_sorted_and_scrolled(snap_compare, size):
+    keys = (*["greater_than_sign"] * 7, "g", *["l"] * 3)
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after(*keys))
+
+
+@BOTH
+def test_brush(snap_compare, size):
+    keys = ("m", "t", "0", "l", "l", "space", *["l"] * 6)
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after(*keys))
+
+
+@BOTH
+def test_zoomed(snap_compare, size):
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after("t", "enter", "escape"))
+
+
+@BOTH
+def test_flow(snap_compare, size):
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after("enter"))
+
+
+@BOTH
+def test_ledger(snap_compare, size):
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after("L"))
+
+
+@BOTH
+def test_help(snap_compare, size):
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after("question_mark"))
+
+
+@BOTH
+def test_sort_picker(snap_compare, size):
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after("s"))
+
+
+@BOTH
+def test_start(snap_compare, size):
+    assert snap_compare(WorkbenchApp(), terminal_size=size, run_before=after())
+
+
+@BOTH
+def test_empty_case(snap_compare, size):
+    assert snap_compare(WorkbenchApp(RowCase([], ledger=LEDGER[:1])), terminal_size=size, run_before=after())
+
+
+def test_error(snap_compare):
+    async def show(pilot):
+        await settle(pilot)
+        error = SourceError("rack-7.pcapng ends inside a packet at byte 1,234,567,074", "Copy the file again.")
+        pilot.app.push_screen(ErrorDialog.of(error))
+        await settle(pilot)
+
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=SMALL, run_before=show)
+
+
+@pytest.mark.parametrize("theme", ["workbench-light", "workbench-contrast"])
+def test_themes(snap_compare, theme):
+    assert snap_compare(WorkbenchApp(rack_case(), theme=theme), terminal_size=SMALL, run_before=after("j"))
