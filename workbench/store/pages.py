@@ -23,7 +23,7 @@ from workbench.store.engine import identifier
 from workbench.store.reader import CaseReader
 
 #: Rows at either end of an order that are there at once.
-_EDGE: Final = 1024
+EDGE: Final = 1024
 
 #: Up to here the whole order is made at once: it costs no more than a blink.
 _AT_ONCE: Final = 200_000
@@ -149,7 +149,7 @@ class Order:
     # -- how the numbers come ---------------------------------------------------------------------
 
     def _some_ids(self, start: int, end: int) -> NDArray[Any]:
-        if self._done.is_set() or not (end <= self._head.size or start >= self.total - _EDGE):
+        if self._done.is_set() or not (end <= self._head.size or start >= self.total - EDGE):
             return self._all_ids()[start:end]
         if end <= self._head.size:
             return self._head[start:end]
@@ -193,7 +193,7 @@ class Order:
         key = identifier(_SORTED_AS.get(self.column, self.column))
         return (
             f"SELECT {self._id} AS page_id FROM {self._rows} WHERE {self.where.sql}"
-            f" ORDER BY {key} {way} NULLS {nulls}, flow_id {way} LIMIT {_EDGE}"
+            f" ORDER BY {key} {way} NULLS {nulls}, flow_id {way} LIMIT {EDGE}"
         )
 
     def _all_sql(self) -> str:
