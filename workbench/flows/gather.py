@@ -105,7 +105,7 @@ def _letter(state: Any, slot: int, place: int) -> int:
 @kernel
 def _attempt_then_reset(state: Any, slot: int) -> bool:
     """Whether the history is ``^?S[^HAFGIQ]*R`` and anything: a SYN, no answer, a reset by the same side."""
-    length = np.int64(hot_at(state, slot).letters)
+    length = np.int64(cold_at(state, slot).letters)
     at = 0
     if length and _letter(state, slot, 0) == 94:
         at = 1
@@ -139,7 +139,7 @@ def _doubt_letters(state: Any, slot: Any) -> Any:
 
 @kernel
 def _flipped(state: Any, slot: Any) -> Any:
-    return hot_at(state, slot).letters > 0 and cold_at(state, slot).history[0] == LETTER_FLIP
+    return cold_at(state, slot).letters > 0 and cold_at(state, slot).history[0] == LETTER_FLIP
 
 
 @kernel
@@ -276,7 +276,7 @@ def history_size(states: Any, slots: NDArray[np.int32]) -> int:
         if in_doubt(hot_at(state, slot)):
             total += 6
         else:
-            total += hot_at(state, slot).letters
+            total += cold_at(state, slot).letters
     return total
 
 
@@ -290,7 +290,7 @@ def history_texts(
     offsets[0] = 0
     for i in range(len(slots)):
         slot = np.int64(slots[i])
-        length = np.int64(hot_at(state, slot).letters)
+        length = np.int64(cold_at(state, slot).letters)
         cold = cold_at(state, slot)
         if in_doubt(hot_at(state, slot)):
             at = _write_doubt(state, slot, data, at)

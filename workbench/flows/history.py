@@ -45,9 +45,8 @@ _LOWER: Final = 32
 @kernel
 def add_byte(state: Any, slot: Any, byte: Any) -> Any:
     """Append a character as it is; nothing beyond MAX_LETTERS or an exhausted pool."""
-    hot = hot_at(state, slot)
     cold = cold_at(state, slot)
-    length = np.int64(hot.letters)
+    length = np.int64(cold.letters)
     if length < INLINE_LETTERS:
         cold.history[length] = byte
     else:
@@ -70,7 +69,7 @@ def add_byte(state: Any, slot: Any, byte: Any) -> Any:
                 return
             row = following
         letters_at(state, row).text[inside] = byte
-    hot.letters = length + 1
+    cold.letters = length + 1
 
 
 @kernel

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from workbench.decode.bits import exported, kernel
-from workbench.flows.memory import entry_at, hot_at
+from workbench.flows.memory import cold_at, entry_at, hot_at, inlined
 from workbench.flows.rows import CONN_ONE_WAY
 
 _M1: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -28,7 +28,7 @@ _HIGH: Final = np.uint64(0xFFFFFFFF00000000)
 _LOW: Final = np.uint64(0xFFFFFFFF)
 
 
-@kernel
+@inlined
 def network_key(scope: Any, tunnel: Any, vni: Any, vlan: Any, inner_vlan: Any) -> Any:
     """The part of the key that separates networks: (VNI + 1) << 24 | VLAN << 12 | inner VLAN.
 
@@ -49,13 +49,13 @@ def network_key(scope: Any, tunnel: Any, vni: Any, vlan: Any, inner_vlan: Any) -
     return key
 
 
-@kernel
+@inlined
 def _mix(value: Any) -> Any:
     value = (value ^ (value >> _S32)) * _M2
     return (value ^ (value >> _S29)) * _M3
 
 
-@kernel
+@inlined
 def hash_key(
     seed: Any,
     seed_2: Any,
@@ -76,30 +76,30 @@ def hash_key(
     return value ^ (value >> _S31)
 
 
-@kernel
+@inlined
 def packet_network(state: Any, packet: Any) -> Any:
     """Network key of a packet under the scope of the settings."""
     return network_key(state.scope, packet.tunnel, packet.vni, packet.vlan, packet.inner_vlan)
 
 
-@kernel
-def row_hash(state: Any, hot: Any) -> Any:
-    """Hash of a flow's own key."""
+@inlined
+def packet_hash(state: Any, packet: Any, network: Any) -> Any:
+    """Hash of the key of a packet."""
     return hash_key(
-        np.uint64(state.seed),
-        np.uint64(state.seed_2),
-        hot.src_hi,
-        hot.src_lo,
-        hot.src_port,
-        hot.dst_hi,
-        hot.dst_lo,
-        hot.dst_port,
-        hot.proto,
-        hot.network,
+        state.seed,
+        state.seed_2,
+        packet.src_hi,
+        packet.src_lo,
+        packet.src_port,
+        packet.dst_hi,
+        packet.dst_lo,
+        packet.dst_port,
+        packet.proto,
+        network,
     )
 
 
-@kernel
+@inlined
 def find(state: Any, key_hash: Any, packet: Any, network: Any, one_way: Any) -> Any:
     """2 * slot + side of the flow a packet belongs to, or -1."""
     mask = state.index_rows - 1
@@ -135,6 +135,7 @@ def insert(state: Any, key_hash: Any, slot: Any) -> Any:
     while entry_at(state, at).value != 0:
         at = (at + 1) & mask
     entry_at(state, at).value = (key_hash & _HIGH) | np.uint64(slot + 1)
+    cold_at(state, slot).tag = np.uint32(key_hash >> _S32)
 
 
 @kernel
@@ -142,7 +143,7 @@ def remove(state: Any, slot: Any) -> Any:
     """Take a slot out and close the gap behind it."""
     mask = state.index_rows - 1
     shift = np.uint64(64 - state.bits)
-    at = np.int64(row_hash(state, hot_at(state, slot)) >> shift)
+    at = np.int64(cold_at(state, slot).tag) >> (32 - state.bits)
     wanted = np.uint64(slot + 1)
     while (entry_at(state, at).value & _LOW) != wanted:
         if entry_at(state, at).value == 0:

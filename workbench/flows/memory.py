@@ -10,14 +10,15 @@ number with the region's length and raises IndexError.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -25,9 +26,19 @@ from workbench.decode.bits import CHECKED, kernel
 from workbench.flows.rows import REGIONS, STATE
 from workbench.records.packet import PACKET
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def inlined(function: F) -> F:
+    """A kernel that becomes part of its caller: for what every packet passes through, where a call costs as much as its work."""
+    return njit(nogil=True, error_model="numpy", inline="always")(function)  # type: ignore[return-value]
+
+
 #: Numba's types of the STATE row and of a chunk of packets, for explicit signatures.
 STATE_TYPE: Final = numba.from_dtype(STATE)[::1]  # type: ignore[attr-defined]
 PACKETS_TYPE: Final = numba.from_dtype(PACKET)[::1]  # type: ignore[attr-defined]
+
+_HUGE: Final = 64 << 20
 
 
 def lazy_rows(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -37,6 +48,9 @@ def lazy_rows(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0))
     except OSError as error:
         raise MemoryError(f"{size} bytes for the flow table") from error
+    if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # large pages where the system has them: rows are reached at random
+            memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, dtype=dtype, count=count)
 
 

@@ -27,7 +27,7 @@ HOT: Final = np.dtype(
         ("dst_state", np.uint8),
         ("bits", np.uint8),
         ("facts", np.uint8),  # FACT_*
-        ("letters", np.uint16),  # length of the history
+        ("blocks", np.uint16),  # bit i: it has packets in the block i before its last one; 0: blocks are listed
         ("seen", np.uint16),  # history bits: SEEN_* | SEEN_* << 8 for the responder
         ("minute", np.uint16),  # minutes of its life already given to flow_slices
         ("first", np.int64),  # ns: first packet
@@ -84,9 +84,9 @@ COLD: Final = np.dtype(
         ("more_letters", np.int32),  # first row of LETTERS, -1 where the history fits
         ("vlan", np.int16),
         ("inner_vlan", np.int16),
-        ("blocks", np.uint16),  # bit i: block first + i holds packets; first 16 blocks
-        ("listing", np.uint8),  # 1: spans more than 64 MiB, blocks are listed as they come
+        ("letters", np.uint16),  # length of the history
         ("reason", np.uint8),  # end_reason once ended
+        ("tag", np.uint32),  # upper half of the key's hash: its place in the index
         ("history", np.uint8, (16,)),
     ],
     align=True,
@@ -325,6 +325,7 @@ _SETTINGS: Final = (
     "believing",  # 1: judge wrong checksums by what else is seen
     "scope",  # of the key; 1: VNI, 2: VLAN, 3: both
     "max_open",
+    "soonest",  # ns: no flow is over sooner after its last packet
 )
 
 #: One row: all that the kernels share. They get it as a pointer, which keeps their calls and their compiling short.

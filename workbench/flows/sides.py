@@ -102,19 +102,21 @@ def _push_block(state: Any, n: Any, block: Any) -> Any:
 @kernel
 def note_block(state: Any, slot: Any, offset: Any) -> Any:
     """The flow has a packet in another 4 MiB block than its last one. Offsets only grow."""
-    cold = cold_at(state, slot)
-    first = cold.first_offset >> BLOCK_SHIFT
+    hot = hot_at(state, slot)
     block = offset >> BLOCK_SHIFT
-    if cold.listing:
-        _push_block(state, cold.n, block)
-    elif block - first < BITMAP_BLOCKS:
-        cold.blocks = np.int64(cold.blocks) | (1 << (block - first))
+    step = block - (hot.last_offset >> BLOCK_SHIFT)
+    blocks = np.int64(hot.blocks)
+    if blocks == 0:
+        _push_block(state, cold_at(state, slot).n, block)
+    elif step < BITMAP_BLOCKS and (blocks << step) < (1 << BITMAP_BLOCKS):
+        hot.blocks = (blocks << step) | 1
     else:
-        for i in range(BITMAP_BLOCKS):
-            if (np.int64(cold.blocks) >> i) & 1:
-                _push_block(state, cold.n, first + i)
-        _push_block(state, cold.n, block)
-        cold.listing = 1
+        n = cold_at(state, slot).n
+        for i in range(BITMAP_BLOCKS - 1, -1, -1):
+            if (blocks >> i) & 1:
+                _push_block(state, n, block - step - i)
+        _push_block(state, n, block)
+        hot.blocks = 0
 
 
 @kernel

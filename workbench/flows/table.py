@@ -50,6 +50,7 @@ from workbench.settings import FlowSettings
 
 #: Ended flows that may wait in their slots before `update` sets them aside itself.
 _WAITING: Final = 1 << 19
+_SPARE: Final = 1 << 16  # slots for one more update and what it evicts at once
 _FIRST_BITS: Final = 14
 _SIDE_ROWS: Final = 1 << 16
 _SCOPES: Final = {"none": 0, "vni": 1, "vlan": 2, "both": 3}
@@ -74,7 +75,7 @@ def _nanos(seconds: float) -> int:
 
 def _new_memory(settings: FlowSettings) -> Memory:
     """An empty table; rows take memory as they are used."""
-    slots = settings.max_open_flows + _WAITING
+    slots = settings.max_open_flows + _WAITING + _SPARE
     memory = Memory(
         {
             "hot": slots,
@@ -105,6 +106,7 @@ def _new_memory(settings: FlowSettings) -> Memory:
         "believing": int(settings.checksums == "auto"),
         "scope": _SCOPES[settings.key_scope],
         "max_open": settings.max_open_flows,
+        "soonest": _nanos(min(settings.tcp_idle, settings.tcp_close, settings.udp_idle, settings.icmp_idle)),
         "bits": _FIRST_BITS,
         "outer_free": -1,
         "slices_free": -1,
@@ -139,6 +141,11 @@ class FlowTable:
         """
         if not 0 <= n <= len(packets):
             raise ValueError(f"{n} packets asked for, {len(packets)} given")
+        for start in range(0, n, _SPARE // 2):
+            self._update(buf, packets[start : min(n, start + _SPARE // 2)], base)
+
+    def _update(self, buf: NDArray[np.uint8], packets: NDArray[Any], base: int) -> None:
+        n = len(packets)
         if self._memory.get("ended_count") + n > _WAITING:
             self._set_aside()
         self._make_room(n)

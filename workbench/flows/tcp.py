@@ -14,7 +14,7 @@ import numpy as np
 from workbench.decode.bits import kernel
 from workbench.flows.history import LETTER_FLIP, LETTER_T, LETTER_W, add_byte, add_letter, power_of_ten, tcp_letters
 from workbench.flows.holes import acknowledged, ahead, close_waits, data_sent, endpoint_state, has_bit, previous_state, set_bit
-from workbench.flows.memory import cold_at, end_at, hot_at, outer_at, slice_at
+from workbench.flows.memory import cold_at, end_at, hot_at, inlined, outer_at, slice_at
 from workbench.flows.rows import (
     CLOSED,
     CONN_ATTEMPT,
@@ -33,6 +33,8 @@ from workbench.flows.rows import (
     NEVER,
     PARTIAL,
     RESET,
+    SEEN_ACK,
+    SEEN_DATA,
     SYN_ACK_SENT,
     SYN_SENT,
 )
@@ -41,6 +43,7 @@ FIN: Final = 1
 SYN: Final = 2
 RST: Final = 4
 ACK: Final = 16
+_PLAIN_UNACKED: Final = 8 << 20  # bytes; well below where a stream without acks is given up
 _FAR: Final = 1 << 20  # a jump of sequence numbers too large to believe
 
 
@@ -325,6 +328,43 @@ def _check_eof(state: Any, slot: Any, side: Any) -> Any:
         if hot.marks & CONN_DEFERRED:
             _close(state, slot, side)
             hot.marks = np.int64(hot.marks) & ~CONN_DEFERRED
+
+
+@inlined
+def plain_segment(hot: Any, end: Any, peer: Any, side: Any, packet: Any, ts: Any) -> Any:
+    """The commonest packet, in a fifth of the time: established, in order, acknowledging what was seen, no news.
+
+    True where it was taken; else nothing was changed and `process_tcp` does the same with all cases.
+    """
+    if (packet.flags & (FIN | SYN | RST | ACK)) != ACK or hot.bits != 0 or packet.window == 0:
+        return False
+    if (hot.src_state & 15) != ESTABLISHED or (hot.dst_state & 15) != ESTABLISHED:
+        return False
+    if (hot.marks & (CONN_SRC_SEEN | CONN_DST_SEEN | CONN_DEFERRED)) != (CONN_SRC_SEEN | CONN_DST_SEEN):
+        return False
+    length = np.int64(packet.payload)
+    letter = (SEEN_DATA if length else SEEN_ACK) << (8 * side)
+    if (hot.seen & letter) == 0 or end.seq_wraps != 0 or peer.ack_wraps != 0 or packet.seq != end.last:
+        return False
+    past = np.int64(packet.seq) + length
+    sent = np.int64(end.last) - np.int64(end.start)
+    acked = np.int64(packet.ack) - np.int64(peer.start)
+    if past > 0xFFFFFFFF or sent < 1 or sent != end.delivered or end.top > end.delivered:
+        return False
+    if packet.ack < peer.ack or acked < 1 or acked > peer.delivered or end.ack <= np.int64(end.start) + 1:
+        return False
+    if length:
+        if packet.pay_cap < packet.payload or sent + length - np.int64(end.trimmed) > _PLAIN_UNACKED:
+            return False
+        end.last = past
+        end.delivered = sent + length
+        end.top = sent + length
+    if packet.ack != peer.ack:
+        peer.ack = packet.ack
+    if acked > peer.trimmed:
+        peer.trimmed = acked
+    hot.last = ts
+    return True
 
 
 @kernel

@@ -1,7 +1,8 @@
 """One chunk of packets into the flow table.
 
-A first pass asks for the index lines of all packets, a second one for the rows a few packets ahead,
-so that memory latency overlaps: with a million open flows every access would otherwise be a miss.
+Packets go in groups: a first pass asks for their index lines, a second one for their rows, a third does the work,
+so that the waits for memory overlap. The rows of thousands of open flows do not stay in a cache through which the capture
+itself streams: without this, most of the time would go into waiting.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numba import types, uint8, uint64
 from workbench.decode.bits import exported, kernel
 from workbench.flows.history import LETTER_C, LETTER_D, LETTER_FLIP, add_byte, add_letter, first_letter, power_of_ten
 from workbench.flows.holes import endpoint_state, has_bit
-from workbench.flows.index import find, hash_key, insert, packet_network, remove
+from workbench.flows.index import find, insert, packet_hash, packet_network, remove
 from workbench.flows.memory import (
     PACKETS_TYPE,
     STATE_TYPE,
@@ -24,6 +25,7 @@ from workbench.flows.memory import (
     entry_at,
     free_at,
     hot_at,
+    inlined,
     prefetch,
     server_at,
 )
@@ -67,7 +69,7 @@ from workbench.flows.sides import (
     note_outer,
     push_arp,
 )
-from workbench.flows.tcp import process_tcp, start_end, starts_anew, tcp_flips
+from workbench.flows.tcp import plain_segment, process_tcp, start_end, starts_anew, tcp_flips
 from workbench.records.packet import (
     ARP,
     FLOW,
@@ -84,11 +86,13 @@ _TCP: Final = 6
 _UDP: Final = 17
 _ICMP: Final = 1
 _ICMP6: Final = 58
-_AHEAD: Final = 8
+_GROUP: Final = 32  # packets whose rows are asked for together: 5 cache lines each, well inside L1
+_SYN: Final = 2
 _CONTROL: Final = 7  # FIN, SYN, RST
 _SWEEP_EVERY: Final = 64  # packets
-_SWEEP_SLOTS: Final = 128  # twice as many slots as packets: a full round outruns new flows
+_SWEEP_SLOTS: Final = 64  # as many slots as packets: a round is over before the table could double
 _EVICT_LOOK: Final = 4
+_EVICT_AT_ONCE: Final = 64
 _BROADCAST: Final = np.uint64(0x0000FFFFFFFFFFFF)
 _MAX_MINUTE: Final = 65535
 
@@ -143,11 +147,12 @@ def _sweep(state: Any, now: Any, count: Any) -> Any:
     """Look at the next `count` slots and end what is over; keeps memory flat where nobody comes back."""
     used = state.slots
     at = state.hand
+    soonest = state.soonest
     for _ in range(min(count, used)):
         if at >= used:
             at = 0
         hot = hot_at(state, at)
-        if hot.marks & CONN_OPEN:
+        if now - hot.last >= soonest and (hot.marks & CONN_OPEN) != 0:
             reason = over(state, hot, now)
             if reason:
                 end_flow(state, at, reason)
@@ -157,26 +162,36 @@ def _sweep(state: Any, now: Any, count: Any) -> Any:
 
 @kernel
 def _evict(state: Any, number: Any) -> Any:
-    """End the longest silent of the next few open flows: near the oldest, at the cost of four cache lines."""
+    """Make room: of each of the next few groups of open flows, end the one that was silent longest.
+
+    Near the oldest, at the cost of reading _EVICT_LOOK rows in order for each; several at once, so that the accesses
+    to the index overlap.
+    """
     used = state.slots
     at = state.evict_hand
-    best = np.int64(-1)
-    looked = 0
-    while looked < _EVICT_LOOK:
-        if at >= used:
-            at = 0
-        hot = hot_at(state, at)
-        if hot.marks & CONN_OPEN:
-            looked += 1
-            if best < 0 or hot.last < hot_at(state, best).last:
-                best = at
-        elif best >= 0 and looked + 1 == _EVICT_LOOK:
-            break
-        at += 1
+    first = state.ended_count
+    victims = min(_EVICT_AT_ONCE, max(1, state.max_open // (4 * _EVICT_LOOK)))
+    for i in range(victims):
+        best = np.int64(-1)
+        looked = 0
+        while looked < _EVICT_LOOK:
+            if at >= used:
+                at = 0
+            hot = hot_at(state, at)
+            if hot.marks & CONN_OPEN:
+                looked += 1
+                if best < 0 or hot.last < hot_at(state, best).last:
+                    best = at
+            at += 1
+        ended_at(state, first + i).value = best
+        hot = hot_at(state, best)
+        hot.marks = np.int64(hot.marks) & ~CONN_OPEN
+        prefetch(state.index_at + 8 * (np.int64(cold_at(state, best).tag) >> (32 - state.bits)))
     state.evict_hand = at
-    end_flow(state, best, REASON_RESOURCES)
-    note_frame(state, F_EVICTED, state.evicted, number)
-    state.evicted += 1
+    for i in range(victims):
+        end_flow(state, np.int64(ended_at(state, first + i).value), REASON_RESOURCES)
+        note_frame(state, F_EVICTED, state.evicted, number)
+        state.evicted += 1
 
 
 @kernel
@@ -230,7 +245,7 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
     hot.src_state = 0
     hot.dst_state = 0
     hot.bits = 0
-    hot.letters = 0
+    hot.blocks = 1
     hot.seen = 0
     hot.minute = 0
     hot.first = ts
@@ -259,8 +274,7 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
     cold.more_letters = -1
     cold.vlan = packet.vlan
     cold.inner_vlan = packet.inner_vlan
-    cold.blocks = 1
-    cold.listing = 0
+    cold.letters = 0
     cold.reason = 0
     if packet.tunnel:
         note_outer(state, cold, packet, flips)
@@ -270,10 +284,9 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
     return 2 * slot + (1 if flips else 0)
 
 
-@kernel
-def _count(state: Any, slot: Any, side: Any, packet: Any, offset: Any) -> Any:
+@inlined
+def _count(state: Any, hot: Any, slot: Any, side: Any, packet: Any, offset: Any) -> Any:
     """Counters, times and places of one packet."""
-    hot = hot_at(state, slot)
     ts = packet.ts
     if ts - hot.first >= (np.int64(hot.minute) + 1) * MINUTE and hot.minute < _MAX_MINUTE:
         next_slice(state, slot, ts)
@@ -288,26 +301,20 @@ def _count(state: Any, slot: Any, side: Any, packet: Any, offset: Any) -> Any:
     if (offset >> BLOCK_SHIFT) != (hot.last_offset >> BLOCK_SHIFT):
         note_block(state, slot, offset)
     hot.last_offset = offset
-    state.packets += 1
 
 
 @kernel
-def _believed(state: Any, slot: Any, side: Any, packet: Any, number: Any) -> Any:
-    """Judge the packet's checksum (the rule is in `table`); False: it is counted and marked, nothing in it is used."""
-    hot = hot_at(state, slot)
-    marks = np.int64(packet.marks)
-    facts = np.int64(hot.facts)
-    right = FACT_DST_RIGHT if side else FACT_SRC_RIGHT
-    if (marks & state.bad_mask) == 0 or (marks & state.good_mask) != 0:
-        hot.facts = facts | FACT_VOUCHED | (0 if marks & (L4_UNCHECKED | L4_OFFLOAD) else right)
-        return True
+def _doubtful(state: Any, slot: Any, side: Any, packet: Any, number: Any) -> Any:
+    """A packet with a wrong checksum: whether it is believed all the same."""
     note_frame(state, F_BAD, state.bad, number)
     state.bad += 1
+    hot = hot_at(state, slot)
+    facts = np.int64(hot.facts)
     end = end_at(state, 2 * slot + side)
     if end.bad_sums < 65535:
         end.bad_sums += 1
     control = packet.proto == _TCP and (packet.flags & _CONTROL) != 0
-    if state.believing and not (control and (facts & right) != 0):
+    if state.believing and not (control and (facts & (FACT_DST_RIGHT if side else FACT_SRC_RIGHT)) != 0):
         hot.facts = facts | FACT_DOUBTED | (FACT_VOUCHED if side else 0)
         return True
     if (packet.proto == _TCP or packet.proto == _UDP) and power_of_ten(np.int64(end.bad_sums)):
@@ -315,17 +322,30 @@ def _believed(state: Any, slot: Any, side: Any, packet: Any, number: Any) -> Any
     return False
 
 
-@kernel
-def _datagram(state: Any, slot: Any, side: Any, packet: Any) -> Any:
+@inlined
+def _believed(state: Any, hot: Any, slot: Any, side: Any, packet: Any, number: Any) -> Any:
+    """Judge the packet's checksum (the rule is in `table`); False: it is counted and marked, nothing in it is used."""
+    marks = np.int64(packet.marks)
+    facts = np.int64(hot.facts)
+    right = FACT_DST_RIGHT if side else FACT_SRC_RIGHT
+    if (marks & state.bad_mask) == 0 or (marks & state.good_mask) != 0:
+        told = facts | FACT_VOUCHED | (0 if marks & (L4_UNCHECKED | L4_OFFLOAD) else right)
+        if told != facts:
+            hot.facts = told
+        return True
+    return _doubtful(state, slot, side, packet, number)
+
+
+@inlined
+def _datagram(state: Any, hot: Any, slot: Any, side: Any, packet: Any) -> Any:
     """Every transport but TCP: the side is active, its payload adds up."""
-    hot = hot_at(state, slot)
     hot.last = packet.ts
     if side:
         hot.dst_state = ACTIVE
     else:
         hot.src_state = ACTIVE
     end_at(state, 2 * slot + side).payload += packet.payload
-    if packet.proto == _UDP:
+    if packet.proto == _UDP and (hot.seen & (SEEN_DATA << (8 * side))) == 0:
         first_letter(state, slot, side, SEEN_DATA, LETTER_D)
 
 
@@ -339,60 +359,64 @@ def _later_fragment(state: Any, packet: Any, offset: Any, number: Any) -> Any:
         return
     hot = hot_at(state, slot)
     side = 0 if hot.src_lo == packet.src_lo and hot.src_hi == packet.src_hi else 1
-    _count(state, slot, side, packet, offset)
+    _count(state, hot, slot, side, packet, offset)
+    state.packets += 1
     if packet.proto != _TCP:
         end_at(state, 2 * slot + side).payload += packet.payload
         hot.last = packet.ts
 
 
 @kernel
+def _enter(state: Any, found: Any, packet: Any, key_hash: Any, network: Any, one_way: Any, offset: Any, number: Any) -> Any:
+    """2 * slot + side of the flow a packet belongs to, once what is over was ended and what is new was begun."""
+    if found >= 0:
+        slot = found >> 1
+        reason = over(state, hot_at(state, slot), packet.ts)
+        if reason == 0 and packet.proto == _TCP and (packet.flags & _SYN) != 0 and starts_anew(state, slot, packet):
+            reason = REASON_END
+        if reason == 0:
+            return found
+        end_flow(state, slot, reason)
+    return _new_flow(state, packet, network, key_hash, one_way, offset, number)
+
+
+@inlined
 def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, number: Any) -> Any:
     """One packet of a flow."""
     ts = packet.ts
-    one_way = (
-        (packet.proto == _ICMP or packet.proto == _ICMP6) and (packet.marks & PORTS) != 0 and (packet.marks & ICMP_PAIRED) == 0
-    )
+    one_way = False
+    if packet.proto == _ICMP or packet.proto == _ICMP6:
+        one_way = (packet.marks & (PORTS | ICMP_PAIRED)) == PORTS
     found = find(state, key_hash, packet, network, one_way)
+    known = False
     if found >= 0:
-        slot = found >> 1
-        reason = over(state, hot_at(state, slot), ts)
-        if reason == 0 and packet.proto == _TCP and (packet.flags & 2) != 0 and starts_anew(state, slot, packet):
-            reason = REASON_END
-        if reason:
-            end_flow(state, slot, reason)
-            found = -1
-    if found < 0:
-        found = _new_flow(state, packet, network, key_hash, one_way, offset, number)
+        old = hot_at(state, found >> 1)
+        known = ts < old.deadline and ts - old.last < state.soonest and (packet.flags & _SYN) == 0
+    if not known:
+        found = _enter(state, found, packet, key_hash, network, one_way, offset, number)
     slot = found >> 1
     side = found & 1
-    believed = _believed(state, slot, side, packet, number)
+    hot = hot_at(state, slot)
+    believed = _believed(state, hot, slot, side, packet, number)
     if packet.proto == _TCP:
         end = end_at(state, found)
         end.flags = np.int64(end.flags) | np.int64(packet.flags)
-        if believed:
+        if believed and not plain_segment(hot, end, end_at(state, found ^ 1), side, packet, ts):
             side = process_tcp(state, slot, side, packet, ts)
     elif believed:
-        _datagram(state, slot, side, packet)
-    _count(state, slot, side, packet, offset)
+        _datagram(state, hot, slot, side, packet)
+    _count(state, hot, slot, side, packet, offset)
+    if (packet.marks & FRAG_FIRST) != 0 or packet.tunnel != 0:
+        _note_sides(state, slot, packet, number)
+
+
+@kernel
+def _note_sides(state: Any, slot: Any, packet: Any, number: Any) -> Any:
+    """Fragments and tunnels of a packet."""
     if packet.marks & FRAG_FIRST:
         note_fragment(state, packet, slot)
     if packet.tunnel:
         count_tunnel(state, packet, number)
-
-
-@kernel
-def _clock(state: Any, ts: Any, number: Any) -> Any:
-    if number == 1:
-        state.ts_first = ts
-        state.ts_last = ts
-    elif ts < state.ts_previous:
-        note_frame(state, F_BACK, state.back, number)
-        state.back += 1
-    state.ts_previous = ts
-    if ts < state.ts_first:
-        state.ts_first = ts
-    if ts > state.ts_last:
-        state.ts_last = ts
 
 
 @kernel
@@ -416,6 +440,18 @@ def _special(state: Any, buf: Any, packet: Any, offset: Any, number: Any) -> Any
     return False
 
 
+@inlined
+def _prefetch_rows(state: Any, place: Any) -> Any:
+    """Ask for the rows of the flow that an index entry names."""
+    entry = entry_at(state, place).value & np.uint64(0xFFFFFFFF)
+    if entry != 0:
+        at = 128 * (np.int64(entry) - 1)
+        prefetch(state.hot_at + at)
+        prefetch(state.hot_at + at + 64)
+        prefetch(state.ends_at + at)
+        prefetch(state.ends_at + at + 64)
+
+
 @exported(types.void(STATE_TYPE, uint8[::1], PACKETS_TYPE, types.int64, types.int64, uint64[::1], uint64[::1]))
 def update_flows(states: Any, buf: Any, packets: Any, n: Any, base: Any, hashes: Any, networks: Any) -> Any:
     """packets[:n], in order; base: source offset of buf[0]; hashes and networks: scratch of at least n.
@@ -423,53 +459,55 @@ def update_flows(states: Any, buf: Any, packets: Any, n: Any, base: Any, hashes:
     The caller has made room: for n more flows in the slots and the index, n slices, n ARP rows and 17 n blocks.
     """
     state = states[0]
-    seed = np.uint64(state.seed)
-    seed_2 = np.uint64(state.seed_2)
     shift = np.uint64(64 - state.bits)
-    for i in range(n):
-        packet = packets[i]
-        if packet.status == FLOW:
-            network = packet_network(state, packet)
-            networks[i] = network
-            key_hash = hash_key(
-                seed,
-                seed_2,
-                packet.src_hi,
-                packet.src_lo,
-                packet.src_port,
-                packet.dst_hi,
-                packet.dst_lo,
-                packet.dst_port,
-                packet.proto,
-                network,
-            )
-            hashes[i] = key_hash
-            prefetch(state.index_at + 8 * np.int64(key_hash >> shift))
-        else:
+    number = state.seen
+    previous = state.ts_previous
+    if number == 0 and n > 0:
+        previous = packets[0].ts
+        state.ts_first = previous
+        state.ts_last = previous
+    earliest = state.ts_first
+    latest = state.ts_last
+    counted = 0
+    for first in range(0, n, _GROUP):
+        upto = min(n, first + _GROUP)
+        for i in range(first, upto):
+            packet = packets[i]
             hashes[i] = 0
-    for i in range(n):
-        if i + _AHEAD < n:
-            entry = entry_at(state, np.int64(hashes[i + _AHEAD] >> shift)).value & np.uint64(0xFFFFFFFF)
-            if entry != 0:
-                slot = np.int64(entry) - 1
-                prefetch(state.hot_at + 128 * slot)
-                prefetch(state.hot_at + 128 * slot + 64)
-                prefetch(state.ends_at + 128 * slot)
-                prefetch(state.ends_at + 128 * slot + 64)
-        packet = packets[i]
-        state.seen += 1
-        number = state.seen
-        ts = packet.ts
-        _clock(state, ts, number)
-        if number % _SWEEP_EVERY == 0:
-            _sweep(state, ts, _SWEEP_SLOTS)
-        if packet.status != FLOW and packet.status != ARP:
-            continue
-        offset = base + packet.rec
-        if (packet.marks | (packet.status << 15)) & (FRAG_LATER | INNER_UNDECODED | L4_OFFLOAD | (ARP << 15)):
-            if _special(state, buf, packet, offset, number):
+            if packet.status == FLOW:
+                network = packet_network(state, packet)
+                networks[i] = network
+                key_hash = packet_hash(state, packet, network)
+                hashes[i] = key_hash
+                prefetch(state.index_at + 8 * np.int64(key_hash >> shift))
+        for i in range(first, upto):
+            _prefetch_rows(state, np.int64(hashes[i] >> shift))
+        for i in range(first, upto):
+            packet = packets[i]
+            number += 1
+            ts = packet.ts
+            if ts < previous:
+                note_frame(state, F_BACK, state.back, number)
+                state.back += 1
+                earliest = min(earliest, ts)
+            elif ts > latest:
+                latest = ts
+            previous = ts
+            if (number & (_SWEEP_EVERY - 1)) == 0:
+                _sweep(state, ts, _SWEEP_SLOTS)
+            if packet.status != FLOW and packet.status != ARP:
                 continue
-        _one(state, packet, hashes[i], networks[i], offset, number)
+            offset = base + packet.rec
+            rare = packet.status == ARP or (packet.marks & (FRAG_LATER | INNER_UNDECODED | L4_OFFLOAD)) != 0
+            if rare and _special(state, buf, packet, offset, number):
+                continue
+            _one(state, packet, hashes[i], networks[i], offset, number)
+            counted += 1
+    state.packets += counted
+    state.seen = number
+    state.ts_previous = previous
+    state.ts_first = earliest
+    state.ts_last = latest
 
 
 @exported(types.void(STATE_TYPE, types.int64))
