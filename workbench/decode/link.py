@@ -344,11 +344,12 @@ def mpls(buf: NDArray[np.uint8], w: Numbers) -> int:
     w[POS] = pos
     if nibble in (4, 6) and _like_ip(buf, pos, end):
         return K_IP
-    if nibble == 0 and end - pos >= 18 and _like_ethernet(buf, pos + 4):
-        w[POS] = pos + 4  # behind a pseudo-wire control word
-        return K_ETHERNET
-    if end - pos >= 14 and _like_ethernet(buf, pos):
-        return K_ETHERNET
+    for lengths in (False, True):  # an EtherType tells more than an 802.3 length, which any small number can be
+        if nibble == 0 and end - pos >= 18 and _like_ethernet(buf, pos + 4, lengths):
+            w[POS] = pos + 4  # behind a pseudo-wire control word
+            return K_ETHERNET
+        if end - pos >= 14 and _like_ethernet(buf, pos, lengths):
+            return K_ETHERNET
     return fail(w, R.MPLS_PAYLOAD, i64(nibble))
 
 
@@ -361,10 +362,12 @@ def _like_ip(buf: NDArray[np.uint8], pos: int, end: int) -> bool:
 
 
 @kernel
-def _like_ethernet(buf: NDArray[np.uint8], pos: int) -> bool:
-    """Whether the EtherType of an Ethernet header here is one that leads on, or a length."""
+def _like_ethernet(buf: NDArray[np.uint8], pos: int, lengths: bool) -> bool:
+    """Whether an Ethernet header can stand here: its EtherType is one that leads on, or is an 802.3 length."""
     kind = be16(buf, pos + 12)
-    return kind in (0x0800, 0x0806, 0x86DD, 0x8100, 0x88A8, 0x8847, 0x8864) or 0 < kind <= 1500
+    if lengths:
+        return 2 < kind <= 1500
+    return kind in (0x0800, 0x0806, 0x86DD, 0x8100, 0x88A8, 0x8847, 0x8864, 0x88CC, 0x8809)
 
 
 @kernel
