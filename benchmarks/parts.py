@@ -241,6 +241,13 @@ def help_text(bench: Bench) -> None:
     bench.report.add(Row("help", "workbench --help", statistics.median(times) * 1000, "ms", 150.0))
 
 
+def flows20m(bench: Bench) -> None:
+    """A case of 20 million flows: pages, sorts, a filter, timelines, top talkers."""
+    from benchmarks import reading  # loads the database engine, which no other part needs
+
+    reading.measure(bench.cache, max(int(20_000_000 * bench.scale), 10_000), bench.rounds, bench.report)
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "help": help_text,
     "index2g": index2g,
@@ -249,6 +256,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "two": two,
     "screen": first_screen,
     "firstrun": first_run,
+    "flows20m": flows20m,
     "index10g": index10g,
 }
 LARGE = ("index10g",)

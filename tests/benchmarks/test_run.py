@@ -147,3 +147,14 @@ def test_table_and_json_on_tiny_files(
     assert any("peak RssAnon" in what for what in whats)
     assert {row["verdict"] for row in said["rows"]} <= {"met", "missed", "-"}
     assert "us off / nfpcapd" in capsys.readouterr().out
+
+
+def test_reading_a_small_synthetic_case_gives_every_row(tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    from benchmarks import reading
+
+    report = Report()
+    reading.measure(tmp_path, 20_000, 1, report)
+    whats = " ".join(row.what for row in report.rows)
+    assert all(word in whats for word in ("page at any depth", "filter", "timeline", "top talkers"))
+    assert all(row.value > 0 for row in report.rows)
