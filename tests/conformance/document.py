@@ -1,0 +1,64 @@
+"""docs/conformance.md: ``python -m tests.conformance.document > docs/conformance.md``."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.conformance import oracle
+from tests.conformance.captures import captures
+from tests.conformance.causes import CAUSES
+from tests.conformance.checks import CHECKS, Check
+
+_HEAD = """# Conformance
+
+What this program makes of {captures} captures from public projects' test suites, beside what other programs make of them.
+The captures are no part of the project; `WORKBENCH_CONFORMANCE` says where they lie. Each comparison is a test
+(`tests/conformance`), which fails on a difference whose cause is not written down and on a cause that is no longer needed.
+
+This page is generated: `python -m tests.conformance.document > docs/conformance.md`. Zeek's logs are compared in a page of
+their own part below where it is given.
+
+| comparison | against | agree | differ |
+|---|---|---|---|
+"""
+
+
+def page(checks: list[Check]) -> str:
+    """The page as Markdown."""
+    out = [_HEAD.format(captures=len(captures()))]
+    out += [
+        f"| {check.name} | {check.against} | {check.agree} of {check.total} | {len(check.differences)} |\n" for check in checks
+    ]
+    for check in checks:
+        if check.differences:
+            out.append(
+                f"\n## {check.name[0].upper()}{check.name[1:]}: every difference\n\n| capture | what | cause |\n|---|---|---|\n"
+            )
+            for capture, what in check.differences:
+                cause = CAUSES.get((check.name, capture), "**not known**")
+                out.append(f"| `{capture}` | {what.replace('|', '/')} | {cause} |\n")
+    out.append(_MALFORMED)
+    return "".join(out)
+
+
+_MALFORMED = """
+## Malformed captures
+
+Every capture of the set that is listed as malformed ends with exit code 0 or 3 and no traceback, and so does each of them
+cut anywhere and with any byte flipped (`tests/conformance/test_malformed.py`). The same sweep runs a second time with
+`NUMBA_BOUNDSCHECK=1`, where a planted overrun is proven to raise.
+"""
+
+
+def main() -> None:
+    """Run every comparison and write the page to standard output."""
+    from workbench.workflows.kernels import prepare_kernel_cache
+
+    prepare_kernel_cache()
+    if not captures() or oracle.missing():
+        sys.exit(f"needs the captures (WORKBENCH_CONFORMANCE) and {', '.join(oracle.TOOLS)}")
+    sys.stdout.write(page([check() for check in CHECKS]))
+
+
+if __name__ == "__main__":
+    main()

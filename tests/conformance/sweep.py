@@ -1,0 +1,92 @@
+"""Read everything, whole, cut and flipped, and say what came of it: ``python -m tests.conformance.sweep [NAME...]``.
+
+Run by tests in a process of its own, plainly and with NUMBA_BOUNDSCHECK=1: a kernel that writes out of bounds does so silently
+otherwise. Prints one JSON object: readings by name, and what was raised.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.captures import folder, read
+
+#: Variants of each capture: cuts and flips at places drawn from a fixed seed.
+VARIANTS = 24
+_BOUND = 1 << 20
+
+
+def overrun() -> str:
+    """What a kernel that reads beyond its array does: `raised` under NUMBA_BOUNDSCHECK=1, else `silent`."""
+    import numba
+    import numpy as np
+
+    @numba.njit
+    def beyond(values: Any, at: int) -> Any:
+        return values[at]
+
+    try:
+        beyond(np.zeros(4, np.uint8), 5)
+    except IndexError:
+        return "raised"
+    return "silent"
+
+
+def variants(data: bytes, seed: str) -> list[bytes]:
+    """The bytes cut at, and flipped at, places of a fixed choice; headers come more often than their share."""
+    rng = random.Random(seed)
+    out = []
+    for n in range(VARIANTS):
+        at = rng.randrange(min(len(data), 400) if n % 3 == 0 else len(data))
+        if n % 2:
+            out.append(data[:at])
+        else:
+            changed = bytearray(data)
+            for _ in range(rng.choice((1, 1, 4, 16))):
+                changed[at] ^= rng.randrange(1, 256)
+                at = min(len(data) - 1, at + rng.randrange(12))
+            out.append(bytes(changed))
+    return out
+
+
+def essence(name: str | Path) -> list[Any]:
+    """Numbers that stand for a reading; the accounts must balance whatever the input."""
+    one = read(name)
+    if one.packets != one.in_flows + one.arp + one.undecoded:
+        raise AssertionError(f"{one.packets} packets, accounted {one.in_flows} + {one.arp} + {one.undecoded}")
+    rows = one.rows()
+    if sum(row["src_pkts"] + row["dst_pkts"] for row in rows) != one.in_flows:
+        raise AssertionError("the rows do not add up to the packets in flows")
+    if one.error is not None and not (one.error.message and one.error.remedy):
+        raise AssertionError("an error without a message or a remedy")
+    return [one.packets, one.wire, one.in_flows, one.arp, len(rows), sum(row["src_bytes"] + row["dst_bytes"] for row in rows)]
+
+
+def sweep(names: list[str]) -> dict[str, Any]:
+    """Read every capture and its variants."""
+    readings: dict[str, Any] = {}
+    raised: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "variant"
+        for name in names:
+            data = (folder() / name).read_bytes()
+            cases: list[bytes | None] = [None]
+            if 0 < len(data) <= _BOUND:
+                cases += variants(data, name)
+            for n, case in enumerate(cases):
+                if case is not None:
+                    file.write_bytes(case)
+                try:
+                    readings[f"{name}#{n}"] = essence(name if case is None else file)
+                except Exception:
+                    raised[f"{name}#{n}"] = traceback.format_exc(limit=-4)
+    return {"overrun": overrun(), "readings": readings, "raised": raised}
+
+
+if __name__ == "__main__":
+    json.dump(sweep(sys.argv[1:]), sys.stdout)
