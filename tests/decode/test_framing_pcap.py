@@ -64,7 +64,7 @@ def test_old_versions_swapped_the_lengths() -> None:
 @settings(max_examples=150, deadline=None)
 def test_cut_anywhere_keeps_whole_records_and_says_so(cut: int, step: int) -> None:
     data = pcap_file(RECORDS)[:cut]
-    framer, frames, packets = read(data, step=max(step, 24))
+    framer, _frames, packets = read(data, step=max(step, 24))
     whole, at = 0, 24
     for _, packet in RECORDS:
         at += 16 + len(packet)

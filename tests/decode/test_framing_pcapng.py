@@ -34,7 +34,10 @@ def test_both_byte_orders_read_the_same(order: str) -> None:
     assert frames["ts"].tolist() == [T0 * 1000, T0 * 1000, (T0 + 5) * 1000, (T0 + 5) * 1000]
     assert frames["link"].tolist() == [1, 101, 1, 1]
     assert frames["iface"].tolist() == [0, 1, 0, 0]
-    assert [(i.link_type, i.snaplen, i.name, i.description) for i in framer.interfaces] == [(1, 4096, "p0", "uplink"), (101, 0, "", "")]
+    assert [(i.link_type, i.snaplen, i.name, i.description) for i in framer.interfaces] == [
+        (1, 4096, "p0", "uplink"),
+        (101, 0, "", ""),
+    ]
     assert framer.dropped == 7
     assert framer.ledger() == []
 
@@ -72,7 +75,9 @@ def test_time_stamp_resolutions(resolution: int, ticks: int, nanoseconds: int) -
     assert abs(int(frames["ts"][0]) - nanoseconds) <= 1
 
 
-@pytest.mark.parametrize(("offset", "expected"), [(3600, (1000 + 3600) * 10**9), (-400, 600 * 10**9), (-5000, 0), (2**62, 1 << 61)])
+@pytest.mark.parametrize(
+    ("offset", "expected"), [(3600, (1000 + 3600) * 10**9), (-400, 600 * 10**9), (-5000, 0), (2**62, 1 << 61)]
+)
 def test_time_stamp_offset(offset: int, expected: int) -> None:
     data = section() + interface(options=option(14, struct.pack("<q", offset))) + enhanced(PACKETS[0], 1000 * 10**6)
     _, frames, _ = read(data)
@@ -89,7 +94,9 @@ def statistics(number: int, if_drop: int | None, os_drop: int | None = None) -> 
 
 
 def test_the_latest_statistics_of_each_interface_are_summed() -> None:
-    data = section() + interface() + interface() + statistics(0, 5) + statistics(1, 2, 3) + statistics(0, 11) + statistics(9, 1000)
+    data = (
+        section() + interface() + interface() + statistics(0, 5) + statistics(1, 2, 3) + statistics(0, 11) + statistics(9, 1000)
+    )
     framer, _, _ = read(data)
     assert framer.dropped == 11 + 2 + 3
 

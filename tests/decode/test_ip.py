@@ -109,10 +109,7 @@ def chain(*kinds: int, final: int = 6) -> tuple[int, bytes]:
     out = b""
     following = final
     for kind in reversed(kinds):
-        if kind == 51:
-            out = bytes([following, 4]) + bytes(22) + out
-        else:
-            out = extension(kind, following, 16) + out
+        out = bytes([following, 4]) + bytes(22) + out if kind == 51 else extension(kind, following, 16) + out
         following = kind
     return following, out
 
@@ -144,7 +141,9 @@ def test_no_next_header() -> None:
     assert (row["proto"], row["payload"], row["status"]) == (59, 0, P.FLOW)
 
 
-@pytest.mark.parametrize("packet", [ip6(0, b"\x06\x00"), ip6(60, b"\x06\xff" + bytes(30)), ip6(44, bytes(7)), ip6(60, extension(60, 60) * 90)])
+@pytest.mark.parametrize(
+    "packet", [ip6(0, b"\x06\x00"), ip6(60, b"\x06\xff" + bytes(30)), ip6(44, bytes(7)), ip6(60, extension(60, 60) * 90)]
+)
 def test_broken_chains(packet: bytes) -> None:
     row = six(packet)
     assert (row["status"], row["reason"]) == (P.UNDECODED, R.IP6_EXTENSION)

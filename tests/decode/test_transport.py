@@ -18,7 +18,9 @@ def over6(proto: int, segment: bytes) -> bytes:
 
 
 def test_tcp_fields() -> None:
-    row = decode(over4(6, tcp(40000, 80, b"hello", flags=0x1FF, seq=0xFFFFFFFF, ack=0x80000001, window=65535, options=b"\x01" * 40)))
+    row = decode(
+        over4(6, tcp(40000, 80, b"hello", flags=0x1FF, seq=0xFFFFFFFF, ack=0x80000001, window=65535, options=b"\x01" * 40))
+    )
     assert (row["seq"], row["ack"], row["window"], row["flags"]) == (0xFFFFFFFF, 0x80000001, 65535, 0x1FF)
     assert (row["payload"], row["pay_cap"], row["pay"]) == (5, 5, 14 + 20 + 60)
     assert row["marks"] == P.PORTS
@@ -90,7 +92,18 @@ def test_sctp() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "other", "reply"),
-    [(8, 0, False), (0, 8, True), (13, 14, False), (14, 13, True), (15, 16, False), (16, 15, True), (17, 18, False), (18, 17, True), (10, 9, False), (9, 10, True)],
+    [
+        (8, 0, False),
+        (0, 8, True),
+        (13, 14, False),
+        (14, 13, True),
+        (15, 16, False),
+        (16, 15, True),
+        (17, 18, False),
+        (18, 17, True),
+        (10, 9, False),
+        (9, 10, True),
+    ],
 )
 def test_icmp_pairs(kind: int, other: int, reply: bool) -> None:
     row = decode(over4(1, icmp(kind, 5)))

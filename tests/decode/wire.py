@@ -64,7 +64,9 @@ def ip4(
 
 
 def ip6(proto: int, payload: bytes, src: str = A6, dst: str = B6, *, length: int | None = None) -> bytes:
-    return struct.pack(">IHBB", 6 << 28, len(payload) if length is None else length, proto, 64) + packed(src) + packed(dst) + payload
+    return (
+        struct.pack(">IHBB", 6 << 28, len(payload) if length is None else length, proto, 64) + packed(src) + packed(dst) + payload
+    )
 
 
 def ip_for(src: str, proto: int, payload: bytes, dst: str) -> bytes:
@@ -94,7 +96,16 @@ def tcp(
     return _sealed(head + payload, 16, src, dst, 6, check)
 
 
-def udp(sport: int, dport: int, payload: bytes = b"", src: str = A4, dst: str = B4, *, length: int | None = None, check: int | None = None) -> bytes:
+def udp(
+    sport: int,
+    dport: int,
+    payload: bytes = b"",
+    src: str = A4,
+    dst: str = B4,
+    *,
+    length: int | None = None,
+    check: int | None = None,
+) -> bytes:
     said = 8 + len(payload) if length is None else length
     return _sealed(struct.pack(">HHHH", sport, dport, said, 0) + payload, 6, src, dst, 17, check)
 
@@ -134,7 +145,9 @@ def frames_of(packets: list[bytes], *, link: int = 1, wires: list[int] | None = 
     return np.frombuffer(bytes(data), np.uint8), frames
 
 
-def decode_all(packets: list[bytes], *, link: int = 1, wires: list[int] | None = None, flags: int = VERIFY_CHECKSUMS, gap: bytes = b"") -> Any:
+def decode_all(
+    packets: list[bytes], *, link: int = 1, wires: list[int] | None = None, flags: int = VERIFY_CHECKSUMS, gap: bytes = b""
+) -> Any:
     buf, frames = frames_of(packets, link=link, wires=wires, gap=gap)
     rows = np.zeros(len(packets), PACKET)
     rows["status"] = 99
@@ -232,8 +245,12 @@ def interface(order: str = "<", *, link: int = 1, snaplen: int = 0, options: byt
     return block(1, struct.pack(order + "HHI", link, 0, snaplen) + options, order)
 
 
-def enhanced(packet: bytes, ticks: int = 0, number: int = 0, order: str = "<", *, options: bytes = b"", wire: int | None = None) -> bytes:
-    head = struct.pack(order + "IIIII", number, ticks >> 32, ticks & 0xFFFFFFFF, len(packet), len(packet) if wire is None else wire)
+def enhanced(
+    packet: bytes, ticks: int = 0, number: int = 0, order: str = "<", *, options: bytes = b"", wire: int | None = None
+) -> bytes:
+    head = struct.pack(
+        order + "IIIII", number, ticks >> 32, ticks & 0xFFFFFFFF, len(packet), len(packet) if wire is None else wire
+    )
     return block(6, head + packet + b"\0" * (-len(packet) % 4) + options, order)
 
 

@@ -25,6 +25,7 @@ from workbench.decode.cursor import (
     K_TYPE,
     POS,
     TYPE,
+    WIRE,
     fail,
 )
 from workbench.records import packet as P  # noqa: N812  many constants of one module
@@ -345,10 +346,10 @@ def mpls(buf: NDArray[np.uint8], w: Numbers) -> int:
     if nibble in (4, 6) and _like_ip(buf, pos, end):
         return K_IP
     for lengths in (False, True):  # an EtherType tells more than an 802.3 length, which any small number can be
-        if nibble == 0 and end - pos >= 18 and _like_ethernet(buf, pos + 4, lengths):
-            w[POS] = pos + 4  # behind a pseudo-wire control word
-            return K_ETHERNET
         if end - pos >= 14 and _like_ethernet(buf, pos, lengths):
+            return K_ETHERNET
+        if end - pos >= 18 and _control_word(buf, pos, w[WIRE]) and _like_ethernet(buf, pos + 4, lengths):
+            w[POS] = pos + 4
             return K_ETHERNET
     return fail(w, R.MPLS_PAYLOAD, i64(nibble))
 
@@ -359,6 +360,12 @@ def _like_ip(buf: NDArray[np.uint8], pos: int, end: int) -> bool:
     if buf[pos] >> 4 == 6:
         return end - pos >= 40
     return end - pos >= 20 and buf[pos] & 15 >= 5 and be16(buf, pos + 2) >= 20
+
+
+@kernel
+def _control_word(buf: NDArray[np.uint8], pos: int, wire: int) -> bool:
+    """Whether a pseudo-wire control word can stand here (RFC 4448): no flags, and a length for short frames only."""
+    return buf[pos] == 0 and (buf[pos + 1] == 0 or i64(buf[pos + 1]) == wire - pos)
 
 
 @kernel

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from workbench.decode.warm import kernels
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_module_with_a_kernel_is_warmed() -> None:
+    floor = ROOT / "workbench" / "decode"
+    with_kernels = {f"workbench.decode.{p.stem}" for p in floor.glob("*.py") if "\n@exported(" in p.read_text()}
+    named = {call.args[0] for _, call in kernels()}  # type: ignore[attr-defined]
+    assert named == with_kernels
+    for name, call in kernels():
+        assert name
+        call()
+
+
+def test_warming_fills_the_cache_once(tmp_path: Path) -> None:
+    code = "from workbench.decode.warm import kernels\n[call() for name, call in list(kernels())[:1]]"
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=300)
+    first = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")}
+    assert first
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=300)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")} == first
