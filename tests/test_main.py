@@ -1,15 +1,18 @@
 """The program as people and scripts meet it: real processes, their exit codes, stdout and stderr."""
 
+import contextlib
 import csv
 import io
 import json
 import os
 import signal
 import struct
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +46,12 @@ def pcap_head() -> bytes:
     return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment with a home of its own, but the kernels compiled before."""
+    root = tmp_path_factory.mktemp("home")
     caches = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    homes = {"HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CACHE_HOME": caches}
+    homes = {"HOME": str(root), "XDG_STATE_HOME": str(root / "state"), "XDG_CACHE_HOME": caches}
     return {**{k: v for k, v in os.environ.items() if k != "WORKBENCH_CONFIG"}, **homes, "PYTHONPATH": str(ROOT)}
 
 
@@ -63,11 +67,33 @@ def capture(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def case(tmp_path: Path, capture: Path, home: dict[str, str]) -> Path:
-    done = workbench(home, "index", capture, "--case", tmp_path / "case")
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory, home: dict[str, str]) -> Path:
+    """A case of ten flows that is only read."""
+    root = tmp_path_factory.mktemp("indexed")
+    (root / "ten.pcap").write_bytes(pcap([packet(n) for n in range(10)]))
+    done = workbench(home, "index", root / "ten.pcap", "--case", root / "case")
     assert done.returncode == 0, done.stderr.decode()
+    return root / "case"
+
+
+@pytest.fixture
+def own_case(tmp_path: Path, case: Path) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(case, tmp_path / "case")
     return tmp_path / "case"
+
+
+@contextlib.contextmanager
+def running(home: dict[str, str], *words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The program at work, with pipes to all its streams; killed where a test fails."""
+    command = [sys.executable, "-m", "workbench", *map(str, words)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=home, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def rows(done: subprocess.CompletedProcess[bytes]) -> list[dict[str, Any]]:
@@ -201,7 +227,8 @@ def test_a_cut_capture_is_partial_and_fine(tmp_path: Path, capture: Path, home: 
     assert [line["reason"] for line in found["ledger"]] == ["cut"]
 
 
-def test_what_is_indexed_is_skipped_and_another_key_scope_is_2(case: Path, capture: Path, home: dict[str, str]) -> None:
+def test_what_is_indexed_is_skipped_and_another_key_scope_is_2(own_case: Path, case: Path, home: dict[str, str]) -> None:
+    capture, case = case.parent / "ten.pcap", own_case
     again = workbench(home, "index", capture, "--case", case)
     assert again.returncode == 0
     assert b"already" in again.stderr
@@ -219,8 +246,7 @@ def test_standard_input(tmp_path: Path, capture: Path, home: dict[str, str]) -> 
 
 def test_a_reader_that_leaves_is_fine(case: Path, home: dict[str, str]) -> None:
     sql = "SELECT f.*, range AS n FROM range(200000), (FROM flows LIMIT 1) f"
-    command = [sys.executable, "-m", "workbench", "query", "--case", str(case), sql]
-    with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with running(home, "query", "--case", case, sql) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -231,8 +257,7 @@ def test_a_reader_that_leaves_is_fine(case: Path, home: dict[str, str]) -> None:
 
 def test_ctrl_c_while_a_query_runs(case: Path, home: dict[str, str]) -> None:
     sql = "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 3"
-    command = [sys.executable, "-m", "workbench", "query", "--case", str(case), sql]
-    with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with running(home, "query", "--case", case, sql) as process:
         time.sleep(2)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
@@ -243,42 +268,37 @@ def test_ctrl_c_while_a_query_runs(case: Path, home: dict[str, str]) -> None:
 
 def test_ctrl_c_while_indexing_leaves_a_usable_case(tmp_path: Path, home: dict[str, str]) -> None:
     """An endless capture on standard input: it can only end by the signal."""
-    command = [sys.executable, "-m", "workbench", "index", "-", "--case", str(tmp_path / "case"), "--format", "json"]
-    process = subprocess.Popen(command, env=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdin is not None
-    assert process.stdout is not None
     fed = threading.Event()
 
     def feed(sink: Any) -> None:
         block = pcap([packet(n) for n in range(20_000)])[24:]
-        try:
+        with contextlib.suppress(OSError, ValueError):
             sink.write(pcap_head())
             while True:
                 sink.write(block)
                 fed.set()
-        except (BrokenPipeError, ValueError):
-            pass
 
-    feeder = threading.Thread(target=feed, args=(process.stdin,), daemon=True)
-    feeder.start()
-    assert fed.wait(60)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    out = process.stdout.read()
-    assert process.wait(60) == 130
+    with running(home, "index", "-", "--case", tmp_path / "case", "--format", "json") as process:
+        assert process.stdout is not None
+        feeder = threading.Thread(target=feed, args=(process.stdin,), daemon=True)
+        feeder.start()
+        assert fed.wait(60)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out = process.stdout.read()
+        assert process.wait(60) == 130
+        feeder.join(10)
     (source,) = json.loads(out)["sources"]
     assert source["state"] == "partial"
     assert source["packets"] > 0
     assert "cancelled" in [line["reason"] for line in json.loads(out)["ledger"]]
-    (counted,) = rows(
-        workbench(home, "query", "--case", tmp_path / "case", "SELECT sum(src_pkts) AS n FROM flows", "--format", "json")
-    )
+    sql = "SELECT sum(src_pkts) AS n FROM flows"
+    (counted,) = rows(workbench(home, "query", "--case", tmp_path / "case", sql, "--format", "json"))
     assert counted["n"] == source["packets"]
 
 
 def test_ctrl_c_while_standard_input_is_silent(tmp_path: Path, home: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "workbench", "index", "-", "--case", str(tmp_path / "case")]
-    with subprocess.Popen(command, env=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with running(home, "index", "-", "--case", tmp_path / "case") as process:
         assert process.stdin is not None
         process.stdin.write(pcap([packet(n) for n in range(5)]))
         process.stdin.flush()
@@ -288,7 +308,8 @@ def test_ctrl_c_while_standard_input_is_silent(tmp_path: Path, home: dict[str, s
     assert workbench(home, "flows", "--case", tmp_path / "case").returncode == 0
 
 
-def test_audit_tells_of_the_indexing_and_finds_an_edit(case: Path, home: dict[str, str]) -> None:
+def test_audit_tells_of_the_indexing_and_finds_an_edit(own_case: Path, home: dict[str, str]) -> None:
+    case = own_case
     assert rows(workbench(home, "audit", "show", "--case", case, "--format", "json"))
     assert workbench(home, "audit", "verify", "--case", case).returncode == 0
     log = case / "audit.jsonl"

@@ -2,8 +2,6 @@
 
 import datetime as dt
 import json
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import pytest
 
 from workbench.cli import app as cli
-from workbench.cli.indexing import cancel_on_interrupt
 from workbench.errors import BadInputError, CancelledError, CaseBusyError, MissingPathError, WorkbenchError
 from workbench.workflows import ingest
 from workbench.workflows.requests import IndexRequest, IndexResult
@@ -130,14 +127,3 @@ def test_errors_end_with_their_code_and_no_output(
     answering(monkeypatch, fail)
     assert cli.run(["index", "a.pcap", "--case", "c"]) == error.exit_code
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_cancels_and_the_second_is_left_to_the_system(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with cancel_on_interrupt() as cancel:
-        assert not cancel.is_set()
-        os.kill(os.getpid(), number)
-        assert cancel.wait(5)
-        assert signal.getsignal(number) is signal.SIG_DFL
-    assert signal.getsignal(number) is before

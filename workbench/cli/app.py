@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from workbench import __version__
 from workbench.cli import audit, house, indexing, rows
@@ -76,8 +77,9 @@ def run(words: Sequence[str]) -> OpenRequest | int:
     """
     if "_WORKBENCH_COMPLETE" in os.environ:
         house.prepare_completion()
+        app(prog_name=PROGRAM)
     try:
-        outcome = app(list(words), prog_name=PROGRAM, standalone_mode=False)
+        outcome = _invoke(list(words))
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_left()
@@ -88,6 +90,16 @@ def run(words: Sequence[str]) -> OpenRequest | int:
     except Exception as error:
         return _failed(error)
     return outcome if isinstance(outcome, int | OpenRequest) else int(ExitCode.OK)
+
+
+def _invoke(words: list[str]) -> object:
+    """What the command returns. Typer's own `main` is left out: it turns a reader that left into exit code 1."""
+    command = get_command(app)
+    try:
+        with command.make_context(PROGRAM, words) as context:
+            return command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
 
 
 def _failed(error: Exception) -> int:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from workbench.cli import options
 from workbench.cli.formats import SummaryFormat
+from workbench.cli.interrupt import cancel_on_interrupt
 from workbench.cli.messages import tell, tell_error
 from workbench.errors import ExitCode, UsageError
 from workbench.workflows.requests import IndexRequest, IndexResult, OpenRequest
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 
 class Hash(StrEnum):
@@ -118,20 +112,3 @@ def _said(result: IndexResult) -> int:
         tell("Cancelled: the case holds what was indexed until then.")
         return int(ExitCode.INTERRUPTED)
     return int(ExitCode.BAD_INPUT if result.refused else ExitCode.OK)
-
-
-@contextmanager
-def cancel_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets; a second one ends the program at once."""
-    cancel = threading.Event()
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        cancel.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield cancel
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +10,11 @@ import typer
 
 from workbench.cli import options
 from workbench.cli.formats import Format, choose_format
+from workbench.cli.interrupt import stop_on_interrupt
 
 if TYPE_CHECKING:
-    from workbench.cli.output import Batches
+    from workbench.store.query import Rows
+    from workbench.store.reader import CaseReader
 
 
 #: What a table on a terminal shows of a flow when no columns are named.
@@ -58,8 +61,7 @@ def flows(
         names = TABLE_COLUMNS
     from workbench.workflows.show import list_flows
 
-    with list_flows(case, names, limit) as found:
-        _write(found, chosen, output)
+    _write(case, lambda reader: list_flows(reader, names, limit), chosen, output)
 
 
 def query(
@@ -75,11 +77,12 @@ def query(
     chosen = choose_format(form, output)
     from workbench.workflows.show import run_sql
 
-    with run_sql(case, sql) as found:
-        _write(found, chosen, output)
+    _write(case, lambda reader: run_sql(reader, sql), chosen, output)
 
 
-def _write(found: Batches, form: Format, output: Path | None) -> None:
+def _write(case: Path, ask: Callable[[CaseReader], Rows], form: Format, output: Path | None) -> None:
     from workbench.cli.output import write_rows
+    from workbench.workflows.show import reading
 
-    write_rows(found, form, output)
+    with reading(case) as reader, stop_on_interrupt(reader.interrupt), ask(reader) as found:
+        write_rows(found, form, output)

@@ -96,7 +96,7 @@ def run_query(case: CaseReader, sql: str, params: Sequence[Any] | dict[str, Any]
     """
     import duckdb
 
-    cursor = case.cursor().cursor()
+    cursor = case.own_cursor()
     try:
         with asking():
             statement = _checked(cursor, sql)

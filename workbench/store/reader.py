@@ -62,6 +62,11 @@ class CaseReader:
         return self._presented.native
 
     @property
+    def settled(self) -> bool:
+        """Whether the case is one published file: every flow in it has ended, every slice has its flow."""
+        return not self._is_live and not self._presented.segments
+
+    @property
     def generation(self) -> int:
         """Grows whenever the file or the set of segments changed; row numbers hold within one generation."""
         return self._generation
@@ -101,6 +106,12 @@ class CaseReader:
                 self._cursors.add(cursor)
             found: DuckDBPyConnection = self._local.cursor
             return found
+
+    def own_cursor(self) -> DuckDBPyConnection:
+        """A further cursor, for a result that is read in pieces while others are asked; `interrupt` stops it, too."""
+        cursor = self.cursor().cursor()
+        self._cursors.add(cursor)
+        return cursor
 
     def interrupt(self) -> None:
         """Stop what every thread's cursor is doing; from any thread."""

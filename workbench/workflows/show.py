@@ -12,29 +12,37 @@ from workbench.records.columns import FLOWS
 
 if TYPE_CHECKING:
     from workbench.store.query import Rows
+    from workbench.store.reader import CaseReader
 
 
 @contextmanager
-def list_flows(case: Path, columns: Sequence[str] | None = None, limit: int | None = None) -> Iterator[Rows]:
+def reading(case: Path) -> Iterator[CaseReader]:
+    """The case at that folder, open for reading; its `interrupt` stops what is asked of it, from any thread.
+
+    MissingPathError, NotACaseError, CaseBusyError, ForeignCaseError as CaseReader raises them.
+    """
+    from workbench.store.reader import CaseReader
+
+    with CaseReader(case) as reader:
+        yield reader
+
+
+def list_flows(case: CaseReader, columns: Sequence[str] | None = None, limit: int | None = None) -> Rows:
     """The flows of a case by ts, flow_id, streamed; all columns, or the named ones in their order.
 
-    UsageError for a column that flows don't have; what CaseReader raises where the case can't be read.
+    UsageError for a column that flows don't have.
     """
     names = [_column(name) for name in columns] if columns is not None else list(FLOWS.names)
     selected = ", ".join(f'"{name}"' for name in names)
     most = "" if limit is None else f" LIMIT {int(limit)}"
-    with run_sql(case, f"SELECT {selected} FROM flows ORDER BY ts, flow_id{most}") as rows:  # noqa: S608  names are of the list
-        yield rows
+    return run_sql(case, f"SELECT {selected} FROM flows ORDER BY ts, flow_id{most}")  # noqa: S608  names are of the list
 
 
-@contextmanager
-def run_sql(case: Path, sql: str) -> Iterator[Rows]:
-    """The answer to one SELECT or EXPLAIN, streamed. QueryError where it is refused or wrong."""
+def run_sql(case: CaseReader, sql: str) -> Rows:
+    """The answer to one SELECT or EXPLAIN, streamed; to be closed. QueryError where it is refused or wrong."""
     from workbench.store.query import run_query
-    from workbench.store.reader import CaseReader
 
-    with CaseReader(case) as reader, run_query(reader, sql) as rows:
-        yield rows
+    return run_query(case, sql)
 
 
 def _column(name: str) -> str:
