@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from workbench.errors import CancelledError
 from workbench.records.arrow import arrow_schema
 from workbench.tui.data import Bins, Sorting, Span, Summary
 from workbench.tui.figures import from_us, to_us
@@ -127,6 +128,14 @@ class RowOrder:
     def position(self, flow_id: int) -> int | None:
         return next((n for n, row in enumerate(self.rows) if row["flow_id"] == flow_id), None)
 
+    complete = True
+
+    def ready(self, start: int, count: int) -> bool:
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        return True
+
     def close(self) -> None:
         self.closed = True
 
@@ -159,19 +168,20 @@ class RowCase:
         self.gate = threading.Event()
         self.gate.set()
         self.interrupted = threading.Event()
+        self.generation = 0
 
     def summary(self) -> Summary:
         if isinstance(self.rows, int):
-            return Summary(self.sources, self.ledger, (), self.rows, Span(START, START + self.rows * 137_000 + 1))
+            return Summary(self.sources, self.ledger, self.rows, Span(START, START + self.rows * 137_000 + 1))
         if not self.rows:
-            return Summary(self.sources, self.ledger, (), 0, None)
+            return Summary(self.sources, self.ledger, 0, None)
         times = [to_us(row["ts"]) for row in self.rows] + [to_us(row["ts_end"]) for row in self.rows]
-        return Summary(self.sources, self.ledger, (), len(self.rows), Span(min(times), max(times) + 1))
+        return Summary(self.sources, self.ledger, len(self.rows), Span(min(times), max(times) + 1))
 
     def order(self, sorting: Sorting, span: Span | None) -> RowOrder:
         while not self.gate.wait(0.02):
             if self.interrupted.is_set():
-                raise RuntimeError("interrupted")
+                raise CancelledError("interrupted")
         if isinstance(self.rows, int):
             order: RowOrder = EndlessOrder(self.rows)
         else:

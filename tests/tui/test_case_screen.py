@@ -7,7 +7,7 @@ from tests.tui.synthetic import LEDGER, SOURCE, START, RowCase, flow, rack_case
 from workbench.errors import SourceError
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.data import Sorting, Span
-from workbench.tui.figures import to_us
+from workbench.tui.figures import from_us, to_us
 from workbench.tui.screens.column_picker import ColumnPicker
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.flow import FlowDialog
@@ -59,16 +59,23 @@ async def test_sorting_by_the_picker_reversing_and_moving_the_sorted_column():
         assert any("state▲" in line for line in screen_text(pilot))
 
 
-async def test_the_cursor_stays_on_its_flow_when_the_order_changes():
-    app = app_of()
+async def test_sorting_shows_the_first_rows_and_reading_again_keeps_the_flow():
+    case = rack_case()
+    app = app_of(case)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         screen = case_screen(pilot)
         await press(pilot, *["pagedown"] * 4, "j", "j")
         kept = screen.table.record["flow_id"]
-        await press(pilot, "S")
+        height = screen.table.cursor_row - screen.table.scroll_offset.y
+        case.rows = [flow(n, ts=from_us(START - 1000 + n), flow_id=(2 << 40) | n) for n in range(70)] + case.rows
+        await press(pilot, "r")
+        assert screen.table.total == 370
         assert screen.table.record["flow_id"] == kept
+        assert screen.table.cursor_row - screen.table.scroll_offset.y == height
         assert any(line.startswith("▶") for line in screen_text(pilot))
+        await press(pilot, "S")
+        assert screen.table.cursor_row == 0
 
 
 async def test_zoom_by_brush_out_and_back():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.errors import ExitCode
+from workbench.settings import load_settings
 from workbench.tui.indexing import IndexRun
 from workbench.workflows.requests import OpenRequest
 
@@ -20,11 +21,10 @@ def run_app(request: OpenRequest) -> int:
 
     Raises what opening the case or reading the settings raises (errors.WorkbenchError).
     """
+    settings = load_settings()
     data, run = opened(request)
-    from workbench.settings import load_settings
     from workbench.tui.application import WorkbenchApp
 
-    settings = load_settings()
     try:
         code = WorkbenchApp(data, run, keymap=settings.keys).run()
     finally:
@@ -37,13 +37,16 @@ def run_app(request: OpenRequest) -> int:
 
 
 def opened(request: OpenRequest) -> tuple[CaseData | None, IndexRun | None]:
-    """What the request names, ready to be shown: the case, and the index run that fills it, already begun."""
+    """What the request names, ready to be shown: the case, or the index run that fills it, already begun.
+
+    A run hands out the case itself once it has its lock.
+    """
     run = None
     if request.index is not None:
         run = IndexRun(request.index)
         run.start()
-    if request.case is None:
+    if run is not None or request.case is None:
         return None, run
     from workbench.tui.case_data import StoredCase
 
-    return StoredCase(request.case, run), run
+    return StoredCase.open(request.case), None

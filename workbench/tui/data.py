@@ -8,7 +8,7 @@ protocols, so the same widgets show a case on disk, one that is being indexed, a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,12 +48,22 @@ class PageSource(Protocol):
     def page(self, start: int, count: int) -> pa.Table:
         """Rows `start` to `start + count` (cut at `total`), all columns. Thread-safe."""
 
+    def ready(self, start: int, count: int) -> bool:
+        """Whether `page` would answer at once, and not only when the whole order is known."""
+
 
 class Order(PageSource, Protocol):
     """Flows in one order, at one moment: the ids are stored once, so any depth costs the same."""
 
     def position(self, flow_id: int) -> int | None:
-        """The row number of a flow, None where it is not in this order."""
+        """The row number of a flow, None where it is not in this order. Waits for the whole order."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it is known."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until all of it is known; False where that took longer."""
 
     def close(self) -> None:
         """Free the stored ids."""
@@ -78,7 +88,6 @@ class Summary:
 
     sources: Sequence[dict[str, Any]] = ()
     ledger: Sequence[dict[str, Any]] = ()
-    files: Sequence[dict[str, Any]] = field(default=())
     flows: int = 0
     extent: Span | None = None
 
@@ -89,6 +98,10 @@ class CaseData(Protocol):
     @property
     def path(self) -> Path:
         """The case folder."""
+
+    @property
+    def generation(self) -> int:
+        """Grows when the case on disk has changed: orders made before may fail then."""
 
     def summary(self) -> Summary:
         """Sources, ledger and extent as they are now."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from workbench.workflows.requests import IndexRequest, IndexResult, Progress
 
 if TYPE_CHECKING:
+    from workbench.store.reader import CaseReader
     from workbench.store.writer import CaseWriter
 
 
@@ -25,7 +26,7 @@ class IndexRun:
     def __init__(self, request: IndexRequest) -> None:
         self.request = request
         self.progress: Progress | None = None
-        self.writer: CaseWriter | None = None
+        self.reader: CaseReader | None = None
         self.result: IndexResult | None = None
         self.error: BaseException | None = None
         self.listener: Callable[[], None] | None = None
@@ -63,11 +64,10 @@ class IndexRun:
         except BaseException as error:  # shown in the app; a thread has nobody else to tell
             self.error = error
         finally:
-            self.writer = None
             self._tell()
 
     def _opened(self, writer: CaseWriter) -> None:
-        self.writer = writer
+        self.reader = writer.reader()  # moves to the finished case by itself
         self._tell()
 
     def _progressed(self, progress: Progress) -> None:

@@ -27,13 +27,20 @@ class SummaryReady(Message):
 
 @dataclass
 class OrderReady(Message):
-    """Flows are in order. row: where the flow that was under the cursor stands now."""
+    """Flows are in order. row: where the cursor goes; None = it stays at its row number."""
 
     order: Order
     sorting: Sorting
     span: Span | None
     row: int | None
-    generation: int
+    serial: int
+
+
+@dataclass
+class OrderComplete(Message):
+    """All of an order is known."""
+
+    serial: int
 
 
 @dataclass
@@ -41,13 +48,12 @@ class BinsReady(Message):
     """The timeline was counted."""
 
     bins: Bins
-    generation: int
+    serial: int
 
 
 @dataclass
 class WorkFailed(Message):
-    """Something asked of the case failed. what: the thing that was being done."""
+    """Something asked of the case failed. serial: 0 for a summary."""
 
-    what: str
-    error: BaseException
-    generation: int
+    error: Exception
+    serial: int

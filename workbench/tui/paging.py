@@ -20,6 +20,9 @@ PAGE_ROWS: Final = 512
 #: Pages kept: 64 * 512 rows of 46 columns are about 20 MB.
 PAGES_KEPT: Final = 64
 
+#: Seconds between looks at an order whose middle is not known yet.
+_LOOK_AGAIN: Final = 0.03
+
 Deliver = Callable[[int, int, pa.Table | None, Exception | None], None]
 
 
@@ -69,7 +72,7 @@ class PageLoader:
     """What is wanted next, handed to whichever thread runs `drain`. All methods are thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._wanted: list[int] = []
         self._source: PageSource | None = None
         self._generation = 0
@@ -79,6 +82,7 @@ class PageLoader:
         """Replace what is wanted, first things first. True when the caller must start a thread on `drain`."""
         with self._lock:
             self._source, self._generation, self._wanted = source, generation, list(pages)
+            self._lock.notify_all()
             if self._running or not pages:
                 return False
             self._running = True
@@ -91,8 +95,13 @@ class PageLoader:
                 if not self._wanted or cancelled():
                     self._running = False
                     return
-                number, source, generation = self._wanted.pop(0), self._source, self._generation
-            assert source is not None
+                source, generation = self._source, self._generation
+                assert source is not None
+                number = next((n for n in self._wanted if source.ready(n * PAGE_ROWS, PAGE_ROWS)), None)
+                if number is None:  # an order not known so far yet: until it is, or something else is wanted
+                    self._lock.wait(_LOOK_AGAIN)
+                    continue
+                self._wanted.remove(number)
             try:
                 deliver(generation, number, source.page(number * PAGE_ROWS, PAGE_ROWS), None)
             except Exception as error:  # whatever a source raises is shown, not lost in a thread

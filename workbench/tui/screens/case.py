@@ -10,13 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.worker import get_current_worker
 
+from workbench.errors import CancelledError
 from workbench.tui import coverage, figures, recent
-from workbench.tui.data import CaseData, Order, Sorting, Span, Summary
+from workbench.tui.data import CaseData, Sorting, Span, Summary
 from workbench.tui.indexing import IndexRun
+from workbench.tui.inquiry import Inquiry
 from workbench.tui.looks import flow_looks
-from workbench.tui.messages import BinsReady, IndexingChanged, OrderReady, SummaryReady, WorkFailed
+from workbench.tui.messages import BinsReady, IndexingChanged, OrderComplete, OrderReady, SummaryReady, WorkFailed
 from workbench.tui.screens.column_picker import ColumnPicker, next_sorting
 from workbench.tui.screens.dialog import ErrorDialog, PromptDialog
 from workbench.tui.widgets.detail import FlowDetail
@@ -57,25 +58,22 @@ class CaseScreen(Screen[None]):
         Binding("m", "metric", "Measure", id="case.metric", tooltip="Timeline of flows, bytes or packets"),
         Binding("i", "detail", "Pane", id="case.detail", tooltip="Show or hide the detail pane", show=False),
         Binding("L", "ledger", "Ledger", id="case.ledger", tooltip="What was not decoded and not seen"),
+        Binding("r", "reload", "Reload", id="case.reload", tooltip="Show what was added to the case since", show=False),
         Binding("colon", "jump", "Jump", id="case.jump", tooltip="Go to a row number or percentage", show=False),
         Binding("escape", "back", "Stop, back", id="case.back", tooltip="Stop a running query; leave the timeline", show=False),
     ]
 
     def __init__(self, data: CaseData | None, run: IndexRun | None = None) -> None:
         super().__init__()
-        self.data = data
+        self.inquiry: Inquiry | None = None
         self.index_run = run
+        self._data = data
         self.summary = Summary()
         self.sorting = Sorting()
-        self.order: Order | None = None
         self.span: Span | None = None
-        self._shown: tuple[Sorting, Span | None] = (self.sorting, None)
         self._history: list[Span | None] = []
         self._bins = 0
-        self._generation = 0
-        self._order_generation = 0
-        self._bins_generation = 0
-        self._ordering = False
+        self._ended = False
         self._dated = False
         self._timer: Timer | None = None
         self._remembered = False
@@ -121,8 +119,8 @@ class CaseScreen(Screen[None]):
             self.index_run.listener = self._indexing_told
             self._timer = self.set_interval(_REFRESH, self._tick)
             self.post_message(IndexingChanged())
-        if self.data is not None:
-            self._reload()
+        if self._data is not None:
+            self._show(self._data)
 
     def _indexing_told(self) -> None:
         self.post_message(IndexingChanged())
@@ -140,19 +138,13 @@ class CaseScreen(Screen[None]):
 
     # -- asking the case --------------------------------------------------------------------------
 
-    def _reload(self) -> None:
-        """Sum up, then order and count again."""
-        assert self.data is not None
-        self.run_worker(partial(self._sum_up, self.data), group="summary", exclusive=True, thread=True, exit_on_error=False)
-
-    def _sum_up(self, data: CaseData) -> None:
-        try:
-            self.post_message(SummaryReady(data.summary()))
-        except Exception as error:  # every failure is shown
-            self.post_message(WorkFailed("reading the case", error, -1))
+    def _show(self, data: CaseData) -> None:
+        """Show a case that was not there before."""
+        self.inquiry = Inquiry(self, data)
+        self.inquiry.sum_up()
 
     def on_summary_ready(self, message: SummaryReady) -> None:
-        """Show it, and ask for what depends on it."""
+        """Show it, and ask again for what depends on it."""
         self.summary = message.summary
         self.status.summary = message.summary
         extent = message.summary.extent
@@ -160,85 +152,65 @@ class CaseScreen(Screen[None]):
         if dated != self._dated:
             self._dated = dated
             self.table.set_looks(flow_looks(dates=dated))
-        if not self._remembered and self.data is not None and message.summary.sources:
+        if not self._remembered and self.inquiry is not None and message.summary.sources:
             self._remembered = True
-            recent.remember(self.data.path, coverage.sources_words(message.summary.sources))
-        self._put_in_order()
+            names = coverage.sources_words(message.summary.sources)
+            self.run_worker(
+                partial(recent.remember, self.inquiry.data.path, names), group="recent", thread=True, exit_on_error=False
+            )
+        self._ask(patient=True)
         self._count()
 
-    def _next(self) -> int:
-        """A number for what is asked for now; an answer to an earlier number is late."""
-        self._generation += 1
-        return self._generation
-
-    def _put_in_order(self) -> None:
-        """Order the flows again, by what is asked for now; the flow under the cursor stays under it."""
-        if self.data is None:
+    def _ask(self, *, patient: bool = False, stay: bool = True) -> None:
+        """Order the flows again, by what is asked for now. stay: the cursor stays on its flow."""
+        if self.inquiry is None:
             return
-        self._order_generation = self._next()
-        self._ordering = True
-        self._tell_activity()
-        record = self.table.record
+        record = self.table.record if stay and self.table.cursor_row else None
         keep = None if record is None else int(record["flow_id"])
-        work = partial(self._make_order, self.data, self.sorting, self.span, keep, self._order_generation)
-        self.run_worker(work, group="order", exclusive=True, thread=True, exit_on_error=False)
-
-    def _make_order(self, data: CaseData, sorting: Sorting, span: Span | None, keep: int | None, generation: int) -> None:
-        worker = get_current_worker()
-        try:
-            order = data.order(sorting, span)
-            row = order.position(keep) if keep is not None else None
-        except Exception as error:  # every failure is shown
-            self.post_message(WorkFailed("putting the flows in order", error, generation))
-            return
-        if worker.is_cancelled:
-            order.close()
-            return
-        self.post_message(OrderReady(order, sorting, span, row, generation))
+        self.inquiry.put_in_order(self.sorting, self.span, keep, patient=patient)
+        self._tell_activity()
 
     def on_order_ready(self, message: OrderReady) -> None:
-        """Show the rows; an order that was overtaken is dropped."""
-        if message.generation != self._order_generation:
-            message.order.close()
+        """Show the rows."""
+        if self.inquiry is None or not self.inquiry.accept(message):
             return
-        self._ordering = False
-        self._shown = (message.sorting, message.span)
-        before, self.order = self.order, message.order
         self.table.empty = _WAITING if self._indexing else _EMPTY if message.span is None else _EMPTY_SPAN
         self.table.set_source(message.order, message.sorting, message.row)
-        if before is not None:
-            self.run_worker(before.close, group="close", thread=True, exit_on_error=False)
         self._titles()
+        self._tell_activity()
+
+    def on_order_complete(self, message: OrderComplete) -> None:
+        """Nothing is under way any more."""
+        if self.inquiry is not None:
+            self.inquiry.completed(message)
         self._tell_activity()
 
     def _count(self) -> None:
         """Count the timeline again, for the span that is asked for now."""
         span = self.span or self.summary.extent
-        if self.data is None or span is None or not self._bins:
-            return
-        self._bins_generation = self._next()
-        work = partial(self._make_bins, self.data, span, self._bins, self._bins_generation)
-        self.run_worker(work, group="bins", exclusive=True, thread=True, exit_on_error=False)
-
-    def _make_bins(self, data: CaseData, span: Span, bins: int, generation: int) -> None:
-        try:
-            self.post_message(BinsReady(data.timeline(span, bins), generation))
-        except Exception as error:  # every failure is shown
-            self.post_message(WorkFailed("counting the timeline", error, generation))
+        if self.inquiry is not None and span is not None and self._bins:
+            self.inquiry.count(span, self._bins)
 
     def on_bins_ready(self, message: BinsReady) -> None:
         """Show the bars."""
-        if message.generation == self._bins_generation:
+        if self.inquiry is not None and self.inquiry.is_current(message):
             self.timeline.set_bins(message.bins)
 
     def on_work_failed(self, message: WorkFailed) -> None:
-        """Say what failed; what was cancelled or overtaken is no failure."""
-        if message.generation not in (-1, self._order_generation, self._bins_generation):
+        """Say what failed."""
+        if self.inquiry is None or not self.inquiry.is_current(message):
             return
-        if message.generation == self._order_generation and self._ordering:
-            self._ordering = False
-            self._tell_activity()
-        self.app.push_screen(ErrorDialog.of(message.error))
+        self._tell_activity()
+        self._say(message.error)
+
+    def _say(self, error: BaseException) -> None:
+        """Show an error; a case that changed on disk meanwhile is read again instead."""
+        if isinstance(error, CancelledError):
+            return
+        if self.inquiry is not None and self.inquiry.outdated:
+            self.inquiry.sum_up()
+        elif not isinstance(self.app.screen, ErrorDialog):
+            self.app.push_screen(ErrorDialog.of(error))
 
     # -- indexing ---------------------------------------------------------------------------------
 
@@ -248,12 +220,35 @@ class CaseScreen(Screen[None]):
 
     def _tick(self) -> None:
         """While indexing: the rows that came since."""
-        if self.data is not None and not self._ordering and self._indexing:
-            self._reload()
+        if self._indexing and self.inquiry is not None and self.inquiry.may_refresh:
+            self.inquiry.sum_up()
 
     def on_indexing_changed(self, _message: IndexingChanged) -> None:
-        """Show how far it is; at its end show everything."""
+        """Show how far it is; show the case once it is there, and all of it at the end."""
+        run = self.index_run
+        if run is None:
+            return
+        self.status.progress = run.progress if self._indexing else None
         self._tell_activity()
+        if self.inquiry is None and run.reader is not None:
+            from workbench.tui.case_data import StoredCase
+
+            self._show(StoredCase(run.reader))
+        if run.done and not self._ended:
+            self._ended = True
+            self._index_ended(run)
+
+    def _index_ended(self, run: IndexRun) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self.table.empty = _EMPTY
+        self.table.refresh()
+        if self.inquiry is not None:
+            self.inquiry.sum_up()
+        if run.error is not None:
+            self._say(run.error)
+        elif run.result is not None and run.result.refused:
+            self.app.push_screen(ErrorDialog.of_all(run.result.refused))
 
     def _tell_activity(self) -> None:
         self.status.activity = self.activity()
@@ -262,10 +257,10 @@ class CaseScreen(Screen[None]):
         """What is going on, in a few words."""
         run = self.index_run
         if run is not None and not run.done:
-            if run.cancelling:
-                return "stopping"
-            return indexing_words(run)
-        return "sorting, Esc stops" if self._ordering else "ready"
+            return "stopping" if run.cancelling else indexing_words(run)
+        if self.inquiry is None:
+            return "no case"
+        return "sorting, Esc stops" if self.inquiry.sorting else "ready"
 
     # -- what the person does ---------------------------------------------------------------------
 
@@ -299,7 +294,7 @@ class CaseScreen(Screen[None]):
 
     def on_virtual_table_failed(self, message: VirtualTable.Failed) -> None:
         """Say so."""
-        self.app.push_screen(ErrorDialog.of(message.error))
+        self._say(message.error)
 
     def on_timeline_wanted(self, message: Timeline.Wanted) -> None:
         """Another number of bars fits."""
@@ -321,7 +316,7 @@ class CaseScreen(Screen[None]):
             return
         self.span = span
         self.status.span = span
-        self._put_in_order()
+        self._ask()
         self._count()
 
     def action_time(self) -> None:
@@ -352,7 +347,7 @@ class CaseScreen(Screen[None]):
     def _sort_by(self, sorting: Sorting | None) -> None:
         if sorting is not None and sorting != self.sorting:
             self.sorting = sorting
-            self._put_in_order()
+            self._ask(stay=False)
             self._titles()
 
     def action_reverse(self) -> None:
@@ -377,6 +372,11 @@ class CaseScreen(Screen[None]):
 
         self.app.push_screen(LedgerDialog(self.summary))
 
+    def action_reload(self) -> None:
+        """What the case holds now."""
+        if self.inquiry is not None:
+            self.inquiry.sum_up()
+
     def action_jump(self) -> None:
         """Ask for a row."""
         hint = f"A row from 1 to {self.table.total:,}, a percentage such as 50%, or $ for the last"
@@ -393,11 +393,11 @@ class CaseScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Stop a query; else drop the brush; else go back to the flows."""
-        if self._ordering and self.data is not None:
-            self._ordering = False
-            self._order_generation = self._next()
-            self.run_worker(self.data.interrupt, group="interrupt", thread=True, exit_on_error=False)
-            self.sorting, self.span = self._shown
+        if self.inquiry is not None and self.inquiry.sorting:
+            back = self.inquiry.stop()
+            if back is not None:
+                self.table.set_source(back[0], back[1])
+            self.sorting, self.span = self.inquiry.shown
             self.status.span = self.span
             self._count()
             self._tell_activity()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -25,7 +25,7 @@ class ErrorDialog(ModalScreen[None]):
 
     def __init__(self, title: str, message: str, remedy: str = "") -> None:
         super().__init__()
-        self._parts = (visible(title), visible(message[:4000]), visible(remedy[:1000]))
+        self._parts = (visible(title), "\n".join(visible(line) for line in message[:4000].split("\n")), visible(remedy[:1000]))
 
     @classmethod
     def of(cls, error: BaseException) -> ErrorDialog:
@@ -37,6 +37,15 @@ class ErrorDialog(ModalScreen[None]):
             f"{type(error).__name__}: {error}",
             "This is a fault in workbench. The case is as it was; please report what you did.",
         )
+
+    @classmethod
+    def of_all(cls, errors: Sequence[WorkbenchError]) -> ErrorDialog:
+        """One dialog for several errors of one kind of work."""
+        if len(errors) == 1:
+            return cls.of(errors[0])
+        lines = [f"{error.message} {error.remedy}" for error in errors[:20]]
+        more = [f"and {len(errors) - 20} more; the ledger lists them all"] if len(errors) > 20 else []
+        return cls(f"{len(errors)} files yielded nothing", "\n".join([*lines, *more]))
 
     def compose(self) -> ComposeResult:
         """Title, message, remedy, and how to go on."""

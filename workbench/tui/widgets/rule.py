@@ -15,7 +15,6 @@ class TitleRule(Widget):
 
     DEFAULT_CSS = """
     TitleRule { height: 1; color: $text-muted; background: $background; }
-    *:focus-within > TitleRule { color: $text-primary; text-style: bold; }
     """
 
     title: reactive[str] = reactive("", init=False)

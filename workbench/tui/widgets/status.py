@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from workbench.tui import coverage, figures
 from workbench.tui.data import Span, Summary
+from workbench.workflows.requests import Progress
 
 _GAP = " │ "
 
@@ -31,6 +32,7 @@ class StatusLine(Widget):
 
     summary: reactive[Summary] = reactive(Summary(), init=False, always_update=True)
     activity: reactive[str] = reactive("", init=False)
+    progress: reactive[Progress | None] = reactive(None, init=False)
     span: reactive[Span | None] = reactive(None, init=False)
     ledger_key: reactive[str] = reactive("L", init=False)
 
@@ -38,7 +40,8 @@ class StatusLine(Widget):
         """Both lines as (text, role) in order of importance; those that do not fit are cut from the end."""
         cover = coverage.coverage(self.summary)
         first = [(self.activity or "ready", "state"), (coverage.sources_words(self.summary.sources), "")]
-        first.append((f"{figures.count(cover.packets)} packets", ""))
+        packets = max(cover.packets, self.progress.packets if self.progress is not None else 0)
+        first.append((f"{figures.count(packets)} packets", ""))
         extent = self.span or self.summary.extent
         if extent is not None:
             when = figures.span_text(extent.start, extent.end)
@@ -78,6 +81,10 @@ class StatusLine(Widget):
         self.refresh()
 
     def watch_activity(self) -> None:
+        """Repaint."""
+        self.refresh()
+
+    def watch_progress(self) -> None:
         """Repaint."""
         self.refresh()
 

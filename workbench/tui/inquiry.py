@@ -1,0 +1,179 @@
+"""What a screen is asking of a case: in worker threads, the latest question wins, the one before can be had back.
+
+An order of many flows is shown as soon as its ends are known. The order shown before is kept until all of
+the new one is, so that stopping leaves the person where they were.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any, Final
+
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from workbench.errors import CancelledError
+from workbench.tui.data import CaseData, Order, Sorting, Span
+from workbench.tui.messages import BinsReady, OrderComplete, OrderReady, SummaryReady, WorkFailed
+
+#: A refresh may take at most this share of the time while indexing goes on beside it.
+_SHARE: Final = 0.25
+_LOOK_EVERY: Final = 0.05
+
+
+class Inquiry:
+    """Questions of one screen to one case. Its methods are called from the event loop only.
+
+    Answers come as messages to the screen, which hands OrderReady and OrderComplete back to `accept` and
+    `completed`. Failures come as WorkFailed; what was stopped or overtaken is no failure and says nothing.
+    """
+
+    def __init__(self, screen: Screen[Any], data: CaseData) -> None:
+        self.data = data
+        self.order: Order | None = None
+        self.asked: tuple[Sorting, Span | None] = (Sorting(), None)
+        self.shown: tuple[Sorting, Span | None] = (Sorting(), None)
+        self._before: tuple[Order, Sorting, Span | None] | None = None
+        self._screen = screen
+        self._serial = 0
+        self._order_serial = 0
+        self._bins_serial = 0
+        self._making = False
+        self._case_generation = data.generation
+        self._began = 0.0
+        self._rest_until = 0.0
+
+    @property
+    def sorting(self) -> bool:
+        """Whether an order is being made or not all of it is known."""
+        return self._making or (self.order is not None and not self.order.complete)
+
+    @property
+    def may_refresh(self) -> bool:
+        """Whether nothing is under way and the last refresh is long enough ago for what it cost."""
+        return not self.sorting and time.monotonic() >= self._rest_until
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the case on disk has changed since the order was asked for."""
+        return self.data.generation != self._case_generation
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    def sum_up(self) -> None:
+        """Ask for a summary."""
+        self._began = time.monotonic()
+        self._work("summary", self._sum_up)
+
+    def put_in_order(self, sorting: Sorting, span: Span | None, keep: int | None = None, *, patient: bool = False) -> None:
+        """Ask for an order. keep: the flow under which the cursor stays.
+
+        patient: wait for the whole order to find it, and else leave the cursor at its row number; otherwise
+        go to the first row where it is not found at once.
+        """
+        self._order_serial = self._next()
+        self._making = True
+        self.asked = (sorting, span)
+        self._case_generation = self.data.generation
+        self._work("order", partial(self._make_order, sorting, span, keep, patient, self._order_serial))
+
+    def count(self, span: Span, bins: int) -> None:
+        """Ask for a timeline."""
+        self._bins_serial = self._next()
+        self._work("bins", partial(self._make_bins, span, bins, self._bins_serial))
+
+    def stop(self) -> tuple[Order, Sorting, Span | None] | None:
+        """Stop sorting; what was shown before where the new order is on screen already, to be shown again."""
+        if self._making:
+            self._making = False
+            self._order_serial = self._next()
+            self.asked = self.shown
+            self._screen.run_worker(self.data.interrupt, group="interrupt", thread=True, exit_on_error=False)
+            return None
+        back, self._before = self._before, None
+        if back is None or self.order is None:
+            return None
+        self._order_serial = self._next()
+        self._close(self.order)
+        self.order, self.shown = back[0], back[1:]
+        self.asked = self.shown
+        return back
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def accept(self, message: OrderReady) -> bool:
+        """Whether the order is the one that was asked for last; it is then `order`. Others are closed."""
+        if message.serial != self._order_serial:
+            self._close(message.order)
+            return False
+        self._making = False
+        if self._before is not None and self.order is not None:
+            self._close(self.order)
+        elif self.order is not None:
+            self._before = (self.order, *self.shown)
+        self.order, self.shown = message.order, (message.sorting, message.span)
+        if message.order.complete:
+            self.completed(OrderComplete(message.serial))
+        return True
+
+    def completed(self, message: OrderComplete) -> None:
+        """All of the order is known: the one before is not needed any more."""
+        if message.serial != self._order_serial:
+            return
+        now = time.monotonic()
+        self._rest_until = now + (now - self._began) * (1 - _SHARE) / _SHARE
+        before, self._before = self._before, None
+        if before is not None:
+            self._close(before[0])
+
+    def is_current(self, message: BinsReady | WorkFailed) -> bool:
+        """Whether a message answers the latest question of its kind."""
+        if isinstance(message, WorkFailed) and message.serial == self._order_serial:
+            self._making = False
+        return message.serial in (0, self._order_serial, self._bins_serial)
+
+    # -- in worker threads ------------------------------------------------------------------------
+
+    def _work(self, group: str, what: Any) -> None:
+        self._screen.run_worker(what, group=group, exclusive=True, thread=True, exit_on_error=False)
+
+    def _close(self, order: Order) -> None:
+        self._screen.run_worker(order.close, group="close", thread=True, exit_on_error=False)
+
+    def _next(self) -> int:
+        self._serial += 1
+        return self._serial
+
+    def _failed(self, error: Exception, serial: int) -> None:
+        if not isinstance(error, CancelledError):
+            self._screen.post_message(WorkFailed(error, serial))
+
+    def _sum_up(self) -> None:
+        try:
+            self._screen.post_message(SummaryReady(self.data.summary()))
+        except Exception as error:  # every failure is shown
+            self._failed(error, 0)
+
+    def _make_bins(self, span: Span, bins: int, serial: int) -> None:
+        try:
+            self._screen.post_message(BinsReady(self.data.timeline(span, bins), serial))
+        except Exception as error:  # every failure is shown
+            self._failed(error, serial)
+
+    def _make_order(self, sorting: Sorting, span: Span | None, keep: int | None, patient: bool, serial: int) -> None:
+        worker = get_current_worker()
+        try:
+            order = self.data.order(sorting, span)
+            row = None if patient else 0
+            if keep is not None and (patient or order.complete):
+                row = order.position(keep)
+                row = 0 if row is None and not patient else row
+        except Exception as error:  # every failure is shown
+            self._failed(error, serial)
+            return
+        self._screen.post_message(OrderReady(order, sorting, span, row, serial))
+        while not worker.is_cancelled:
+            if order.wait(_LOOK_EVERY):
+                self._screen.post_message(OrderComplete(serial))
+                return
