@@ -5,9 +5,9 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import struct
-import shutil
 import subprocess
 import sys
 import threading
