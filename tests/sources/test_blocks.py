@@ -1,5 +1,6 @@
 import hashlib
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -86,3 +87,45 @@ def test_without_a_hash_there_is_none() -> None:
     blocks = Blocks(Dribble(b"x", 1), sha256=False)
     assert read(blocks) == (b"x", [0])
     assert blocks.digest() is None
+
+
+class Silent(io.RawIOBase):
+    """Gives what it has, then blocks as an idle pipe does, until it is let go."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.waiting = threading.Event()
+        self.go = threading.Event()
+
+    def readinto(self, into, /):  # type: ignore[no-untyped-def]
+        n = min(len(self.data), len(into), 3)
+        if n == 0:
+            self.waiting.set()
+            self.go.wait(30)
+        into[:n] = self.data[:n]
+        self.data = self.data[n:]
+        return n
+
+
+@pytest.mark.parametrize("data", [b"", b"ab", b"0123456789", b"0123456789abcdef"])
+def test_a_silent_source_can_be_left_with_all_it_gave(data: bytes) -> None:
+    source = Silent(data)
+    blocks = Blocks(source, sha256=True, block=8, head=2, depth=3)
+    got = [(b.offset, b.data[b.start : b.end].tobytes()) for b in blocks.until(source.waiting.is_set)]
+    assert b"".join(part for _, part in got) == data
+    assert [offset for offset, _ in got] == list(range(0, len(data), 8))
+    blocks.close()
+    source.go.set()
+
+
+@given(data=st.binary(max_size=3000), step=st.integers(1, 700), block=st.integers(1, 1000))
+def test_until_is_as_iterating_where_nobody_stops_it(data: bytes, step: int, block: int) -> None:
+    blocks = Blocks(Dribble(data, step), sha256=True, block=block, head=16, depth=3)
+    assert b"".join(b.data[b.start : b.end].tobytes() for b in blocks.until(lambda: False)) == data
+    assert blocks.digest() == hashlib.sha256(data).hexdigest()
+
+
+def test_until_raises_what_the_reader_raised() -> None:
+    blocks = Blocks(Failing(b"0123456789", 3), sha256=False, block=4, head=0, depth=2)
+    with pytest.raises(SourceError, match="cut at byte 10"):
+        list(blocks.until(lambda: False))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 import numpy as np
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 BLOCK: Final = 4 << 20
 HEAD: Final = 1 << 20
 DEPTH: Final = 8
+#: Seconds of silence after which `until` asks whether to go on waiting.
+IDLE: Final = 0.2
 
 
 class Readable(Protocol):
@@ -57,6 +59,8 @@ class Blocks:
         self._hash = hashlib.sha256() if sha256 else None
         self._uses = 2 if sha256 else 1
         self._lock = threading.Lock()
+        self._filling: Block | None = None
+        self._abandoned = False
         for _ in range(depth):
             self._free.put(np.empty(head + block, np.uint8))
         self._threads = [threading.Thread(target=self._read, name="read-ahead", daemon=True)]
@@ -68,6 +72,32 @@ class Blocks:
     def __iter__(self) -> Iterator[Block]:
         while True:
             item = self._ready.get()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+            self._release(item)
+
+    def until(self, stop: Callable[[], bool]) -> Iterator[Block]:
+        """As iterating, but `stop` is asked while nothing arrives; once it is true, what was read of the next block is the last.
+
+        For sources that can fall silent: pipes, standard input. There is no digest after an early end.
+        """
+        while True:
+            try:
+                item = self._ready.get(timeout=IDLE)
+            except Empty:
+                if not stop():
+                    continue
+                with self._lock:
+                    if not self._ready.empty():
+                        continue
+                    self._abandoned = True
+                    last = self._filling
+                if last is not None and last.end > last.start:
+                    yield last
+                return
             if item is None:
                 return
             if isinstance(item, BaseException):
@@ -97,30 +127,38 @@ class Blocks:
         offset = 0
         failure: BaseException | None = None
         while failure is None and (data := self._free.get()) is not None:
-            got, ended, failure = self._fill(memoryview(data)[self._head :])
-            if got:
-                block = Block(data, self._head, self._head + got, offset, self._uses)
-                offset += got
+            block = self._filling = Block(data, self._head, self._head, offset, self._uses)
+            ended, failure = self._fill(memoryview(data)[self._head :], block)
+            offset += block.end - block.start
+            if block.end > block.start:
+                with self._lock:
+                    if self._abandoned:
+                        break
+                    self._filling = None
+                    self._ready.put(block)
                 if self._hash is not None:
                     self._to_hash.put(block)
-                self._ready.put(block)
             if ended:
                 break
         self._to_hash.put(None)
         self._ready.put(failure)
 
-    def _fill(self, view: memoryview) -> tuple[int, bool, BaseException | None]:
-        """Fill a whole block where the source gives short reads (pipes, decompressors)."""
+    def _fill(self, view: memoryview, block: Block) -> tuple[bool, BaseException | None]:
+        """Fill a whole block where the source gives short reads (pipes, decompressors); whether it ended, and how.
+
+        `block.end` moves behind every piece, so that `until` can take what there is.
+        """
         got = 0
         while got < len(view):
             try:
                 n = self._reader.readinto(view[got:])
             except BaseException as failure:
-                return got, True, failure  # raised in the consumer's thread, behind the bytes that were there
+                return True, failure  # raised in the consumer's thread, behind the bytes that were there
             if n == 0:
-                return got, True, None
+                return True, None
             got += n
-        return got, False, None
+            block.end = block.start + got
+        return False, None
 
     def _digest(self) -> None:
         assert self._hash is not None
