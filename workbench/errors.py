@@ -115,6 +115,13 @@ class DiskFullError(ExternalError):
     title = "Disk full"
 
 
+class InternalError(WorkbenchError):
+    """A fault of the program itself; the remedy holds where it happened."""
+
+    title = "Fault in the program"
+    exit_code = ExitCode.BUG
+
+
 class CancelledError(WorkbenchError):
     """The person cancelled; the case holds what was indexed until then."""
 

@@ -53,9 +53,9 @@ def test_every_byte_comes_in_order_and_the_hash_is_of_all(data: bytes, step: int
 def test_an_error_comes_behind_the_bytes_that_were_there() -> None:
     blocks = Blocks(Failing(b"0123456789", 3), sha256=False, block=4, head=0, depth=2)
     got = []
+    whole = (block.data[block.start : block.end].tobytes() for block in blocks)
     with pytest.raises(SourceError, match="cut at byte 10"):
-        for block in blocks:
-            got.append(block.data[block.start : block.end].tobytes())
+        got.extend(whole)
     assert b"".join(got) == b"0123456789"
 
 

@@ -78,7 +78,11 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("dropped", "unseen", "packets the capturing side says it dropped"),
     Reason("cut", "unseen", "the source ends inside a packet or block; what was there is indexed"),
     Reason("damaged", "unseen", "bytes that are no record; reading stopped or went on behind them"),
-    Reason("worker_died", "unseen", "a decoding process died; detail names the range it was on, count the bytes not read (0 when read again)"),
+    Reason(
+        "worker_died",
+        "unseen",
+        "a decoding process died; detail names the range it was on, count the bytes not read (0 when read again)",
+    ),
     Reason("cancelled", "unseen", "indexing was cancelled; count is the bytes that were not read"),
     Reason("interrupted", "unseen", "the indexing process ended before this source was done; what was stored until then is kept"),
     Reason("read_error", "unseen", "the source could not be read further"),
@@ -107,3 +111,14 @@ class LedgerLine:
     count: int
     first_frames: tuple[int, ...] = ()
     detail: str = ""
+
+    def row(self, source_id: int) -> dict[str, int | str | None]:
+        """The line as a row of `ledger`."""
+        return {
+            "source_id": source_id,
+            "reason": self.reason,
+            "kind": BY_NAME[self.reason].kind,
+            "count": self.count,
+            "first_frames": ",".join(map(str, self.first_frames)) or None,
+            "detail": self.detail or None,
+        }

@@ -16,21 +16,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from workbench.errors import BadInputError, SourceError, UsageError, WorkbenchError
+from workbench import __version__
+from workbench.errors import BadInputError, InternalError, SourceError, UsageError, WorkbenchError
 from workbench.records.links import link_name
 from workbench.records.reasons import LedgerLine
 from workbench.settings import Settings, load_settings
-from workbench.sources.expand import SourceSpec, expand
-from workbench.workflows import shipping
 from workbench.workflows.kernels import prepare_kernel_cache
 from workbench.workflows.pool import Attempt, Worker, processes_for, wait
 from workbench.workflows.requests import IndexRequest, IndexResult, Progress, ProgressSink
-from workbench.workflows.worker import Job, Ready, Report, Tick
+from workbench.workflows.worker import Crashed, Job, Ready, Report, Tick
 
 if TYPE_CHECKING:
+    from workbench.sources.expand import SourceSpec
     from workbench.store.writer import CaseWriter
+    from workbench.workflows.shipping import Shipment
 
-_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001  every time in a case is UTC without a zone
+_EPOCH: Final = dt.datetime(1970, 1, 1)  # every time in a case is UTC without a zone
 _TELL_EVERY: Final = 0.1
 #: Ledger reasons that make a source `partial`: something of it was not indexed.
 _LOSSES: Final = frozenset({"cut", "damaged", "read_error", "cancelled", "worker_died"})
@@ -91,22 +92,36 @@ class _Ingest:
         self.cancelled = False
 
     def run(self) -> IndexResult:
-        specs = expand(self.request.paths, self.request.join)
-        if not specs:
-            raise UsageError("nothing to index: no capture was found under the given paths", "Name a capture file.")
         prepare_kernel_cache()
-        self.workers = [Worker() for _ in range(processes_for(len(specs)))]
+        self.workers = [Worker()]  # before anything else: what follows is loaded while it starts
         try:
+            from workbench.sources.expand import expand
+
+            specs = expand(self.request.paths, self.request.join)
+            if not specs:
+                raise UsageError("nothing to index: no capture was found under the given paths", "Name a capture file.")
+            self.workers += [Worker() for _ in range(processes_for(len(specs)) - 1)]
+            from workbench.audit.log import AuditLog
             from workbench.store.writer import CaseWriter
 
+            new = not (self.request.case / "case.toml").exists()
             with CaseWriter(self.request.case) as writer:
                 self.writer = writer
+                self.audit = AuditLog(self.request.case)
+                if new:
+                    self.audit.append("case_created", version=__version__)
                 self._plan(specs)
                 if self.on_writer is not None:
                     self.on_writer(writer)
                 self._serve()
+                for worker in self.workers:
+                    worker.dismiss()
                 self.phase = "finish"
                 self._tell(force=True)
+        except BaseException:
+            for worker in self.workers:
+                worker.process.kill()
+            raise
         finally:
             for worker in self.workers:
                 worker.stop()
@@ -194,9 +209,7 @@ class _Ingest:
         assert attempt is not None
         try:
             message = worker.conn.recv()
-            if isinstance(message, shipping.Shipment):
-                self._store(worker, attempt, message)
-            elif isinstance(message, Tick):
+            if isinstance(message, Tick):
                 attempt.offset, attempt.raw = message.offset, message.raw
                 entry = self.entries[attempt.job.source_id]
                 entry.raw, entry.packets, entry.flows = message.raw, message.packets, message.flows
@@ -205,10 +218,18 @@ class _Ingest:
             elif isinstance(message, Report):
                 worker.attempt = None
                 self._finished(attempt, message)
+            elif isinstance(message, Crashed):
+                if message.loading:
+                    raise InternalError(f"the decoding kernels cannot be loaded: {message.what}", message.where)
+                self._died(worker, attempt, message.what)
+            else:
+                self._store(worker, attempt, message)
         except (EOFError, ConnectionResetError, BrokenPipeError):
-            self._died(worker, attempt)
+            self._died(worker, attempt, worker.died_how())
 
-    def _store(self, worker: Worker, attempt: Attempt, shipment: shipping.Shipment) -> None:
+    def _store(self, worker: Worker, attempt: Attempt, shipment: Shipment) -> None:
+        from workbench.workflows import shipping  # Arrow: loaded while the workers start, not before
+
         batches = shipping.receive(worker.conn, shipment)
         if shipment.snapshot:
             self.writer.set_open(attempt.job.source_id, batches.get("flows"))
@@ -219,14 +240,14 @@ class _Ingest:
             attempt.stored += 1
         worker.tell("stored")
 
-    def _died(self, worker: Worker, attempt: Attempt) -> None:
+    def _died(self, worker: Worker, attempt: Attempt, how: str) -> None:
         """A death costs a ledger line, not the run: read again, then up to where it died."""
-        how = worker.died_how()
+        worker.process.join(1)
         worker.conn.close()
         self.workers[self.workers.index(worker)] = Worker()
         attempt.deaths += 1
         entry = self.entries[attempt.job.source_id]
-        where = f"decoding process {how} after source offset {attempt.offset}"
+        where = f"decoding process died ({how}) after source offset {attempt.offset}"
         again = attempt.again()
         if again is None:
             lost = max(0, (entry.size or 0) - attempt.offset)
@@ -243,17 +264,22 @@ class _Ingest:
     def _salvage(self, attempt: Attempt) -> None:
         """A source that can't be read again: what was stored is what there is."""
         source_id = attempt.job.source_id
-        found = self.writer.reader().query(
-            "SELECT (SELECT coalesce(sum(src_pkts + dst_pkts), 0) FROM flows WHERE source_id = ? AND end_reason IS NOT NULL)"
-            " + (SELECT count(*) FROM arp WHERE source_id = ?) AS packets,"
-            " (SELECT count(*) FROM flows WHERE source_id = ? AND end_reason IS NOT NULL) AS flows",
-            (source_id, source_id, source_id),
-        ).to_pylist()[0]
+        found = (
+            self.writer.reader()
+            .query(
+                "SELECT (SELECT coalesce(sum(src_pkts + dst_pkts), 0) FROM flows WHERE source_id = ? AND end_reason IS NOT NULL)"
+                " + (SELECT count(*) FROM arp WHERE source_id = ?) AS packets,"
+                " (SELECT count(*) FROM flows WHERE source_id = ? AND end_reason IS NOT NULL) AS flows",
+                (source_id, source_id, source_id),
+            )
+            .to_pylist()[0]
+        )
         report = Report(source_id, packets=int(found["packets"]), flows=int(found["flows"]))
         self._finished(attempt, report)
 
     def _cancel(self) -> None:
         self.cancelled = True
+        self.audit.append("index_cancelled", finished=sum(e.done for e in self.entries.values()))
         for attempt in self.queue:
             entry = self.entries[attempt.job.source_id]
             entry.lines.append(LedgerLine("cancelled", 0, (), "not begun"))
@@ -282,7 +308,15 @@ class _Ingest:
         self.writer.add_ledger(report.source_id, entry.lines)
         self.writer.update_source(report.source_id, **{k: v for k, v in entry.row.items() if k != "source_id"})
         self.writer.commit()
+        self._log(entry.row)
         self._tell(force=True)
+
+    def _log(self, row: dict[str, Any]) -> None:
+        if row["state"] == "refused":
+            self.audit.append("source_refused", path=row["path"], why=row["detail"])
+        else:
+            shown = ("path", "sha256", "packets", "flows", "state", "key_scope")
+            self.audit.append("source_indexed", **{name: row[name] for name in shown})
 
     def _described(self, entry: _Entry, report: Report) -> dict[str, Any]:
         files = report.files
@@ -340,7 +374,7 @@ class _Ingest:
         result = self.result
         for source_id, entry in sorted(self.entries.items()):
             result.sources.append(entry.row)
-            result.ledger.extend(_ledger_rows(source_id, entry.lines))
+            result.ledger.extend(line.row(source_id) for line in entry.lines)
         return replace(result, seconds=time.monotonic() - self.started, cancelled=self.cancelled)
 
 
@@ -370,20 +404,4 @@ def _file_rows(report: Report) -> list[dict[str, Any]]:
             "first_offset": f.first_offset,
         }
         for n, f in enumerate(report.files)
-    ]
-
-
-def _ledger_rows(source_id: int, lines: list[LedgerLine]) -> list[dict[str, Any]]:
-    from workbench.records.reasons import BY_NAME
-
-    return [
-        {
-            "source_id": source_id,
-            "reason": line.reason,
-            "kind": BY_NAME[line.reason].kind,
-            "count": line.count,
-            "first_frames": ",".join(map(str, line.first_frames)) or None,
-            "detail": line.detail or None,
-        }
-        for line in lines
     ]

@@ -6,6 +6,7 @@ take one source after another, so that a thousand small captures cost one start-
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -71,17 +72,17 @@ class Worker:
 
     def tell(self, message: str) -> None:
         """Send 'stored' or 'cancel'; a worker that is gone is noticed when it is listened to."""
-        try:
+        with contextlib.suppress(OSError):
             self.conn.send(message)
-        except (BrokenPipeError, ConnectionResetError, OSError):
-            return
+
+    def dismiss(self) -> None:
+        """No more jobs: it may end while the parent does other things."""
+        with contextlib.suppress(OSError):
+            self.conn.send(None)
 
     def stop(self) -> None:
         """Let it end by itself; kill it where it does not within a moment."""
-        try:
-            self.conn.send(None)
-        except OSError:
-            pass
+        self.dismiss()
         self.process.join(2)
         if self.process.is_alive():
             self.process.kill()

@@ -13,6 +13,7 @@ import hashlib
 import os
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
@@ -21,13 +22,12 @@ from typing import TYPE_CHECKING, Any, Final
 from workbench.errors import WorkbenchError
 from workbench.records.reasons import LedgerLine
 from workbench.settings import FlowSettings
-from workbench.sources.blocks import Blocks
-from workbench.sources.bytes import ByteReader, open_bytes
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the parent imports this module before it spawns anything: nothing heavy at its top
     import pyarrow as pa
 
     from workbench.decode.framing import Framer
+    from workbench.sources.bytes import ByteReader
 
 #: Ended flows are shipped by this many rows: large enough to amortise, small enough to stay flat.
 BATCH_ROWS: Final = 65_536
@@ -98,6 +98,15 @@ class Ready:
     """The kernels are loaded (or compiled) and the first source is being read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The worker ends because of a fault of its own. loading: before it could take a single packet."""
+
+    what: str
+    where: str
+    loading: bool
+
+
 class _Stopped(Exception):  # noqa: N818  control flow inside this module, never an error
     """The parent cancelled, or the offset to stop before was reached."""
 
@@ -106,6 +115,9 @@ class _Opened:
     """A file being read ahead and hashed: started before the kernels load, since both take a moment."""
 
     def __init__(self, path: str, conn: Connection[Any, Any], *, sha256: bool) -> None:
+        from workbench.sources.blocks import Blocks
+        from workbench.sources.bytes import open_bytes
+
         self._raw_hash = hashlib.sha256()
         actual = f"/dev/fd/{reduction.recv_handle(conn)}" if path == "-" else path
         # A compressed file is hashed as it lies on disk, by its reader; a plain one block by block.
@@ -127,18 +139,28 @@ def main(conn: Connection[Any, Any]) -> None:
     """Serve jobs until the parent says stop or is gone."""
     loading = threading.Thread(target=_load_kernels, name="kernels", daemon=True)
     loading.start()
+    run: _Run | None = None
     try:
         while (message := conn.recv()) is not None:
             if isinstance(message, Job):
-                _Run(conn, message, loading).run()
+                run = _Run(conn, message, loading)
+                run.run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)  # the parent is gone: nobody is left to tell, and threads may still be reading
-    conn.close()
+    except Exception as error:  # told to the parent: a traceback here would be painted over somebody's screen
+        what = f"{type(error).__name__}: {error}"
+        conn.send(Crashed(what, traceback.format_exc(), run is None or not run.loaded))
+        os._exit(1)
+    os._exit(0)  # nothing of it is worth tidying up, and the interpreter would take a while to
 
 
 def _load_kernels() -> None:
-    """Load (or compile) the kernels: a few hundred ms, while the parent opens the case."""
-    import workbench.workflows.pipeline  # noqa: F401
+    """Load (or compile) the kernels: a few hundred ms, while the parent opens the case.
+
+    What goes wrong here goes wrong again where the kernels are used, and is told there.
+    """
+    with contextlib.suppress(Exception):
+        import workbench.workflows.pipeline  # noqa: F401
 
 
 class _Run:
@@ -147,6 +169,7 @@ class _Run:
     def __init__(self, conn: Connection[Any, Any], job: Job, loading: threading.Thread) -> None:
         self.conn = conn
         self.loading = loading
+        self.loaded = False
         self.job = job
         self.report = Report(job.source_id)
         self.sent = 0
@@ -161,6 +184,7 @@ class _Run:
         self.loading.join()
         from workbench.workflows.pipeline import Pipeline
 
+        self.loaded = True
         self.conn.send(Ready())
         self.pipeline = Pipeline(self.job.source_id, self.job.sensor, self.job.flows)
         try:
@@ -190,11 +214,13 @@ class _Run:
         pipeline.start_file(self.length)
         whole = False
         try:
-            for block in opened.blocks:
+            for block in opened.blocks.until(self._told_to_stop):
                 if self.job.stop_at is not None and self.length + block.offset >= self.job.stop_at:
                     raise _Stopped
                 pipeline.feed(block)
                 self._between(reader)
+            if self.report.cancelled:
+                raise _Stopped
             pipeline.end_file()
             whole = True
         finally:
@@ -220,10 +246,14 @@ class _Run:
             self.next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
             self._send({"flows": table.open_rows()}, snapshot=True)
         self.conn.send(Tick(self.raw_done + reader.raw_position, self.pipeline.offset, self.pipeline.frames_seen, table.flows))
+        if self._told_to_stop():
+            raise _Stopped
+
+    def _told_to_stop(self) -> bool:
+        """Asked while the source is silent: whether to stop waiting for it."""
         while self.conn.poll():
             self._hear(self.conn.recv())
-        if self.report.cancelled:
-            raise _Stopped
+        return self.report.cancelled
 
     def _hear(self, message: object) -> None:
         if message == "stored":

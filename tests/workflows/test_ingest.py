@@ -1,0 +1,204 @@
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.capture_files import pcap, udp_frame, write_flows
+from workbench.errors import MissingPathError, UsageError
+from workbench.store.reader import CaseReader
+from workbench.workflows import pool
+from workbench.workflows.ingest import index_sources
+from workbench.workflows.requests import IndexRequest, IndexResult, Progress
+
+
+def index(case: Path, *paths: Path, **options: object) -> IndexResult:
+    return index_sources(IndexRequest(tuple(map(str, paths)), case, **options))  # type: ignore[arg-type]
+
+
+def rows(case: Path, sql: str) -> list[dict[str, object]]:
+    reader = CaseReader(case)
+    try:
+        return reader.query(sql).to_pylist()  # type: ignore[no-any-return]
+    finally:
+        reader.close()
+
+
+def test_every_packet_is_accounted_for(tmp_path: Path) -> None:
+    capture = write_flows(tmp_path / "a.pcap", 50)
+    result = index(tmp_path / "case", capture)
+    (source,) = result.sources
+    assert (source["state"], source["packets"], source["flows"]) == ("ok", 100, 50)
+    assert source["path"] == str(capture)
+    assert len(source["sha256"]) == 64
+    assert rows(tmp_path / "case", "SELECT sum(src_pkts + dst_pkts) AS n, count(*) AS f FROM flows") == [{"n": 100, "f": 50}]
+
+
+def test_a_thousand_sources_need_few_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    real = pool.Worker.__init__
+
+    def counting(self: pool.Worker) -> None:
+        started.append(self)
+        real(self)
+
+    monkeypatch.setattr(pool.Worker, "__init__", counting)
+    for n in range(40):
+        write_flows(tmp_path / f"s{n}.pcap", 3)
+    result = index(tmp_path / "case", tmp_path, join="never")
+    assert len(result.sources) == 40
+    assert len(started) <= (os.cpu_count() or 1)
+
+
+def test_one_bad_file_hides_no_other(tmp_path: Path) -> None:
+    good = write_flows(tmp_path / "good.pcap", 5)
+    bad = tmp_path / "bad.pcap"
+    bad.write_bytes(b"this is no capture at all, it only looks like a file")
+    empty = tmp_path / "empty.pcap"
+    empty.write_bytes(b"")
+    bare = tmp_path / "bare.pcap"
+    bare.write_bytes(pcap([]))
+    result = index(tmp_path / "case", good, bad, empty, bare)
+    assert {Path(s["path"]).name: s["state"] for s in result.sources} == {
+        "good.pcap": "ok",
+        "bad.pcap": "refused",
+        "empty.pcap": "refused",
+        "bare.pcap": "refused",
+    }
+    assert len(result.refused) == 3
+    assert all(any(name in e.message for e in result.refused) for name in ("bad.pcap", "empty.pcap", "bare.pcap"))
+
+
+def test_a_cut_tail_is_partial_and_says_so(tmp_path: Path) -> None:
+    whole = write_flows(tmp_path / "a.pcap", 10).read_bytes()
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(whole[:-7])
+    result = index(tmp_path / "case", cut)
+    assert result.sources[0]["state"] == "partial"
+    assert result.sources[0]["packets"] == 19
+    assert [line["reason"] for line in result.ledger] == ["cut"]
+    assert not result.refused
+
+
+def test_a_capture_already_there_is_skipped_and_another_scope_refused(tmp_path: Path) -> None:
+    capture = write_flows(tmp_path / "a.pcap", 5)
+    index(tmp_path / "case", capture)
+    again = index(tmp_path / "case", capture)
+    assert again.skipped == [str(capture)]
+    assert len(rows(tmp_path / "case", "SELECT * FROM flows")) == 5
+    with pytest.raises(UsageError, match="--key-scope both"):
+        index(tmp_path / "case", capture, key_scope="vni")
+
+
+def test_a_later_index_adds(tmp_path: Path) -> None:
+    index(tmp_path / "case", write_flows(tmp_path / "a.pcap", 5))
+    index(tmp_path / "case", write_flows(tmp_path / "b.pcap", 7))
+    assert rows(tmp_path / "case", "SELECT source_id, count(*) AS n FROM flows GROUP BY ALL ORDER BY 1") == [
+        {"source_id": 1, "n": 5},
+        {"source_id": 2, "n": 7},
+    ]
+
+
+def test_a_missing_path_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(MissingPathError, match="nowhere"):
+        index(tmp_path / "case", tmp_path / "nowhere.pcap")
+    assert not (tmp_path / "case" / "case.duckdb").exists()
+
+
+@pytest.fixture
+def long_capture(tmp_path: Path) -> Path:
+    """Some 40 MB: ten blocks, so that there is a middle to die in."""
+    path = tmp_path / "long.pcap"
+    frames = [(1_700_000_000 + n / 1e4, udp_frame(n % 200, 300, 1000 + n % 5000, 53, bytes(1200))) for n in range(32_000)]
+    path.write_bytes(pcap(frames))
+    return path
+
+
+def _kill_at_first_tick(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
+    """SIGKILL the worker each time it tells of its first block, `times` times."""
+    killed: list[int] = []
+    real = pool.wait
+
+    def killing(workers: list[pool.Worker], seconds: float) -> list[pool.Worker]:
+        heard = real(workers, seconds)
+        for worker in heard:
+            pid = worker.process.pid
+            if worker.ready and pid not in killed and len(killed) < times and pid is not None:
+                killed.append(pid)
+                os.kill(pid, signal.SIGKILL)
+                worker.process.join()
+        return heard
+
+    monkeypatch.setattr("workbench.workflows.ingest.wait", killing)
+    return killed
+
+
+def test_a_killed_worker_is_started_again_and_nothing_is_lost(
+    tmp_path: Path, long_capture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = _kill_at_first_tick(monkeypatch, 1)
+    result = index(tmp_path / "case", long_capture)
+    assert len(killed) == 1
+    assert result.sources[0]["packets"] == 32_000
+    assert result.sources[0]["state"] == "ok"
+    assert [(line["reason"], line["count"]) for line in result.ledger if line["reason"] == "worker_died"] == [("worker_died", 0)]
+    assert rows(tmp_path / "case", "SELECT sum(src_pkts + dst_pkts) AS n FROM flows") == [{"n": 32_000}]
+
+
+def test_a_worker_that_always_dies_costs_its_source_and_no_other(
+    tmp_path: Path, long_capture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = _kill_at_first_tick(monkeypatch, 3)
+    other = write_flows(tmp_path / "other.pcap", 5)
+    monkeypatch.setattr("workbench.workflows.ingest.processes_for", lambda _n: 1)
+    result = index(tmp_path / "case", long_capture, other)
+    assert len(killed) == 3
+    by_name = {Path(s["path"]).name: s for s in result.sources}
+    assert by_name["long.pcap"]["state"] == "partial"
+    assert by_name["other.pcap"]["state"] == "ok"
+    lost = [line for line in result.ledger if line["reason"] == "worker_died"]
+    assert "SIGKILL" in str(lost[-1]["detail"])
+    assert int(lost[-1]["count"]) > 0
+    found = rows(tmp_path / "case", "SELECT coalesce(sum(src_pkts + dst_pkts), 0) AS n FROM flows WHERE source_id = 1")
+    assert found == [{"n": by_name["long.pcap"]["packets"]}]
+
+
+def test_cancelling_keeps_what_was_read(tmp_path: Path, long_capture: Path) -> None:
+    cancel = threading.Event()
+    seen: list[Progress] = []
+
+    def watch(progress: Progress) -> None:
+        seen.append(progress)
+        if progress.packets:
+            cancel.set()
+
+    result = index_sources(IndexRequest((str(long_capture),), tmp_path / "case"), watch, cancel)
+    assert result.cancelled
+    (source,) = result.sources
+    assert source["state"] in {"partial", "ok"}  # ok only where the last block was already read
+    assert rows(tmp_path / "case", "SELECT coalesce(sum(src_pkts + dst_pkts), 0) AS n FROM flows") == [{"n": source["packets"]}]
+    assert all(p.done_bytes <= (p.total_bytes or 0) for p in seen)
+
+
+def test_rows_can_be_read_while_they_arrive(tmp_path: Path, long_capture: Path) -> None:
+    counts: list[int] = []
+    writers = []
+
+    def watch(_progress: Progress) -> None:
+        counts.append(writers[0].reader().query("SELECT count(*) AS n FROM flows").to_pylist()[0]["n"])
+
+    request = IndexRequest((str(long_capture),), tmp_path / "case")
+    index_sources(request, watch, None, writers.append)
+    assert counts[-1] == rows(tmp_path / "case", "SELECT count(*) AS n FROM flows")[0]["n"]
+
+
+def test_a_joined_set_is_one_source(tmp_path: Path) -> None:
+    a = write_flows(tmp_path / "cap_00001_20231114221320.pcap", 5)
+    b = write_flows(tmp_path / "cap_00002_20231114221330.pcap", 5, start=1_700_000_010.0)
+    result = index(tmp_path / "case", a, b, join="always")
+    (source,) = result.sources
+    assert source["packets"] == 20
+    files = rows(tmp_path / "case", "SELECT n, path, first_offset, bytes FROM source_files ORDER BY n")
+    assert [f["path"] for f in files] == [str(a), str(b)]
+    assert [f["first_offset"] for f in files] == [0, a.stat().st_size]

@@ -1,0 +1,59 @@
+"""What to show for the paths that a person named: a case as it is, or captures that a case still lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.errors import UsageError, WorkbenchError
+from workbench.workflows.requests import IndexRequest, OpenRequest
+
+if TYPE_CHECKING:
+    from workbench.sources.expand import SourceSpec
+
+
+def plan_open(paths: tuple[str, ...], case: Path | None) -> OpenRequest:
+    """The case to show, and what to index into it first.
+
+    One case folder is shown as it is. Captures go into `case`, or into a folder of the person's cache that
+    is found again by their content; what it already holds is not indexed again, so that a second open
+    is instant. Raises MissingPathError, UsageError (a case among captures), NotACaseError.
+    """
+    from workbench.store.case import CaseFolder
+
+    cases = [path for path in paths if CaseFolder.is_case(Path(path))]
+    if cases:
+        if len(paths) > 1 or case is not None:
+            raise UsageError(f"{cases[0]} is a case: it is opened alone", "Name one case, or captures.")
+        return OpenRequest(Path(cases[0]))
+    if "-" in paths:
+        raise UsageError("the app cannot read standard input", "Index it first: workbench index - --case DIR")
+    from workbench.sources.expand import expand
+
+    specs = expand(paths, "auto")
+    if not specs:
+        raise UsageError("no capture was found under the given paths", "Name a capture file.")
+    if case is None:
+        from workbench.store.cache import cached_case, evict
+
+        evict()
+        case = cached_case([p for spec in specs for p in spec.paths])
+    if _holds(case, specs):
+        return OpenRequest(case)
+    return OpenRequest(case, IndexRequest(paths, case))
+
+
+def _holds(case: Path, specs: list[SourceSpec]) -> bool:
+    """Whether the case has every one of these sources, unchanged; False where that can't be told."""
+    from workbench.store.case import CaseFolder
+    from workbench.store.reader import CaseReader
+
+    if not CaseFolder.is_case(case) or not CaseFolder(case).database.exists():
+        return False
+    try:
+        with CaseReader(case) as reader:
+            rows = reader.query("SELECT path, mtime_ns FROM sources WHERE state IN ('ok', 'partial')").to_pylist()
+        held = {(row["path"], row["mtime_ns"]) for row in rows}
+        return all((spec.paths[0], Path(spec.paths[0]).stat().st_mtime_ns) in held for spec in specs)
+    except (WorkbenchError, OSError):
+        return False  # indexing will say what is wrong, where the person sees it
