@@ -63,7 +63,7 @@ class Pipeline:
             base = self._base + block.offset - len(self._tail)
             start, end = 0, len(data)
         if self.framer is None:
-            self.framer = open_framer(data[start : start + 4096].tobytes())
+            self.framer = open_framer(data[start : min(end, start + 4096)].tobytes())
         start = self._take(data, start, end, base, eof=False)
         self._tail = data[start:end].copy()
 
