@@ -42,6 +42,6 @@ CAUSES: Final[dict[tuple[str, str], str]] = {
         "zeek/traces/tunnels/geneve-arp.pcap",
     ): "ARP inside Geneve is a row of `arp` here; tshark's innermost IP header is the tunnel's",
     ("biflows of ipfixprobe", "ipfixprobe/netbios.pcap"): (
-        "its NetBIOS plugin writes three records of the same three packets where three names are asked for: a sum counts them thrice"
+        "its NetBIOS plugin writes three records of the same three packets where three names are asked for: summed, thrice"
     ),
 }

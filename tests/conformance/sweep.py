@@ -17,7 +17,7 @@ from typing import Any
 from tests.conformance.captures import folder, read
 
 #: Variants of each capture: cuts and flips at places drawn from a fixed seed.
-VARIANTS = 24
+VARIANTS = 9
 _BOUND = 1 << 20
 
 

@@ -65,7 +65,7 @@ def test_the_program_ends_with_0_or_3_and_a_message(name: str, tmp_path: Path) -
 def test_whole_cut_and_flipped_captures_are_read_cleanly_and_accounted_for() -> None:
     found = run_sweep(SMALL)
     assert found["overrun"] == "silent"  # why the next test is needed
-    assert len(found["readings"]) > 10 * len(SMALL)
+    assert len(found["readings"]) > 5 * len(SMALL)
 
 
 @pytest.mark.slow
