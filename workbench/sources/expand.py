@@ -205,7 +205,7 @@ def _follows(before: _Found, file: _Found) -> bool:
     start, first = _first(before), _first(file)
     last = last_time(before.path, before.seen)
     if last is None:  # compressed or cut: only beginnings are known
-        return start <= first <= start + 24 * MAX_GAP
+        return start <= first <= start + 25 * MAX_GAP  # a file a day, and the gap
     return first >= start and last - MAX_OVERLAP <= first <= last + MAX_GAP
 
 
