@@ -136,10 +136,9 @@ class FlowSettings:
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """The folder of cases that `open` makes by itself when it is given no `--case`."""
+    """The cases that `open` makes by itself when it is given no `--case` (in the person's cache folder)."""
 
-    folder: str = _setting("~/.cache/workbench", "where they are kept, readable by their owner only")
-    max_size_mb: int = _setting(20_000, "the longest unused are removed beyond this", "MB", 0)
+    max_size_mb: int = _setting(20_000, "what they may take together; beyond it the one unused for longest is removed", "MB", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,9 @@ class AuditSettings:
     """Signing of the audit log's heads."""
 
     principal: str = _setting("", "who signs, as the allowed-signers file names them; empty: user@host")
-    signing_key: str = _setting("", "private or agent-held SSH key that signs heads; empty: heads are not signed")
+    signing_key: str = _setting(
+        "", "SSH key, or the public half of one that an agent holds, that signs the log after each indexing; empty: not signed"
+    )
     allowed_signers: str = _setting("", "file of the signers that `audit verify` trusts (see ssh-keygen(1)); empty: none")
 
 

@@ -49,7 +49,8 @@ def index_sources(
     was read until then is kept. on_writer: given the open case, so that a screen in this process can
     read rows while they arrive; open flows are then refreshed each second.
     Raises MissingPathError, UsageError (another key scope for an indexed capture), CaseBusyError,
-    DiskFullError. Files that yield nothing are no exception: they are in `refused`.
+    DiskFullError, ExternalError where the audit log is to be signed and cannot be. Files that yield nothing
+    are no exception: they are in `refused`.
     """
     return _Ingest(request, load_settings(), progress, cancel or threading.Event(), on_writer).run()
 
@@ -79,6 +80,7 @@ class _Ingest:
     ) -> None:
         self.request = request
         self.flow_settings = replace(settings.flows, key_scope=request.key_scope)
+        self.audit_settings = settings.audit
         self.progress = progress
         self.cancel = cancel
         self.on_writer = on_writer
@@ -118,6 +120,10 @@ class _Ingest:
                     worker.dismiss()
                 self.phase = "finish"
                 self._tell(force=True)
+            if self.entries and self.audit_settings.signing_key:
+                from workbench.audit.heads import sign_head
+
+                sign_head(self.request.case, Path(self.audit_settings.signing_key).expanduser(), self.audit_settings.principal)
         except BaseException:
             for worker in self.workers:
                 worker.process.kill()

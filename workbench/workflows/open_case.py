@@ -17,7 +17,7 @@ def plan_open(paths: tuple[str, ...], case: Path | None) -> OpenRequest:
 
     One case folder is shown as it is. Captures go into `case`, or into a folder of the person's cache that
     is found again by their content; what it already holds is not indexed again, so that a second open
-    is instant. Raises MissingPathError, UsageError (a case among captures), NotACaseError.
+    is instant. Raises MissingPathError, UsageError (a case among captures), NotACaseError, SettingsError.
     """
     from workbench.store.case import CaseFolder
 
@@ -34,9 +34,10 @@ def plan_open(paths: tuple[str, ...], case: Path | None) -> OpenRequest:
     if not specs:
         raise UsageError("no capture was found under the given paths", "Name a capture file.")
     if case is None:
+        from workbench.settings import load_settings
         from workbench.store.cache import cached_case, evict
 
-        evict()
+        evict(load_settings().cache.max_size_mb * 1_000_000)
         case = cached_case([p for spec in specs for p in spec.paths])
     if _holds(case, specs):
         return OpenRequest(case)
