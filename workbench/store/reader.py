@@ -6,6 +6,7 @@ ones everyone reads case.duckdb and the segments that are complete.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import weakref
@@ -115,8 +116,11 @@ class CaseReader:
 
     def interrupt(self) -> None:
         """Stop what every thread's cursor is doing; from any thread."""
+        import duckdb
+
         for cursor in list(self._cursors):
-            cursor.interrupt()
+            with contextlib.suppress(duckdb.ConnectionException):  # closed by whoever read it to its end
+                cursor.interrupt()
 
     def refresh(self) -> None:
         """Look for new segments or a new case.duckdb now."""
