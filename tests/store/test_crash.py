@@ -175,7 +175,7 @@ def test_a_torn_log_costs_the_last_commit_only(tmp_path: Path) -> None:
 def test_spill_folders_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
     case = tmp_path / "case"
     index(case, 5)
-    dead, alive = case / "tmp" / "999999999-abc", case / "tmp" / f"{os.getpid()}-abc"
+    dead, alive = case / "tmp-999999999-abc", case / f"tmp-{os.getpid()}-abc"
     for folder in (dead, alive):
         folder.mkdir(parents=True)
         (folder / "x").write_bytes(b"")

@@ -9,6 +9,7 @@ import datetime as dt
 import errno
 import fcntl
 import os
+import tempfile
 import tomllib
 import uuid
 from dataclasses import dataclass
@@ -52,11 +53,6 @@ class CaseFolder:
     def lock_file(self) -> Path:
         """Holds the lock of the writing process, and its process id."""
         return self.root / "ingest.lock"
-
-    @property
-    def temp(self) -> Path:
-        """Where the engine spills; a folder a process, removed with it or by the next writer."""
-        return self.root / "tmp"
 
     @staticmethod
     def is_case(root: Path) -> bool:
@@ -128,8 +124,22 @@ class CaseFolder:
         part.replace(self.toml)
 
     def temp_for_process(self) -> Path:
-        """A folder name of this process under `temp`; not made here (the engine makes it when it must spill)."""
-        return self.temp / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        """Where the engine of this process may spill: a folder name of its own, which the engine makes when it must.
+
+        Removed at the end, or by the next writer where the process was killed. In the case; in the system's
+        folder for such things where the case can't be written.
+        """
+        name = f"tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        return self.root / name if os.access(self.root, os.W_OK) else Path(tempfile.gettempdir()) / f"workbench-{name}"
+
+    def temp_of_the_dead(self) -> list[Path]:
+        """Spill folders of processes that are no more."""
+        found = []
+        for folder in self.root.glob("tmp-*-*"):
+            pid = folder.name.split("-")[1]
+            if folder.is_dir() and not folder.is_symlink() and pid.isdecimal() and not Path(f"/proc/{pid}").exists():
+                found.append(folder)
+        return found
 
     def fsync(self) -> None:
         """Make renames in the root durable."""

@@ -53,6 +53,12 @@ def _interrupted(con: DuckDBPyConnection, where: str) -> None:
             """,
             {"id": source_id},
         )
+        for table in ("flow_slices", "flow_blocks"):  # flows that never ended have no row
+            con.execute(
+                f"DELETE FROM {where}{table} WHERE flow_id >> 40 = $id"
+                f" AND flow_id NOT IN (SELECT flow_id FROM {where}flows WHERE source_id = $id)",
+                {"id": source_id},
+            )
         _ledger(con, where, source_id, "interrupted", 0, "how much was not read is not known")
 
 

@@ -8,7 +8,6 @@ leftovers while all others still count.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -37,7 +36,8 @@ def needs_recovery(case: CaseFolder) -> bool:
 def recover(case: CaseFolder, _lock: IngestLock) -> None:
     """Bring the folder into order: keep what was committed, settle its sources, clear scrap away."""
     remove_unfinished(case)
-    _remove_temp(case)
+    for folder in case.temp_of_the_dead():
+        shutil.rmtree(folder, ignore_errors=True)
     with writing(os.fspath(case.root)):
         if not case.database.exists():
             if case.database_next.exists():
@@ -134,15 +134,3 @@ def _outdated(case: CaseFolder) -> bool:
 def _remove(database: Path) -> None:
     for path in (database, wal_of(database)):
         path.unlink(missing_ok=True)
-
-
-def _remove_temp(case: CaseFolder) -> None:
-    """Remove spill folders of processes that are gone."""
-    if not case.temp.is_dir():
-        return
-    for folder in case.temp.iterdir():
-        pid = folder.name.split("-", 1)[0]
-        if not pid.isdecimal() or not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        case.temp.rmdir()

@@ -10,7 +10,7 @@ from workbench.records.columns import SCHEMA_VERSION
 from workbench.store.case import CaseFolder, IngestLock, busy, lock_holder
 from workbench.store.catalogue import check, prepare
 from workbench.store.database import CASE, Presented, consumed_names
-from workbench.store.engine import attach, connect, lock_down
+from workbench.store.engine import READ_MEMORY_LIMIT, attach, connect, lock_down
 from workbench.store.schema import schema_version
 from workbench.store.segments import list_segments
 
@@ -45,7 +45,7 @@ def open_presented(case: CaseFolder) -> Presented:
         if lock_holder(case) is not None:
             raise busy(case, "gets its first index")
         raise NotACaseError(f"{case.root} holds nothing yet", f"Index into it: workbench index PATH --case {case.root}")
-    con = connect(case.temp_for_process())
+    con = connect(case.temp_for_process(), memory=READ_MEMORY_LIMIT)
     try:
         _attach_read_only(con, case)
         prepare(con)

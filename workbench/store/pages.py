@@ -28,8 +28,14 @@ EDGE: Final = 1024
 #: Up to here the whole order is made at once: it costs no more than a blink.
 _AT_ONCE: Final = 200_000
 
-#: Sorted by another column than shown: addresses by their bytes, not as text.
+#: Sorted by another column than shown: addresses by their bytes, not as text. For a whole order they become
+#: numbers first, which sort three times as fast as blobs.
 _SORTED_AS: Final = {"src_ip": "src_addr", "dst_ip": "dst_addr"}
+_NUMBERED_AS: Final = {n: f"TRY_CAST({n.replace('ip', 'addr')}::BIT AS UHUGEINT)" for n in ("src_ip", "dst_ip")}
+
+#: Seconds before the whole order is made: the first pages go first, and an order that is left again at once
+#: costs nothing.
+_BREATH: Final = 0.2
 
 Measure = Literal["flows", "bytes", "packets"]
 _MEASURES: Final[dict[str, str]] = {
@@ -82,6 +88,7 @@ class Order:
         native = case.native
         self._rows, self._id = (f"{CASE}.main.flows", "rowid") if native else ("flows", "flow_id")
         self._done = threading.Event()
+        self._leave = threading.Event()
         self._ids: NDArray[np.int64 | np.uint32] | None = None
         self._error: BaseException | None = None
         self._closed = False
@@ -140,6 +147,7 @@ class Order:
     def close(self) -> None:
         """Stop numbering and free the numbers."""
         self._closed = True
+        self._leave.set()
         if self._thread is not None and self._thread.is_alive():
             self._cursor.interrupt()
             self._thread.join(5)
@@ -169,6 +177,8 @@ class Order:
 
     def _number_all(self) -> None:
         try:
+            if self._leave.wait(_BREATH):
+                raise CancelledError("the order was closed")
             ids = self._fetch_ids(self._cursor, self._all_sql())
             narrow = ids.size and int(ids.max()) < 2**32
             self._ids = None if self._closed else (ids.astype(np.uint32) if narrow else ids)
@@ -198,7 +208,7 @@ class Order:
 
     def _all_sql(self) -> str:
         way = "DESC" if self.descending else "ASC"
-        key = identifier(_SORTED_AS.get(self.column, self.column))
+        key = _NUMBERED_AS.get(self.column, identifier(self.column))
         return (
             f"SELECT {self._id} AS page_id FROM {self._rows} WHERE {self.where.sql}"
             f" ORDER BY {key} {way} NULLS LAST, flow_id {way}"
@@ -229,8 +239,9 @@ class Timeline:
 def timeline(case: CaseReader, start: int, end: int, bins: int, where: Where = EVERYTHING) -> Timeline:
     """Flows (by first packet), packets and bytes per bin over [start, end), microseconds since 1970 UTC.
 
-    A flow counts where it began; one that has slices counts its packets and bytes where they were.
-    ValueError for an empty range or no bins.
+    A flow counts where it began; one that has slices counts its packets and bytes where they were. In a settled
+    case a flow's first slice begins with the flow, so the slices alone say what to take away there; otherwise,
+    and under a filter, the flows are looked up. ValueError for an empty range or no bins.
     """
     if end <= start or bins < 1:
         raise ValueError("a timeline needs a range and bins")
@@ -238,17 +249,27 @@ def timeline(case: CaseReader, start: int, end: int, bins: int, where: Where = E
     inside = f"ts >= make_timestamp({int(start)}) AND ts < make_timestamp({int(end)})"
     bin_of = f"((epoch_us(ts) - {int(start)}) // {width})::INTEGER AS bin"
     sums = "sum(src_pkts) + sum(dst_pkts) AS packets, sum(src_bytes) + sum(dst_bytes) AS bytes"
-    sliced = "duration > 60 AND flow_id IN (SELECT flow_id FROM flow_slices)"
-    mine = "" if where.everything else f" AND flow_id IN (SELECT flow_id FROM flows WHERE duration > 60 AND ({where.sql}))"
-    all_flows = case.query(
+    counted = case.query(
         f"SELECT {bin_of}, count(*) AS flows, {sums} FROM flows WHERE {inside} AND ({where.sql}) GROUP BY ALL", where.params
     )
-    long_flows = case.query(
-        f"SELECT {bin_of}, {sums} FROM flows WHERE {inside} AND {sliced} AND ({where.sql}) GROUP BY ALL", where.params
+    if where.everything and case.settled:
+        sliced = case.query(
+            f"SELECT {bin_of}, {sums.replace('sum(', 'sum(of_flow.')} FROM (SELECT min(ts) AS ts, sum(src_pkts) AS src_pkts,"
+            " sum(dst_pkts) AS dst_pkts, sum(src_bytes) AS src_bytes, sum(dst_bytes) AS dst_bytes FROM flow_slices"
+            f" GROUP BY flow_id) of_flow WHERE {inside} GROUP BY ALL"
+        )
+    else:
+        has_slices = "duration > 60 AND flow_id IN (SELECT flow_id FROM flow_slices)"
+        sliced = case.query(
+            f"SELECT {bin_of}, {sums} FROM flows WHERE {inside} AND {has_slices} AND ({where.sql}) GROUP BY ALL", where.params
+        )
+    mine = f"flow_id IN (SELECT flow_id FROM flows WHERE duration > 60 AND ({where.sql}))"
+    kept = "true" if where.everything and case.settled else mine
+    slices = case.query(
+        f"SELECT {bin_of}, {sums} FROM flow_slices WHERE {inside} AND {kept} GROUP BY ALL", where.params if kept == mine else ()
     )
-    slices = case.query(f"SELECT {bin_of}, {sums} FROM flow_slices WHERE {inside}{mine} GROUP BY ALL", where.params)
     out = {name: np.zeros(bins, np.int64) for name in ("flows", "packets", "bytes")}
-    for table, sign in ((all_flows, 1), (long_flows, -1), (slices, 1)):
+    for table, sign in ((counted, 1), (sliced, -1), (slices, 1)):
         at = table["bin"].to_numpy()
         for name in out.keys() & set(table.column_names):
             np.add.at(out[name], at, sign * table[name].to_numpy().astype(np.int64))

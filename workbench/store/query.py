@@ -1,8 +1,9 @@
 """A person's SQL against a case: one SELECT or EXPLAIN, reading nothing but the case, changing nothing.
 
-Three walls, each enough alone: only statements of these two kinds are run; functions that read files or
-settings are refused by name in the parsed statement; and the instance has external access switched off and
-its configuration locked.
+Four walls. Only statements of these two kinds are run. In the parsed statement nothing may stand but what is
+known to read tables: the engine takes INSERT, DELETE and COPY inside a WITH clause, and functions that read
+files where a table stands. The transaction is read-only. And the instance has external access switched off
+and its configuration locked.
 """
 
 from __future__ import annotations
@@ -27,6 +28,29 @@ _BATCH: Final = 65_536
 _TABLE_FUNCTIONS: Final = frozenset(
     {"range", "generate_series", "unnest", "repeat", "repeat_row", "glob_match", "summary", "histogram", "json_each", "json_tree"}
 )
+
+#: What may stand in a parsed statement besides expressions: kinds of queries and of things in FROM.
+_NODES: Final = frozenset(
+    {
+        "SELECT_NODE",
+        "SET_OPERATION_NODE",
+        "RECURSIVE_CTE_NODE",
+        "CTE_NODE",
+        "BASE_TABLE",
+        "EMPTY",
+        "SUBQUERY",
+        "JOIN",
+        "EXPRESSION_LIST",
+        "TABLE_FUNCTION",
+        "SHOW_REF",
+        "CTE",
+        # parts of an ORDER BY
+        "ASCENDING",
+        "DESCENDING",
+        "ORDER_DEFAULT",
+    }
+)
+_NODE_ENDINGS: Final = ("_MODIFIER", "_TYPE_INFO")
 
 #: Scalar functions that tell about or reach beyond the case.
 _SCALAR_FUNCTIONS_REFUSED: Final = frozenset(
@@ -96,10 +120,13 @@ def run_query(case: CaseReader, sql: str, params: Sequence[Any] | dict[str, Any]
     """
     import duckdb
 
+    if "\0" in sql:
+        raise QueryError("a query cannot have a NUL character", "Remove it.")
     cursor = case.own_cursor()
     try:
         with asking():
             statement = _checked(cursor, sql)
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
             if limit is not None and statement.type == duckdb.StatementType.SELECT:
                 text = f"SELECT * FROM ({statement.query.rstrip().rstrip(';')}\n) LIMIT {int(limit)}"
             else:
@@ -170,6 +197,9 @@ def _check_tree(tree: Any) -> None:
 
 def _check_node(node: dict[str, Any]) -> None:
     kind = node.get("type")
+    if isinstance(kind, str) and "class" not in node and kind not in _NODES and not kind.endswith(_NODE_ENDINGS):
+        what = kind.removesuffix("_NODE").removesuffix("_QUERY").replace("_", " ")
+        raise QueryError(f"{what} is not allowed in a query", "A query reads the tables and views of the case only.")
     if kind == "TABLE_FUNCTION":
         name = str((node.get("function") or {}).get("function_name", "")).lower()
         if name not in _TABLE_FUNCTIONS:

@@ -71,4 +71,4 @@ def _split(path: Path) -> tuple[str, str]:
     match = _HEADER.match(path.read_text(encoding="utf-8"))
     if match is None:
         raise BadInputError(f"{path.name} does not begin with a /* */ comment", "Give it a YAML header.")
-    return match["yaml"], match["sql"].strip().rstrip(";").strip()
+    return match["yaml"].strip(), match["sql"].strip().rstrip(";").strip()
