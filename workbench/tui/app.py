@@ -26,7 +26,10 @@ def run_app(request: OpenRequest) -> int:
     from workbench.tui.application import WorkbenchApp
 
     try:
-        code = WorkbenchApp(data, run, keymap=settings.keys).run()
+        app = WorkbenchApp(data, run, keymap=settings.keys)
+        if app.console.color_system in ("standard", "windows"):
+            app.theme = "workbench-16"
+        code = app.run()
     finally:
         if run is not None and not run.done:
             run.cancel()

@@ -21,11 +21,13 @@ BYTES: Final = frozenset({"cut", "damaged", "worker_died", "cancelled", "read_er
 class Coverage:
     """Sums over the sources of a case.
 
+    counting: whether a source is still being indexed; its losses are counted at its end.
     dropped: None where no source says; silent: sources that say nothing of drops.
     unseen, undecoded: counts by reason, most first.
     """
 
     packets: int
+    counting: bool
     dropped: int | None
     silent: int
     undecoded: tuple[tuple[str, int], ...]
@@ -38,9 +40,11 @@ def coverage(summary: Summary) -> Coverage:
     counts: dict[str, Counter[str]] = {"undecoded": Counter(), "unseen": Counter(), "note": Counter()}
     for line in summary.ledger:
         counts.setdefault(line["kind"], Counter())[line["reason"]] += line["count"] or 0
+    counting = any(s.get("state") == "indexing" for s in summary.sources)
     said = [s["dropped"] for s in summary.sources if s.get("dropped") is not None]
     return Coverage(
         packets=sum(s.get("packets") or 0 for s in summary.sources),
+        counting=counting,
         dropped=sum(said) if said else None,
         silent=len(summary.sources) - len(said),
         undecoded=tuple(counts["undecoded"].most_common()),
@@ -52,7 +56,7 @@ def coverage(summary: Summary) -> Coverage:
 def drops_words(cover: Coverage) -> str:
     """`drops 0`, `drops unknown`, `drops 12 + unknown`: a capture that says nothing of drops is not one without."""
     if cover.dropped is None:
-        return "drops unknown"
+        return "drops: at the end" if cover.counting else "drops unknown"
     return f"drops {figures.count(cover.dropped)}" + (" + unknown" if cover.silent else "")
 
 
@@ -60,7 +64,7 @@ def undecoded_words(cover: Coverage) -> str:
     """`all decoded`, or how many packets were not."""
     total = sum(n for _, n in cover.undecoded)
     if not total:
-        return "all decoded"
+        return "undecoded: at the end" if cover.counting else "all decoded"
     return f"undecoded {figures.count(total)} ({figures.share(total, max(total, cover.packets))})"
 
 
@@ -68,7 +72,7 @@ def unseen_words(cover: Coverage, most: int = 2) -> str:
     """`unseen: none known`, or the reasons and how many, the largest first."""
     unseen = [(reason, n) for reason, n in cover.unseen if reason != "dropped"]  # has its own words
     if not unseen:
-        return "unseen: none known"
+        return "unseen: at the end" if cover.counting else "unseen: none known"
     parts = [f"{reason.replace('_', ' ')} {amount(reason, n)}".strip() for reason, n in unseen[:most]]
     more = len(unseen) - most
     return "unseen: " + ", ".join(parts) + (f", +{more} more" if more > 0 else "")

@@ -86,6 +86,11 @@ def end_reason(value: int | None) -> str:
     return "open" if value is None else END_REASONS.get(value, str(value))
 
 
+def protocol(value: str | None) -> str:
+    """A protocol keyword as a narrow column shows it."""
+    return "icmp6" if value == "ipv6-icmp" else text_cell(value)
+
+
 def flow_number(value: int | None) -> str:
     """A flow id as `source.n`, the way it is made up."""
     return figures.NOTHING if value is None else f"{value >> 40}.{value & ((1 << 40) - 1)}"
@@ -100,7 +105,7 @@ _ORDER: Final[tuple[tuple[str, int, int, bool, str, Callable[[Any], str]], ...]]
     ("src_port", 5, 5, True, "quiet", text_cell),
     ("dst_ip", 15, 39, False, "", text_cell),
     ("dst_port", 5, 5, True, "", text_cell),
-    ("proto_name", 5, 5, False, "", text_cell),
+    ("proto_name", 5, 5, False, "", protocol),
     ("conn_state", 6, 6, False, "state", text_cell),
     ("src_bytes", 7, 8, True, "", figures.size),
     ("dst_bytes", 7, 8, True, "", figures.size),

@@ -1,4 +1,4 @@
-"""Three looks: dark, light, high contrast. Colour never says anything that a word or a mark does not."""
+"""Looks: dark, light, high contrast, 16 colours. Colour never says anything that a word or a mark does not."""
 
 from __future__ import annotations
 
@@ -75,4 +75,37 @@ CONTRAST: Final = Theme(
     },
 )
 
-THEMES: Final = (DARK, LIGHT, CONTRAST)
+#: Only colours of the 16-colour palette, so that nothing is rounded to another one.
+SIXTEEN: Final = Theme(
+    name="workbench-16",
+    primary="#55ffff",
+    secondary="#aaaaaa",
+    accent="#ffff55",
+    warning="#ffff55",
+    error="#ff5555",
+    success="#55ff55",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#0000aa",
+    dark=True,
+    text_alpha=1.0,
+    variables={
+        "block-cursor-background": "#55ffff",
+        "block-cursor-foreground": "#000000",
+        "block-cursor-text-style": "bold",
+        "footer-key-foreground": "#ffff55",
+        "text-muted": "#aaaaaa",
+        "text-disabled": "#aaaaaa",
+        "text-primary": "#55ffff",
+        "text-accent": "#ffff55",
+        "text-warning": "#ffff55",
+        "text-error": "#ff5555",
+        "surface-lighten-1": "#555555",
+        "surface-lighten-2": "#555555",
+        "scrollbar": "#aaaaaa",
+        "scrollbar-background": "#000000",
+    },
+)
+
+THEMES: Final = (DARK, LIGHT, CONTRAST, SIXTEEN)

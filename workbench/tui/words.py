@@ -83,7 +83,7 @@ def state_words(state: str | None, proto: int | None) -> str:
     elif proto in (6, None):
         known = STATES.get(state or "")
     else:
-        known = "a protocol without connections" if state == "OTH" else None
+        known = "without connections" if state == "OTH" else None
     return known or text_cell(state)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar, Final
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
@@ -32,6 +33,7 @@ _REFRESH: Final = 1.0
 _DAY: Final = 86_400_000_000
 _EMPTY: Final = "No flows.\nThe ledger (L) says what was in the capture."
 _EMPTY_SPAN: Final = "No flows in this time range.\nPress T for the range before, R for everything."
+_COMPILING: Final = "Compiling the decoder for this machine.\nThis happens once and takes about a minute."
 _WAITING: Final = "Reading: flows appear here as they come."
 
 
@@ -112,7 +114,7 @@ class CaseScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Ask for everything."""
-        self.table.focus()
+        self.set_focus(self.table)
         self.table.empty = _WAITING if self.index_run is not None else _EMPTY
         self._titles()
         if self.index_run is not None:
@@ -121,6 +123,11 @@ class CaseScreen(Screen[None]):
             self.post_message(IndexingChanged())
         if self._data is not None:
             self._show(self._data)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """The title above what has the focus shows it."""
+        for rule in self.query(TitleRule):
+            rule.set_class(rule.parent in event.widget.ancestors, "-active")
 
     def _indexing_told(self) -> None:
         self.post_message(IndexingChanged())
@@ -229,6 +236,9 @@ class CaseScreen(Screen[None]):
         if run is None:
             return
         self.status.progress = run.progress if self._indexing else None
+        compiling = run.progress is not None and run.progress.phase == "compile"
+        if self._indexing and not self.table.total:
+            self.table.set_empty(_COMPILING if compiling else _WAITING)
         self._tell_activity()
         if self.inquiry is None and run.reader is not None:
             from workbench.tui.case_data import StoredCase
@@ -241,8 +251,7 @@ class CaseScreen(Screen[None]):
     def _index_ended(self, run: IndexRun) -> None:
         if self._timer is not None:
             self._timer.stop()
-        self.table.empty = _EMPTY
-        self.table.refresh()
+        self.table.set_empty(_EMPTY)
         if self.inquiry is not None:
             self.inquiry.sum_up()
         if run.error is not None:
@@ -324,7 +333,7 @@ class CaseScreen(Screen[None]):
         record = self.table.record
         if record is not None and record.get("ts") is not None:
             self.timeline.point_at(figures.to_us(record["ts"]))
-        self.timeline.focus()
+        self.set_focus(self.timeline)
 
     def action_zoom_out(self) -> None:
         """Back to the span before; beyond the first, everything."""
@@ -405,7 +414,7 @@ class CaseScreen(Screen[None]):
         elif self.timeline.has_focus and self.timeline.mark is not None:
             self.timeline.mark = None
         else:
-            self.table.focus()
+            self.set_focus(self.table)
 
 
 def indexing_words(run: IndexRun) -> str:

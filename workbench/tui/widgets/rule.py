@@ -11,10 +11,14 @@ from textual.widget import Widget
 
 
 class TitleRule(Widget):
-    """The title of the part it stands in. A border title would repaint the whole part with every change."""
+    """The title of the part it stands in; the screen gives it the class -active with the focus.
+
+    A border title would repaint the whole part with every change.
+    """
 
     DEFAULT_CSS = """
     TitleRule { height: 1; color: $text-muted; background: $background; }
+    TitleRule.-active { color: $text-primary; text-style: bold; }
     """
 
     title: reactive[str] = reactive("", init=False)
@@ -29,8 +33,7 @@ class TitleRule(Widget):
         style = self.rich_style
         if y:
             return Strip.blank(width, style)
-        active = self.parent is not None and self.parent.has_pseudo_class("focus-within")
-        line = "━" if active else "─"
+        line = "━" if self.has_class("-active") else "─"
         title = self.title
         if cell_len(title) > width - 4:
             title = set_cell_size(title, max(0, width - 5)) + "…"

@@ -45,11 +45,13 @@ class StatusLine(Widget):
         extent = self.span or self.summary.extent
         if extent is not None:
             when = figures.span_text(extent.start, extent.end)
-            first.append((f"{when} UTC", "") if self.span is None else (f"zoom {when}", "warn"))
+            first.append((when, "") if self.span is None else (f"zoom {when}", "warn"))
+        unseen = any(reason != "dropped" for reason, _ in cover.unseen)
+        drops = cover.dropped or (cover.silent and not cover.counting)
         second = [
-            (coverage.drops_words(cover), "" if cover.dropped == 0 and not cover.silent else "warn"),
+            (coverage.drops_words(cover), "warn" if drops else ""),
             (coverage.undecoded_words(cover), "warn" if cover.undecoded else ""),
-            (coverage.unseen_words(cover), "" if coverage.unseen_words(cover).endswith("none known") else "warn"),
+            (coverage.unseen_words(cover), "warn" if unseen else ""),
         ]
         if cover.notes:
             second.append((f"{cover.notes} note{'s' if cover.notes > 1 else ''}", ""))

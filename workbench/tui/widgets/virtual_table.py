@@ -177,6 +177,12 @@ class VirtualTable(ScrollView, can_focus=True):
         self.set_reactive(VirtualTable.cursor_column, min(self.cursor_column, len(self.looks) - 1))
         self._resized()
 
+    def set_empty(self, text: str) -> None:
+        """What to say while there are no rows."""
+        if text != self.empty:
+            self.empty = text
+            self.refresh()
+
     def set_source(self, source: PageSource | None, sorting: Sorting | None, row: int | None = None) -> None:
         """Show other rows. row: where the cursor goes; it keeps its height on the screen. None: stays put.
 
@@ -465,7 +471,7 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def _blank(self, y: int, width: int) -> Strip:
         style = self.rich_style
-        if self.total == 0 and self.source is not None:
+        if self.total == 0:
             lines = self.empty.split("\n")
             number = y - max(_HEADER + 1, (self.size.height - len(lines)) // 2)
             if 0 <= number < len(lines):
