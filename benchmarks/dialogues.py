@@ -1,13 +1,13 @@
 """Template conversations by kind: what programs in a data centre say to each other, with invented names and random content.
 
-Layouts: DNS RFC 1035, HTTP/1.1 RFC 9112, SSH RFC 4253, SMB2 MS-SMB2, NTP RFC 5905, QUIC RFC 9000 (long headers with opaque
-payload), ICMP RFC 792/4443.
+Layouts: DNS RFC 1035, HTTP/1.1 RFC 9112, SSH RFC 4253, SMB2 MS-SMB2, NTP RFC 5905, QUIC RFC 9000 and 9001, ICMP RFC 792/4443.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from benchmarks import quic as quic_packets
 from benchmarks import tls
 from benchmarks.frames import Conversation, TcpTalk, echo, udp
 
@@ -324,24 +324,35 @@ def smb(line: Conversation) -> None:
     finish(talk)
 
 
-def quic(line: Conversation) -> None:
-    """QUIC version 1: padded Initial packets, Handshake, then short headers; protected parts are random."""
-    rng = line.rng
-    dcid, scid = rng.bytes(8), rng.bytes(8)
+def _quic_hellos(rng: np.random.Generator) -> tuple[bytes, bytes]:
+    """ClientHello and ServerHello as QUIC carries them: TLS 1.3 only, ALPN h3, transport parameters (RFC 9001, 8.2)."""
+    family = tls.FAMILIES[int(rng.choice([0, 1, 5]))]
+    parameters = b"\x01\x04" + quic_packets.number(30_000) + b"\x03\x02\x45\xc0" + b"\x0f\0"
+    extra = tls.u16(57) + tls.vec(parameters, 2)
+    hello = tls.client_hello(rng, family, host_name(rng), ("h3",), extra)
+    return hello, tls.server_hello(rng, family.ciphers[0], 0x0304, "")
 
-    def long(kind: int, to: bytes, own: bytes, size: int, token: bytes = b"") -> bytes:
-        head = bytes((0xC0 | kind << 4 | 1,)) + b"\0\0\0\x01" + tls.vec(to, 1) + tls.vec(own, 1) + (token if kind == 0 else b"")
+
+def quic(line: Conversation) -> None:
+    """QUIC version 1: Initial packets that decrypt, then Handshake and short headers with random content."""
+    rng = line.rng
+    first_id, server_id = rng.bytes(8), rng.bytes(8)
+    ours, theirs = (quic_packets.initial_keys(first_id, side) for side in ("client", "server"))
+    hello, answer = _quic_hellos(rng)
+
+    def handshake(to: bytes, own: bytes, size: int) -> bytes:
+        head = b"\xe1" + quic_packets.VERSION + tls.vec(to, 1) + tls.vec(own, 1)
         return head + tls.u16(0x4000 | size) + rng.bytes(size)
 
-    first = long(0, dcid, b"", 1200 - 1 - 4 - 1 - 8 - 1 - 1 - 2, b"\0")
-    udp(line, 0, first)
+    udp(line, 0, quic_packets.initial(ours, first_id, b"", 0, quic_packets.crypto(hello), 1200))
     line.turn()
-    udp(line, 1, long(0, b"", scid, 130, b"\0") + long(2, b"", scid, 1000))
-    udp(line, 1, long(2, b"", scid, int(rng.integers(600, 1100))))
+    accept = b"\x02\0\0\0\0" + quic_packets.crypto(answer)  # an ACK of packet 0 goes first
+    udp(line, 1, quic_packets.initial(theirs, b"", server_id, 0, accept) + handshake(b"", server_id, 1000))
+    udp(line, 1, handshake(b"", server_id, int(rng.integers(600, 1100))))
     line.turn()
-    udp(line, 0, long(0, scid, b"", 60, b"\0") + long(2, scid, b"", 1080))
+    udp(line, 0, quic_packets.initial(ours, server_id, b"", 1, b"\x02\0\0\0\0", 60) + handshake(server_id, b"", 1080))
     for _ in range(int(rng.integers(2, 14))):
-        udp(line, 0, bytes((0x40 | int(rng.integers(0, 32)),)) + scid + rng.bytes(int(rng.integers(24, 300))))
+        udp(line, 0, bytes((0x40 | int(rng.integers(0, 32)),)) + server_id + rng.bytes(int(rng.integers(24, 300))))
         line.turn()
         for _ in range(int(rng.integers(1, 5))):
             udp(line, 1, bytes((0x40 | int(rng.integers(0, 32)),)) + rng.bytes(int(rng.integers(100, 1220))))

@@ -109,7 +109,9 @@ FAMILIES = (
         (0, 10, 11, 13, 23),
         max_version=0x0303,
     ),
-    Family((0x1301, 0x1302, 0x1303, 0xC02B, 0xC02F, 0xCCA9), (0x001D, 0x0017), (0x0403, 0x0804, 0x0401), (43, 0, 51, 10, 13, 45)),
+    Family(
+        (0x1301, 0x1302, 0x1303, 0xC02B, 0xC02F, 0xCCA9), (0x001D, 0x0017), (0x0403, 0x0804, 0x0401), (43, 0, 51, 10, 13, 45, 16)
+    ),
 )
 
 
@@ -138,8 +140,8 @@ def _extension(kind: int, family: Family, sni: str, alpn: tuple[str, ...], rng: 
     return bodies.get(kind, b"")
 
 
-def client_hello(rng: np.random.Generator, family: Family, sni: str, alpn: tuple[str, ...]) -> bytes:
-    """A ClientHello handshake message."""
+def client_hello(rng: np.random.Generator, family: Family, sni: str, alpn: tuple[str, ...], extra: bytes = b"") -> bytes:
+    """A ClientHello handshake message; ``extra`` are whole extensions to end with."""
     grease = _grease(rng)
     ciphers = b"".join(u16(c) for c in ((grease,) if family.grease else ()) + family.ciphers)
     body = (
@@ -150,7 +152,7 @@ def client_hello(rng: np.random.Generator, family: Family, sni: str, alpn: tuple
         content = _extension(kind, family, sni, alpn, rng, grease)
         if content is not None:
             parts.append(u16(kind) + vec(content, 2))
-    return b"\x01" + vec(body + vec(b"".join(parts), 2), 3)
+    return b"\x01" + vec(body + vec(b"".join(parts) + extra, 2), 3)
 
 
 def server_hello(rng: np.random.Generator, cipher: int, version: int, alpn: str) -> bytes:
