@@ -58,7 +58,7 @@ class Bench:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if result.code:
-            self.report.fail(part, contender.name, f"{result.stdout}\n{result.stderr}\nexit {result.code}")
+            self.report.fail(part, contender.name, f"exit {result.code}: {_last(result.stderr) or _last(result.stdout)}")
             return None
         return result
 
@@ -116,6 +116,11 @@ class Bench:
                 result = self.once(part, contender, [capture])
                 if result is not None:
                     self.report.add(Row(part, f"{contender.name}: peak resident set", result.max_rss, "B"))
+
+
+def _last(text: str) -> str:
+    """The last two lines: where programs say what went wrong."""
+    return " / ".join(text.strip().splitlines()[-2:])
 
 
 def index2g(bench: Bench) -> None:
