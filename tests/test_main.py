@@ -19,6 +19,10 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
+from workbench.__main__ import main
+from workbench.errors import CaseBusyError
+from workbench.workflows.requests import OpenRequest
+
 ROOT = Path(__file__).parents[1]
 START = 1_700_000_000
 
@@ -335,3 +339,26 @@ def test_doctor_is_4_where_something_required_is_wrong(home: dict[str, str], tmp
 def test_the_app_is_not_started_without_a_terminal(home: dict[str, str], capture: Path) -> None:
     assert workbench(home).returncode == 2
     assert workbench(home, "open", capture).returncode == 2
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(0, 0), (7, 7), (CaseBusyError("busy"), 4), (ZeroDivisionError("bug"), 5)])
+def test_the_app_is_started_and_its_failures_are_told(
+    outcome: int | Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked: list[OpenRequest] = []
+
+    def run_app(request: OpenRequest) -> int:
+        asked.append(request)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("workbench.tui.app.run_app", run_app)
+    monkeypatch.setattr("workbench.cli.indexing.need_terminal", lambda: None)
+    monkeypatch.setattr("sys.argv", ["workbench"])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == code
+    assert asked == [OpenRequest()]
+    assert ("busy" in capsys.readouterr().err) is (code == 4)

@@ -7,14 +7,19 @@ import sys
 
 def main() -> None:
     """Run the command line in sys.argv and exit with its code."""
-    from workbench.cli.app import run
+    from workbench.cli.app import guarded, run
 
     outcome = run(sys.argv[1:])
-    if isinstance(outcome, int):
-        sys.exit(outcome)
-    from workbench.tui.app import run_app
+    if not isinstance(outcome, int):
+        request = outcome
 
-    sys.exit(run_app(outcome))
+        def show() -> int:
+            from workbench.tui.app import run_app
+
+            return run_app(request)
+
+        outcome = guarded(show)
+    sys.exit(outcome)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -78,8 +78,13 @@ def run(words: Sequence[str]) -> OpenRequest | int:
     if "_WORKBENCH_COMPLETE" in os.environ:
         house.prepare_completion()
         app(prog_name=PROGRAM)
+    return guarded(lambda: _invoke(list(words)))
+
+
+def guarded(action: Callable[[], object]) -> OpenRequest | int:
+    """Do it; whatever goes wrong is told on stderr and becomes an exit code."""
     try:
-        outcome = _invoke(list(words))
+        outcome = action()
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_left()
