@@ -19,7 +19,7 @@ def main() -> None:
             return run_app(request)
 
         outcome = guarded(show)
-    sys.exit(outcome)
+    sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
 if __name__ == "__main__":

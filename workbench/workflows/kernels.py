@@ -67,11 +67,11 @@ def _check_owner(folder: Path, *, named: bool = False) -> None:
 
 
 def _kernels() -> Iterator[tuple[str, Callable[[], None]]]:
-    from workbench.decode import warm as decode_warm
-    from workbench.flows import warm as flows_warm
+    from workbench.decode.warm import kernels as decode_kernels
+    from workbench.flows.warm import kernels as flow_kernels
 
-    yield from decode_warm.kernels()
-    yield from flows_warm.kernels()
+    yield from decode_kernels()
+    yield from flow_kernels()
 
 
 def warm(tell: WarmSink | None = None) -> int:
