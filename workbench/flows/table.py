@@ -201,11 +201,12 @@ class FlowTable:
             flows = table.to_batches()[0]
             self._aside = []
         memory = self._memory
+        # Copied: the next packets overwrite these rows, and whoever has a batch may keep it.
         out = {
             "flows": flows,
-            "flow_slices": slice_batch(memory.regions["slice_rows"][: memory.get("slice_count")], self.source_id),
-            "flow_blocks": block_batch(memory.regions["block_rows"][: memory.get("block_count")], self.source_id),
-            "arp": arp_batch(memory.regions["arp_rows"][: memory.get("arp_count")], self.source_id),
+            "flow_slices": slice_batch(memory.regions["slice_rows"][: memory.get("slice_count")].copy(), self.source_id),
+            "flow_blocks": block_batch(memory.regions["block_rows"][: memory.get("block_count")].copy(), self.source_id),
+            "arp": arp_batch(memory.regions["arp_rows"][: memory.get("arp_count")].copy(), self.source_id),
         }
         for name in ("slice_count", "block_count", "arp_count"):
             memory.set(name, 0)
