@@ -7,10 +7,12 @@ otherwise. Prints one JSON object: readings by name, and what was raised.
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,34 @@ VARIANTS = 9
 _BOUND = 1 << 20
 
 
-def overrun() -> str:
-    """What a kernel that reads beyond its array does: `raised` under NUMBA_BOUNDSCHECK=1, else `silent`."""
+def overruns() -> dict[str, str]:
+    """What becomes of a kernel that leaves its memory: `raised` or `silent`, by the three ways kernels reach memory.
+
+    Loads and rows by pointer are only tried where they are checked: unchecked they would read whatever lies there.
+    """
     import numba
     import numpy as np
 
     @numba.njit
-    def beyond(values: Any, at: int) -> Any:
+    def element(values: Any, at: int) -> Any:
         return values[at]
 
+    found = {"element": _attempt(lambda: element(np.zeros(4, np.uint8), 5))}
+    if os.environ.get("NUMBA_BOUNDSCHECK") != "1":
+        return found
+    from workbench.decode.bits import be32, kernel
+    from workbench.flows.memory import Memory, hot_at
+
+    load = kernel(lambda buf, o: be32(buf, o))
+    row = kernel(lambda states, i: hot_at(states[0], i)["last"])
+    found["load"] = _attempt(lambda: load(np.zeros(6, np.uint8), 3))
+    found["row"] = _attempt(lambda: row(Memory({"hot": 4}).row, 4))
+    return found
+
+
+def _attempt(overrun: Callable[[], object]) -> str:
     try:
-        beyond(np.zeros(4, np.uint8), 5)
+        overrun()
     except IndexError:
         return "raised"
     return "silent"
@@ -85,7 +104,7 @@ def sweep(names: list[str]) -> dict[str, Any]:
                     readings[f"{name}#{n}"] = essence(name if case is None else file)
                 except Exception:
                     raised[f"{name}#{n}"] = traceback.format_exc(limit=-4)
-    return {"overrun": overrun(), "readings": readings, "raised": raised}
+    return {"overruns": overruns(), "readings": readings, "raised": raised}
 
 
 if __name__ == "__main__":
