@@ -68,6 +68,8 @@ def list_segments(case: CaseFolder) -> list[Segment]:
 
 
 def _walk(root: Path, name: str, depth: int) -> Iterable[str]:
+    if (root / name).is_symlink() or root.is_symlink():
+        return
     try:
         entries = list(os.scandir(root / name))
     except OSError:
