@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.errors import MissingPathError, UsageError
+from workbench.errors import MissingPathError, SourceError, UsageError
 from workbench.sources.expand import MAX_GAP, expand
 from workbench.sources.peek import last_time, peek
 from workbench.sources.rotation import rotated_name, stem_of
@@ -253,7 +253,10 @@ def test_hostile_files_are_looked_at_without_harm(tmp_path_factory: pytest.TempP
     path = tmp_path_factory.getbasetemp() / "hostile"
     for good in (pcap(START), pcapng(START)):
         path.write_bytes(good[:at] + junk + good[at + len(junk) :])
-        seen = peek(str(path))
+        try:
+            seen = peek(str(path))
+        except SourceError:  # the junk began like a compressed file
+            continue
         if seen is not None:
             last_time(str(path), seen)
 
