@@ -128,7 +128,7 @@ class Blocks:
         failure: BaseException | None = None
         while failure is None and (data := self._free.get()) is not None:
             block = self._filling = Block(data, self._head, self._head, offset, self._uses)
-            ended, failure = self._fill(memoryview(data)[self._head :], block)
+            ended, failure = self._fill(data.data[self._head :], block)
             offset += block.end - block.start
             if block.end > block.start:
                 with self._lock:
@@ -163,5 +163,5 @@ class Blocks:
     def _digest(self) -> None:
         assert self._hash is not None
         while (block := self._to_hash.get()) is not None:
-            self._hash.update(block.data[block.start : block.end])
+            self._hash.update(block.data[block.start : block.end].data)
             self._release(block)
