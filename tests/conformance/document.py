@@ -1,13 +1,15 @@
-"""docs/conformance.md: ``python -m tests.conformance.document > docs/conformance.md``."""
+"""docs/conformance.md: ``python -m tests.conformance.document`` (``make conformance``) writes it anew."""
 
 from __future__ import annotations
 
 import sys
 
 from tests.conformance import oracle
-from tests.conformance.captures import captures
+from tests.conformance.captures import ROOT, captures
 from tests.conformance.causes import CAUSES
 from tests.conformance.checks import CHECKS, Check
+
+PAGE = ROOT / "docs" / "conformance.md"
 
 _HEAD = """# Conformance
 
@@ -15,7 +17,7 @@ What this program makes of {captures} captures from public projects' test suites
 The captures are no part of the project; `WORKBENCH_CONFORMANCE` says where they lie. Each comparison is a test
 (`tests/conformance`), which fails on a difference whose cause is not written down and on a cause that is no longer needed.
 
-This page is generated: `python -m tests.conformance.document > docs/conformance.md`.
+This page is generated: `make conformance`.
 
 | comparison | against | agree | differ |
 |---|---|---|---|
@@ -51,13 +53,13 @@ second time with `NUMBA_BOUNDSCHECK=1`, where planted overruns are proven to rai
 
 
 def main() -> None:
-    """Run every comparison and write the page to standard output."""
+    """Run every comparison and write the page."""
     from workbench.workflows.kernels import prepare_kernel_cache
 
     prepare_kernel_cache()
     if not captures() or oracle.missing():
         sys.exit(f"needs the captures (WORKBENCH_CONFORMANCE) and {', '.join(oracle.TOOLS)}")
-    sys.stdout.write(page([check() for check in CHECKS]))
+    PAGE.write_text(page([check() for check in CHECKS]))
 
 
 if __name__ == "__main__":
