@@ -202,3 +202,13 @@ def test_a_joined_set_is_one_source(tmp_path: Path) -> None:
     files = rows(tmp_path / "case", "SELECT n, path, first_offset, bytes FROM source_files ORDER BY n")
     assert [f["path"] for f in files] == [str(a), str(b)]
     assert [f["first_offset"] for f in files] == [0, a.stat().st_size]
+
+
+def test_a_name_that_is_no_utf8_is_shown_by_its_bytes(tmp_path: Path) -> None:
+    good = write_flows(tmp_path / "a.pcap", 2)
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.pcap")
+    good.rename(odd)
+    result = index(tmp_path / "case", Path(odd))
+    assert result.sources[0]["state"] == "ok"
+    assert result.sources[0]["path"].endswith("caf\\xe9.pcap")
+    assert rows(tmp_path / "case", "SELECT path FROM sources") == [{"path": result.sources[0]["path"]}]

@@ -160,15 +160,15 @@ class _Ingest:
             stat = Path(spec.paths[0]).stat()
         except OSError:
             return None  # the worker will say what is wrong with it
-        return self.writer.known_source(spec.paths[0], stat.st_size, stat.st_mtime_ns)
+        return self.writer.known_source(_text(spec.paths[0]), stat.st_size, stat.st_mtime_ns)
 
     def _add(self, spec: SourceSpec) -> None:
         source_id = self.writer.next_source_id()
         row: dict[str, Any] = {
             "source_id": source_id,
             "kind": spec.kind,
-            "path": spec.paths[0],
-            "sensor": spec.sensor,
+            "path": _text(spec.paths[0]),
+            "sensor": _text(spec.sensor),
             "packets": 0,
             "flows": 0,
             "state": "indexing",
@@ -384,6 +384,11 @@ class _Ingest:
         return replace(result, seconds=time.monotonic() - self.started, cancelled=self.cancelled)
 
 
+def _text(path: str) -> str:
+    """A path as text that every table can hold: bytes that are no UTF-8 become \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _recovered(line: LedgerLine) -> bool:
     return line.reason == "worker_died" and line.detail.endswith("read again")
 
@@ -404,7 +409,7 @@ def _file_rows(report: Report) -> list[dict[str, Any]]:
         {
             "source_id": report.source_id,
             "n": n,
-            "path": os.fspath(f.path),
+            "path": _text(f.path),
             "sha256": f.sha256,
             "bytes": f.bytes,
             "first_offset": f.first_offset,
