@@ -219,8 +219,8 @@ def gather(
         longs[5, i] = hot.src_bytes
         longs[6, i] = hot.dst_bytes
         doubt = in_doubt(hot)
-        longs[7, i] = 0 if doubt else stream_size(state, slot, 0) if tcp else src.payload
-        longs[8, i] = 0 if doubt else stream_size(state, slot, 1) if tcp else dst.payload
+        longs[7, i] = 0 if doubt else stream_size(state, slot, 0) if tcp else src.delivered
+        longs[8, i] = 0 if doubt else stream_size(state, slot, 1) if tcp else dst.delivered
         longs[9, i] = cold.first_offset
         longs[10, i] = hot.last_offset
         longs[11, i] = cold.src_mac
@@ -248,7 +248,7 @@ def gather(
         words[9, i] = 0
         if cold.outer >= 0:
             _outer_columns(state, np.int64(cold.outer), i, longs, ints, words)
-        durations[i] = 0.0 if doubt else max(np.int64(0), hot.last - hot.first) * 1e-9
+        durations[i] = 0.0 if doubt else max(np.int64(0), hot.last - hot.first) / 1e9
         kinds[i] = (1 if hot.facts & FACT_PORTS else 0) | (2 if hot.marks & CONN_ONE_WAY else 0)
 
 

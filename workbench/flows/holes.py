@@ -73,6 +73,8 @@ def stream_size(state: Any, slot: Any, side: Any) -> Any:
     last = (np.int64(end.seq_wraps) << 32) + np.int64(end.last)
     ack = (np.int64(end.ack_wraps) << 32) + np.int64(end.ack)
     size = max(last, ack) - np.int64(end.start)
+    if size < 0:  # joined mid-stream at sequence number 0: the number before it is the largest
+        size += 1 << 32
     if size != 0:
         size -= 1
     if size != 0 and has_bit(hot, side, END_FIN):
@@ -93,7 +95,10 @@ def close_waits(state: Any, slot: Any, side: Any) -> Any:
     if has_bit(hot, side, END_SKIP):
         return False
     end = end_at(state, 2 * slot + side)
-    missing = ahead(np.int64(end.last) - np.int64(end.start), end.delivered)
+    sent = (np.int64(end.seq_wraps) << 32) + np.int64(end.last) - np.int64(end.start)
+    if sent < 0:
+        return False  # numbered from beyond its end: a reset told the first number, or a SYN with data wrapped
+    missing = sent - end.delivered
     if missing < 0:
         return False
     if missing > 1:
@@ -146,7 +151,7 @@ def _deliver(state: Any, slot: Any, side: Any) -> Any:
     taken = 0
     while taken < count and ahead(holes.low[taken], end.delivered) <= 0:
         if ahead(holes.high[taken], end.delivered) > 0:
-            end.delivered = holes.high[taken]
+            end.delivered += ahead(holes.high[taken], end.delivered)
         taken += 1
     if taken:
         for i in range(taken, count):
@@ -176,7 +181,7 @@ def _keep_range(state: Any, slot: Any, side: Any, low: Any, high: Any) -> Any:
     if row < 0:
         row = take_holes(state)
         if row < 0:  # no memory for holes: taken as filled
-            end_at(state, 2 * slot + side).delivered = np.uint32(high & 0xFFFFFFFF)
+            end_at(state, 2 * slot + side).delivered = high
             return
         _set_holes_row(cold, side, row)
     holes = holes_at(state, row)
@@ -219,7 +224,7 @@ def _trim(state: Any, slot: Any, side: Any, upto: Any) -> Any:
     """Bytes below `upto` were acknowledged: what was not seen of them is a gap."""
     hot = hot_at(state, slot)
     end = end_at(state, 2 * slot + side)
-    if ahead(upto, end.delivered) > 0:
+    if upto > end.delivered:
         # mid-stream the first number is a guess: an ack at or just above it shows no loss
         guess = upto <= 2 and (hot.marks & CONN_PARTIAL) != 0
         if not guess:
@@ -227,13 +232,13 @@ def _trim(state: Any, slot: Any, side: Any, upto: Any) -> Any:
                 row = _holes_row(cold_at(state, slot), side)
                 while row >= 0 and ahead(upto, holes_at(state, row).low[0]) > 0:
                     _gap(state, slot, side)
-                    end.delivered = holes_at(state, row).low[0]
+                    end.delivered += ahead(holes_at(state, row).low[0], end.delivered)
                     _deliver(state, slot, side)
                     row = _holes_row(cold_at(state, slot), side)
-                if ahead(upto, end.delivered) > 0:
+                if upto > end.delivered:
                     _gap(state, slot, side)
-            if ahead(upto, end.delivered) > 0:
-                end.delivered = np.uint32(upto & 0xFFFFFFFF)
+            if upto > end.delivered:
+                end.delivered = upto
     _deliver(state, slot, side)
     end.trimmed = np.uint32(upto & 0xFFFFFFFF)
 
@@ -243,8 +248,10 @@ def acknowledged(state: Any, slot: Any, side: Any, relative: Any) -> Any:
     """This side's bytes below `relative` were acknowledged; returns whether that was new."""
     hot = hot_at(state, slot)
     end = end_at(state, 2 * slot + side)
-    if has_bit(hot, side, END_FIN) and ahead(relative, end.fin_seq) >= 0:
-        relative = np.int64(end.fin_seq) - 1
+    if has_bit(hot, side, END_FIN):
+        beyond = ahead(relative, end.fin_seq)
+        if beyond >= 0:
+            relative -= beyond + 1
     if ahead(relative, end.trimmed) <= 0:
         return False
     _trim(state, slot, side, relative)
@@ -261,16 +268,17 @@ def data_sent(state: Any, slot: Any, side: Any, low: Any, length: Any) -> Any:
     high = low + length
     if ahead(high, end.trimmed) <= 0:
         return
-    if ahead(low, end.trimmed) < 0:
-        low = np.int64(end.trimmed)
+    known = ahead(low, end.trimmed)
+    if known < 0:
+        low -= known
     if ahead(high, end.top) > 0:
         end.top = np.uint32(high & 0xFFFFFFFF)
-    if ahead(low, end.delivered) <= 0:
-        if ahead(high, end.delivered) > 0:
-            end.delivered = np.uint32(high & 0xFFFFFFFF)
+    if low <= end.delivered:
+        if high > end.delivered:
+            end.delivered = high
             _deliver(state, slot, side)
             if nothing_acked(end) and stream_size(state, slot, side) > _UNACKED_WINDOW:
-                end.trimmed = end.delivered
+                end.trimmed = np.uint32(end.delivered & 0xFFFFFFFF)
     else:
         _keep_range(state, slot, side, low, high)
     unseen = ahead(end.top, end.delivered)

@@ -42,10 +42,10 @@ HOT: Final = np.dtype(
     align=True,
 )
 
-#: One endpoint (TCP); `payload` serves all other transports. Sequence numbers are relative where said.
+#: One endpoint (TCP); of other transports only `delivered` and `bad_sums` are used. Sequence numbers are relative where said.
 END: Final = np.dtype(
     [
-        ("payload", np.int64),  # payload bytes by the headers (UDP, ICMP and others)
+        ("delivered", np.int64),  # relative: everything below was seen or given up. Other transports: payload bytes
         ("start", np.uint32),
         ("last", np.uint32),  # one past the highest sequence number sent
         ("ack", np.uint32),  # highest acknowledgement of what this endpoint sent
@@ -54,7 +54,7 @@ END: Final = np.dtype(
         ("hist_syn", np.uint32),
         ("hist_fin", np.uint32),
         ("hist_rst", np.uint32),
-        ("delivered", np.uint32),  # relative: everything below was seen or given up
+        ("spare", np.uint32),
         ("trimmed", np.uint32),  # relative: everything below was acknowledged
         ("top", np.uint32),  # relative: one past the highest byte seen
         ("fin_seq", np.uint32),  # relative: one past the FIN

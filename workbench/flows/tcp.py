@@ -62,9 +62,8 @@ def _set_state(state: Any, slot: Any, side: Any, new: Any) -> Any:
 
 
 @kernel
-def start_end(end: Any) -> Any:
-    """An endpoint nothing is known of."""
-    end.payload = 0
+def start_end(end: Any, begun: Any) -> Any:
+    """An endpoint nothing is known of; begun: 1 for TCP, whose first byte has relative number 1."""
     end.start = 0
     end.last = 0
     end.ack = 0
@@ -73,7 +72,7 @@ def start_end(end: Any) -> Any:
     end.hist_syn = 0
     end.hist_fin = 0
     end.hist_rst = 0
-    end.delivered = 1
+    end.delivered = begun
     end.trimmed = 1
     end.top = 1
     end.fin_seq = 0
@@ -86,6 +85,9 @@ def start_end(end: Any) -> Any:
 
 @kernel
 def _number_from(end: Any, first: Any, last: Any) -> Any:
+    """Number a side anew; wraps of the old numbers are forgotten (Zeek keeps them, and counts 4 GB too many)."""
+    end.seq_wraps = 0
+    end.ack_wraps = 0
     end.start = first
     end.ack = first
     end.last = last
@@ -138,8 +140,10 @@ def _update_last(state: Any, slot: Any, side: Any, past: Any, flags: Any, length
     delta = ahead(past, end.last)
     if (flags & (SYN | RST)) != 0 and (delta > _FAR or delta < -_FAR):
         return
-    if (flags & FIN) != 0 and np.int64(end.last) == ((np.int64(end.start) + 1) & 0xFFFFFFFF):
-        _advance_last(end, past)  # only SYN and FIN seen: the FIN tells the size, however far
+    if (flags & FIN) != 0 and (delta > 0 or delta < -_FAR) and np.int64(end.last) == ((np.int64(end.start) + 1) & 0xFFFFFFFF):
+        # only SYN and FIN seen, over 2 GB apart: the FIN tells the size. (Zeek does so for a FIN just below the SYN, too,
+        # and counts 4 GB that nobody sent.)
+        _advance_last(end, past)
     elif endpoint_state(hot_at(state, slot), side) == RESET:
         return
     elif delta > 0:
@@ -232,8 +236,9 @@ def _from_inactive(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> An
     if flags & SYN:
         if side == 0:
             _set_state(state, slot, 0, SYN_ACK_SENT if flags & ACK else SYN_SENT)
-            hot.deadline = ts + state.tcp_close
-            hot.marks |= CONN_ATTEMPT
+            if (hot.marks & CONN_ATTEMPT) or hot.deadline == NEVER:
+                hot.deadline = ts + state.tcp_close
+                hot.marks |= CONN_ATTEMPT
         else:
             reversed_order = endpoint_state(hot, peer) == SYN_ACK_SENT and packet.seq == end_at(state, 2 * slot + side).start
             if not (flags & ACK) and reversed_order:

@@ -118,8 +118,6 @@ def over(state: Any, hot: Any, now: Any) -> Any:
         hot.deadline = NEVER
         hot.marks = np.int64(hot.marks) & ~CONN_ATTEMPT
     quiet = now - hot.last
-    if quiet >= _idle_limit(state, hot):
-        return REASON_IDLE
     if hot.bits and hot.proto == _TCP and quiet > state.tcp_close:
         a = endpoint_state(hot, 0)
         b = endpoint_state(hot, 1)
@@ -127,7 +125,7 @@ def over(state: Any, hot: Any, now: Any) -> Any:
         two = has_bit(hot, 1, END_CLOSED)
         if (one and two) or ((one or two) and (a == RESET or b == RESET or a == INACTIVE or b == INACTIVE)):
             return REASON_END
-    return 0
+    return REASON_IDLE if quiet >= _idle_limit(state, hot) else 0
 
 
 @kernel
@@ -259,8 +257,9 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
     if packet.proto == _TCP:
         hot.deadline = ts + state.tcp_close
         hot.marks |= CONN_ATTEMPT
-    start_end(end_at(state, 2 * slot))
-    start_end(end_at(state, 2 * slot + 1))
+    begun = 1 if packet.proto == _TCP else 0
+    start_end(end_at(state, 2 * slot), begun)
+    start_end(end_at(state, 2 * slot + 1), begun)
     cold.n = state.flows
     state.flows += 1
     cold.first_offset = offset
@@ -344,7 +343,7 @@ def _datagram(state: Any, hot: Any, slot: Any, side: Any, packet: Any) -> Any:
         hot.dst_state = ACTIVE
     else:
         hot.src_state = ACTIVE
-    end_at(state, 2 * slot + side).payload += packet.payload
+    end_at(state, 2 * slot + side).delivered += packet.payload
     if packet.proto == _UDP and (hot.seen & (SEEN_DATA << (8 * side))) == 0:
         first_letter(state, slot, side, SEEN_DATA, LETTER_D)
 
@@ -362,7 +361,7 @@ def _later_fragment(state: Any, packet: Any, offset: Any, number: Any) -> Any:
     _count(state, hot, slot, side, packet, offset)
     state.packets += 1
     if packet.proto != _TCP:
-        end_at(state, 2 * slot + side).payload += packet.payload
+        end_at(state, 2 * slot + side).delivered += packet.payload
         hot.last = packet.ts
 
 
