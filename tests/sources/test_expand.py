@@ -116,6 +116,14 @@ def test_a_fifo_is_not_looked_at(tmp_path: Path) -> None:
     assert [s.kind for s in expand([str(tmp_path / "fifo")])] == ["unknown"]
 
 
+def test_a_name_that_is_no_text_still_has_a_sensor_that_is(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/eth\xff.pcap")
+    Path(path).write_bytes(pcap(START))
+    (spec,) = expand([str(tmp_path)])
+    assert spec.paths == (path,)
+    assert spec.sensor == "eth\\xff"
+
+
 # -- rotated sets -------------------------------------------------------------------------------------
 
 

@@ -222,10 +222,15 @@ def _joined(files: list[_Found]) -> SourceSpec:
     name = Path(files[0].path).name
     rotated = rotated_name(name)
     sensor = rotated.sensor if rotated is not None and rotated.sensor else stem_of(name)
-    return SourceSpec(kinds.pop() if len(kinds) == 1 else "pcap", tuple(f.path for f in files), sensor)
+    return SourceSpec(kinds.pop() if len(kinds) == 1 else "pcap", tuple(f.path for f in files), _text(sensor))
 
 
 def _single(file: _Found) -> SourceSpec:
     kind = file.seen.kind if file.seen is not None else "unknown"
     sensor = "stdin" if file.path == "-" else stem_of(Path(file.path).name)
-    return SourceSpec(kind, (file.path,), sensor)
+    return SourceSpec(kind, (file.path,), _text(sensor))
+
+
+def _text(name: str) -> str:
+    """A file name as text that every table can hold: bytes that are no UTF-8 become \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
