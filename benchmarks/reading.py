@@ -55,7 +55,7 @@ def _ordered(case: CaseReader, column: str, *, descending: bool = False) -> Iter
     began = time.perf_counter()
     order = Order(case, column, descending=descending)
     order.page(0, PAGE)
-    yield f"sort by {column}: first page", (time.perf_counter() - began) * 1000, 500.0
+    yield f"sort by {column}: first page", (time.perf_counter() - began) * 1000, None
     order.wait()
     yield f"sort by {column}: every row numbered", (time.perf_counter() - began) * 1000, None
     median, worst = _pages(order)
@@ -76,7 +76,7 @@ def measures(case: CaseReader, rounds: int) -> Iterator[tuple[str, float, float 
     yield "timeline of everything, 160 bins", _median_ms(rounds, lambda: timeline(case, start, end, 160)), 200.0
     hour = start + (end - start) // 3, start + (end - start) // 3 + (end - start) // 24
     yield "timeline of a twenty-fourth", _median_ms(rounds, lambda: timeline(case, *hour, 160)), 200.0
-    yield "timeline with a filter", _median_ms(rounds, lambda: timeline(case, start, end, 160, FILTER)), 500.0
+    yield "timeline with a filter", _median_ms(rounds, lambda: timeline(case, start, end, 160, FILTER)), None
     yield "top talkers by bytes", _median_ms(rounds, lambda: top(case, "src_ip", "bytes")), 1000.0
     yield "top ports by flows", _median_ms(rounds, lambda: top(case, "dst_port", "flows")), 1000.0
 
