@@ -52,7 +52,8 @@ SELECT
     p.network_back,
     least(f.ts, coalesce(p.ts, f.ts)) AS ts,
     greatest(f.ts_end, coalesce(p.ts_end, f.ts_end)) AS ts_end,
-    epoch_us(greatest(f.ts_end, coalesce(p.ts_end, f.ts_end))) / CAST(1000000 AS DOUBLE) - epoch_us(least(f.ts, coalesce(p.ts, f.ts))) / CAST(1000000 AS DOUBLE) AS duration,
+    (epoch_us(greatest(f.ts_end, coalesce(p.ts_end, f.ts_end))) - epoch_us(least(f.ts, coalesce(p.ts, f.ts))))
+        / CAST(1000000 AS DOUBLE) AS duration,
     f.src_ip,
     f.src_port,
     f.dst_ip,

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 
 def needs_recovery(case: CaseFolder) -> bool:
-    """Whether something is left to take in or to clear away. Cheap: names only."""
-    return case.database_next.exists() or bool(list_segments(case)) or not case.database.exists()
+    """Whether something is left to take in, to clear away or to migrate. Cheap: names and case.toml only."""
+    if case.database_next.exists() or not case.database.exists() or list_segments(case):
+        return True
+    version = case.describe()["schema_version"]
+    return isinstance(version, int) and version < SCHEMA_VERSION
 
 
 def recover(case: CaseFolder, _lock: IngestLock) -> None:
@@ -62,7 +65,8 @@ def compact(case: CaseFolder) -> None:
         lock_down(con, (case.segments,))
         check(con, CASE, case)
         con.execute("BEGIN")
-        migrate(con, CASE)
+        if migrate(con, CASE):
+            check(con, CASE, case)
         done = consumed_names(con)
         new = [s for s in list_segments(case) if s.name not in done]
         before = _source_ids(con)

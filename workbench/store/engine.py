@@ -36,7 +36,7 @@ def connect(temp: Path, *, memory: str = MEMORY_LIMIT, threads: int | None = Non
     """
     import duckdb
 
-    return duckdb.connect(
+    con = duckdb.connect(
         ":memory:",
         config={
             "threads": threads or min(os.cpu_count() or 1, 4),
@@ -48,6 +48,8 @@ def connect(temp: Path, *, memory: str = MEMORY_LIMIT, threads: int | None = Non
             "preserve_insertion_order": True,
         },
     )
+    con.execute("SET enable_progress_bar = false")  # it would be printed to stdout, which is data
+    return con
 
 
 def lock_down(con: DuckDBPyConnection, folders: tuple[Path, ...] = (), *, settings: bool = True) -> None:

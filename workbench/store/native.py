@@ -72,6 +72,9 @@ class NativeSink:
         con.register("arriving", batch)
         try:
             con.execute(f"INSERT INTO {CASE}.main.{identifier(table)} SELECT {column_list(table)} FROM arriving")
+        except BaseException:
+            self._rolled_back()
+            raise
         finally:
             con.unregister("arriving")
 
@@ -81,8 +84,7 @@ class NativeSink:
             return
         clock = time.monotonic()
         if now or clock - self._committed >= (_SEEN_AFTER if self.watched else _SAFE_AFTER):
-            self._con.execute("COMMIT")
-            self._pending = False
+            self._commit()
             self._committed = clock
 
     def put_source(self, row: dict[str, Any], *, new: bool) -> None:
@@ -112,18 +114,30 @@ class NativeSink:
         self._begin()
         self._con.execute(_PLAIN)
         settle(self._con, CASE, sources)
-        self._con.execute("COMMIT")
-        self._pending = False
+        self._commit()
         self.presented.leaving.set()
         publish_database(self._con, CASE, self.case)
         self.presented.close()
 
     def abandon(self) -> None:
         """Close without publishing: what was committed lies in case.duckdb.next and its log, for recovery."""
-        with contextlib.suppress(Exception):
-            if self._pending:
-                self._con.execute("ROLLBACK")
+        self._rolled_back()
         self.presented.close()
+
+    def _commit(self) -> None:
+        try:
+            self._con.execute("COMMIT")
+        except BaseException:
+            self._rolled_back()
+            raise
+        self._pending = False
+
+    def _rolled_back(self) -> None:
+        """After a failure: the transaction is gone, what was committed before is not."""
+        if self._pending:
+            self._pending = False
+            with contextlib.suppress(Exception):
+                self._con.execute("ROLLBACK")
 
     def _begin(self) -> None:
         if not self._pending:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from workbench.errors import WorkbenchError
 from workbench.records.columns import BY_NAME
 from workbench.records.reasons import BY_NAME as REASONS
 from workbench.records.reasons import LedgerLine
@@ -167,9 +166,10 @@ class CaseWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self.close()
-        except WorkbenchError:
+        except Exception as closing:
             if error is None:
                 raise
+            error.add_note(f"closing the case failed, too: {closing}")
 
     def _load_sources(self) -> None:
         con = self._sink.presented.con.cursor()
