@@ -90,7 +90,14 @@ FLOWS: Final = Table(
         Column("network", _TXT, "tenant scope: '' untagged, vlan:100, vni:5001 and so on", privacy=_A, null=False),
         Column("ts", _TS, "first packet", "UTC", null=False, heading="start"),
         Column("ts_end", _TS, "last packet", "UTC", null=False, heading="end"),
-        Column("duration", _DBL, "first packet to last, without stragglers after TCP closed both ways, as Zeek", "s", null=False, heading="dur"),
+        Column(
+            "duration",
+            _DBL,
+            "first packet to last, without stragglers after TCP closed both ways, as Zeek",
+            "s",
+            null=False,
+            heading="dur",
+        ),
         Column("src_ip", _TXT, "originator's address, canonical text (RFC 5952)", privacy=_A, heading="source ip"),
         Column("dst_ip", _TXT, "responder's address, canonical text", privacy=_A, heading="dest ip"),
         Column("src_addr", _BLOB, "originator's address, 16 bytes, IPv4 mapped", privacy=_A),
@@ -117,13 +124,17 @@ FLOWS: Final = Table(
         Column("dst_pkts", _BIG, "packets from the responder", "packets", null=False, heading="<pkts"),
         Column("src_bytes", _BIG, "IP bytes from the originator", "bytes", null=False, heading="bytes>"),
         Column("dst_bytes", _BIG, "IP bytes from the responder", "bytes", null=False, heading="<bytes"),
-        Column("src_payload", _BIG, "transport payload from the originator (TCP: by sequence numbers)", "bytes", heading="payload>"),
+        Column(
+            "src_payload", _BIG, "transport payload from the originator (TCP: by sequence numbers)", "bytes", heading="payload>"
+        ),
         Column("dst_payload", _BIG, "transport payload from the responder", "bytes", heading="<payload"),
         Column("src_flags", _INT, "TCP flags seen from the originator, ORed"),
         Column("dst_flags", _INT, "TCP flags seen from the responder, ORed"),
         Column("rtt_us", _INT, "SYN to SYN+ACK as seen at the sensor", "us", heading="rtt"),
         Column("retransmits", _INT, "TCP segments sent again, both directions", "packets", heading="retx"),
-        Column("end_reason", _INT, "IPFIX flowEndReason: 1 idle, 2 active, 3 end seen, 4 forced, 5 no resources; null while open"),
+        Column(
+            "end_reason", _INT, "IPFIX flowEndReason: 1 idle, 2 active, 3 end seen, 4 forced, 5 no resources; null while open"
+        ),
         Column("sampling", _INT, "1 in N; counts are as observed", null=False),
         Column("verdict", _TXT, "verdict in this row's own telemetry"),
         Column("rule_id", _TXT, "rule in this row's own telemetry"),
@@ -166,7 +177,9 @@ SOURCES: Final = Table(
         Column("kind", _TXT, "pcap, pcapng or the telemetry format", null=False),
         Column("path", _TXT, "absolute path (a joined set: its first file), or - for standard input", privacy=_L, null=False),
         Column("sensor", _TXT, "name of the observation point", privacy=_A, null=False),
-        Column("sha256", _TXT, "of the file as it lies on disk (a joined set: of its first file); null with --hash off", privacy=_L),
+        Column(
+            "sha256", _TXT, "of the file as it lies on disk (a joined set: of its first file); null with --hash off", privacy=_L
+        ),
         Column("bytes", _BIG, "size on disk, all files", "bytes"),
         Column("packets", _BIG, "packets read", "packets", null=False),
         Column("flows", _BIG, "rows of `flows`", null=False),
