@@ -201,12 +201,18 @@ def test_readers_of_a_writer_see_rows_open_flows_and_then_the_finished_file(tmp_
     assert count() == {"n": before + 100, "o": 0}
     writer.set_open(2, batch("flows", [flow(100 + n, 2, end_reason=None) for n in range(5)]))
     assert count() == {"n": before + 105, "o": 5}
+    writer.append("flows", batch("flows", [flow(102, 2)]))
+    writer.commit(now=True)  # one of them has ended: it is not seen twice
+    reader.refresh()
+    assert count() == {"n": before + 105, "o": 4}
+    writer.append("flows", batch("flows", [flow(103, 2)]))  # not committed: the next snapshot lacks it, readers do not
     writer.set_open(2, batch("flows", [flow(100, 2, end_reason=None)]))
-    assert count() == {"n": before + 101, "o": 1}
+    reader.refresh()
+    assert count() == {"n": before + 103, "o": 1}
     writer.set_open(2, None)
-    assert count() == {"n": before + 100, "o": 0}
+    assert count() == {"n": before + 102, "o": 0}
     writer.close()
-    assert count() == {"n": before + 100, "o": 0}
+    assert count() == {"n": before + 102, "o": 0}
     assert reader.native
     assert reader.query("SELECT state FROM sources WHERE source_id = 2").to_pylist() == [{"state": "partial"}]
     reader.close()

@@ -79,6 +79,22 @@ class Presented:
                 cursor.execute(f"DROP TABLE memory.main.{old}")
             cursor.close()
 
+    def forget_open(self, ended: Sequence[pa.Array]) -> None:
+        """Take flows that have ended out of the snapshots, so that no reader sees one twice. ended: flow_id arrays."""
+        with self._lock:
+            if not self._open or not ended:
+                return
+            cursor = self.con.cursor()
+            cursor.register("ended", pa.table({"flow_id": pa.chunked_array(ended)}))
+            for name in self._open.values():
+                cursor.execute(f"DELETE FROM memory.main.{name} WHERE flow_id IN (SELECT flow_id FROM ended)")
+            cursor.unregister("ended")
+            cursor.close()
+
+    def has_open(self) -> bool:
+        """Whether there is any snapshot."""
+        return bool(self._open)
+
     def close(self) -> None:
         """Let go of the case; cursors that still run end first. What readers wait for in `left` is now so."""
         self.closed = True

@@ -38,6 +38,7 @@ class SegmentSink:
         self._waiting: dict[str, list[pa.RecordBatch]] = defaultdict(list)
         self._small: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._dirty: set[str] = set()
+        self._ended: list[pa.Array] = []
         self._written = 0.0
 
     def watch(self) -> None:
@@ -47,6 +48,8 @@ class SegmentSink:
     def append(self, table: str, batch: pa.RecordBatch) -> None:
         """Gather rows; written at the next commit that is due."""
         self._waiting[table].append(batch)
+        if table == "flows" and self.presented.has_open():
+            self._ended.append(batch.column("flow_id"))
         if sum(b.num_rows for b in self._waiting[table]) >= _ROWS:
             self._files.write(table, self._waiting.pop(table))
 
@@ -64,6 +67,8 @@ class SegmentSink:
         self._written = clock
         if self.watched:
             refreshed(self.presented)
+            self.presented.forget_open(self._ended)
+        self._ended = []
 
     def put_source(self, row: dict[str, Any], *, new: bool) -> None:
         """Note that a row of `sources` is this run's, or changed."""

@@ -51,6 +51,7 @@ class NativeSink:
         con.execute(_PLAIN)
         self._con = con
         self._rows = 0
+        self._ended: list[pa.Array] = []
         self.presented = Presented(case, con)
         self.watched = False
         self._pending = False
@@ -60,6 +61,7 @@ class NativeSink:
         """From now on readers of this process look on; the views for them are made the first time."""
         if not self.watched:
             self.presented.present()
+            self._committed = 0.0  # what comes first is shown at once
         self.watched = True
 
     def append(self, table: str, batch: pa.RecordBatch) -> None:
@@ -69,6 +71,8 @@ class NativeSink:
         if self._rows < _PLAIN_ROWS <= self._rows + batch.num_rows:
             con.execute(_COMPRESSED)
         self._rows += batch.num_rows
+        if table == "flows" and self.presented.has_open():
+            self._ended.append(batch.column("flow_id"))
         con.register("arriving", batch)
         try:
             con.execute(f"INSERT INTO {CASE}.main.{identifier(table)} SELECT {column_list(table)} FROM arriving")
@@ -131,6 +135,8 @@ class NativeSink:
             self._rolled_back()
             raise
         self._pending = False
+        self.presented.forget_open(self._ended)
+        self._ended = []
 
     def _rolled_back(self) -> None:
         """After a failure: the transaction is gone, what was committed before is not."""

@@ -179,13 +179,25 @@ class Order:
         try:
             if self._leave.wait(_BREATH):
                 raise CancelledError("the order was closed")
-            ids = self._fetch_ids(self._cursor, self._all_sql())
+            ids = self._fetch_all_ids()
             narrow = ids.size and int(ids.max()) < 2**32
             self._ids = None if self._closed else (ids.astype(np.uint32) if narrow else ids)
         except BaseException as error:  # handed to whoever asks for a page
             self._error = CancelledError("the order was closed") if self._closed else error
         finally:
             self._done.set()
+
+    def _fetch_all_ids(self) -> NDArray[np.int64]:
+        """All numbers; once more where the case was published or compacted meanwhile."""
+        import duckdb
+
+        try:
+            return self._fetch_ids(self._cursor, self._all_sql())
+        except duckdb.Error as error:
+            if self._closed or not self._case.renew(error):
+                raise
+            self._cursor = self._case.cursor().cursor()
+            return self._fetch_ids(self._cursor, self._all_sql())
 
     def _fetch_ids(self, cursor: Any, sql: str) -> NDArray[np.int64]:
         import duckdb

@@ -127,8 +127,13 @@ class CaseWriter:
                 self._sink.append(table, batch)
 
     def set_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
-        """Replace the snapshot of a source's open flows, seen by readers of this writer; None removes it."""
-        self._sink.presented.set_open(source_id, batch)
+        """Replace the snapshot of a source's open flows, seen by readers of this writer; None removes it.
+
+        Commits first: a flow that ended since the last snapshot is not in this one and must be seen.
+        """
+        if batch is not None or self._sink.presented.has_open():
+            self.commit(now=True)
+            self._sink.presented.set_open(source_id, batch)
 
     def commit(self, *, now: bool = False) -> None:
         """A good moment to make rows safe and visible: done at the latest two seconds after the last time.
