@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import ExitCode
 from workbench.settings import load_settings
-from workbench.tui.indexing import IndexRun
+from workbench.tui.indexing import STOP_SECONDS, IndexRun
 from workbench.workflows.requests import OpenRequest
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run_app(request: OpenRequest) -> int:
     finally:
         if run is not None and not run.done:
             run.cancel()
-            run.wait()
+            run.wait(STOP_SECONDS)
         if data is not None:
             data.close()
     return int(ExitCode.OK if code is None else code)

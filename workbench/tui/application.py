@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from workbench.tui.commands import Commands
 from workbench.tui.data import CaseData
-from workbench.tui.indexing import IndexRun
+from workbench.tui.indexing import STOP_SECONDS, IndexRun
 from workbench.tui.messages import IndexingChanged
 from workbench.tui.recent import load_recent
 from workbench.tui.screens.case import CaseScreen
@@ -102,7 +102,7 @@ class WorkbenchApp(App[int]):
 
     def _leave_when_done(self) -> None:
         assert self._run is not None
-        self._run.wait()
+        self._run.wait(STOP_SECONDS)
         self.call_from_thread(self.exit, 0)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workbench.workflows.requests import IndexRequest, IndexResult, Progress
 
 if TYPE_CHECKING:
     from workbench.store.reader import CaseReader
     from workbench.store.writer import CaseWriter
+
+
+#: How long leaving waits for an index run that was asked to stop. What was committed is safe in any case.
+STOP_SECONDS: Final = 10.0
 
 
 class IndexRun:

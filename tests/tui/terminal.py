@@ -1,0 +1,64 @@
+"""A real terminal for tests: a program in tmux, keys in, screen out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+#: Long enough for a machine that compiles kernels beside eight other jobs; a test that passes never waits so long.
+PATIENCE = 120.0
+
+
+class Terminal:
+    """A tmux server of its own with one window; close it."""
+
+    def __init__(self, folder: Path, command: Sequence[str], env: Mapping[str, str], size: tuple[int, int] = (80, 24)) -> None:
+        self._socket = str(folder / "tmux")
+        self._env = {name: value for name, value in os.environ.items() if not name.startswith("TMUX")}
+        script = folder / "run.sh"
+        settings = " ".join(f"{name}='{value}'" for name, value in env.items())
+        words = " ".join(f"'{word}'" for word in command)
+        script.write_text(f'#!/bin/sh\nenv {settings} {words}\necho "exit code $?"\nexec sleep 1000\n')
+        script.chmod(0o755)
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), str(script))
+        self._tmux("set-option", "-g", "escape-time", "0")
+
+    def _tmux(self, *words: str) -> str:
+        tmux = shutil.which("tmux") or "tmux"
+        done = subprocess.run([tmux, "-S", self._socket, *words], env=self._env, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def press(self, *keys: str) -> None:
+        """Keys by tmux's names."""
+        for key in keys:
+            self._tmux("send-keys", "-t", "0", key)
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the window another size."""
+        self._tmux("resize-window", "-t", "0", "-x", str(width), "-y", str(height))
+
+    def screen(self, *, escapes: bool = False) -> list[str]:
+        """The lines as they stand."""
+        return self._tmux("capture-pane", "-p", *(["-e"] if escapes else []), "-t", "0").split("\n")
+
+    def wait(self, seen: Callable[[str], bool]) -> str:
+        """The screen once it satisfies the condition; AssertionError with the screen where it never does."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            text = "\n".join(self.screen())
+            if seen(text):
+                return text
+            time.sleep(0.05)
+        raise AssertionError("never came:\n" + text)
+
+    def wait_for(self, *words: str) -> str:
+        """The screen once it shows all of these."""
+        return self.wait(lambda text: all(word in text for word in words))
+
+    def close(self) -> None:
+        """End the program and the server."""
+        self._tmux("kill-server")

@@ -1,0 +1,146 @@
+"""The app in a real terminal at 80x24: open, sort, zoom, see details, quit, open again."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tui.terminal import Terminal
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "sample_captures" / "esxi-lateral.pcapng"
+#: Compiled kernels are the machine's, not this test's.
+KERNELS = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR") if name in os.environ}
+
+pytestmark = [
+    pytest.mark.tmux,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("tmux") is None and os.environ.get("WORKBENCH_REQUIRE_ALL") != "1", reason="tmux is not installed"
+    ),
+]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start `workbench ...` in a terminal; all are closed at the end."""
+    terminals = []
+
+    def begin(*words, size=(80, 24), **env):
+        folder = tmp_path / f"terminal{len(terminals)}"
+        folder.mkdir()
+        state = {
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "PYTHONPATH": str(ROOT),
+            "TERM": "screen-256color",
+            "COLORTERM": "truecolor",
+        }
+        terminal = Terminal(folder, [sys.executable, "-m", "workbench", *words], {**KERNELS, **state, **env}, size)
+        terminals.append(terminal)
+        return terminal
+
+    yield begin
+    for terminal in terminals:
+        terminal.close()
+
+
+def rows(text):
+    """The rows of the flows table: between its heading and the details."""
+    lines = text.split("\n")
+    top = next(n for n, line in enumerate(lines) if "source ip" in line)
+    end = next(n for n, line in enumerate(lines) if " details ──" in line)
+    return lines[top + 1 : end]
+
+
+def amount(cell):
+    """`1.2 MB` as a number."""
+    number, unit = cell.split()
+    return float(number) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
+
+
+def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
+    case = tmp_path / "case"
+    terminal = start("open", str(SAMPLE), "--case", str(case))
+    text = terminal.wait_for("ready", "drops 0", "packets")
+    assert re.search(r"\d+ flows, row 1, by start ▲", text)
+    assert re.search(r"▶ \d\d:\d\d:\d\d\.\d{3} ", text)
+    assert "esxi-lateral.pcapng" in text
+    assert all(len(line) <= 80 for line in text.split("\n"))
+
+    terminal.press("s")
+    terminal.wait_for("Sort by", "src_bytes")
+    terminal.press("s", "r", "c", "_", "b", "y", "t", "e", "s")
+    terminal.wait(lambda text: "src_bytes" in text and "dst_bytes" not in text)
+    terminal.press("Enter")
+    text = terminal.wait_for("by bytes> ▼", "ready")
+    sizes = [amount(row[-8:]) for row in rows(text)]
+    assert len(sizes) > 5
+    assert sizes == sorted(sizes, reverse=True)
+
+    terminal.press("Enter")
+    text = terminal.wait_for("Who", "from", "Esc goes back")
+    terminal.press("G")
+    terminal.wait_for("Where its packets are", "esxi-lateral.pcapng", "community")
+    terminal.press("Escape")
+    text = terminal.wait(lambda text: "Where its packets are" not in text and "by bytes>" in text)
+    before = int(re.search(r"(\d+) flows", text)[1])
+
+    terminal.press("t", "0", "Space", "l", "l", "l", "l", "l", "l")
+    terminal.wait_for("┣━━━━━▲")
+    terminal.press("Enter")
+    text = terminal.wait_for("zoom 2")
+    text = terminal.wait(lambda text: int(re.search(r"(\d+) flows", text)[1]) < before)
+    assert int(re.search(r"(\d+) flows", text)[1]) > 0
+    terminal.press("T", "Escape")
+    terminal.wait(lambda text: f"{before} flows" in text and "zoom 2" not in text)
+
+    terminal.press("L")
+    terminal.wait_for("Ledger: what the answers rest on", "2,678 packets")
+    terminal.press("Escape")  # and a key at once would be Alt and that key
+    terminal.wait(lambda text: "what the answers rest on" not in text)
+    terminal.press("?")
+    terminal.wait_for("Keys", "table.up")
+    terminal.press("Escape")
+    terminal.wait(lambda text: "table.up" not in text)
+    terminal.press("q")
+    terminal.wait_for("exit code 0")
+
+    again = start("open", str(SAMPLE), "--case", str(case), size=(160, 50))
+    text = again.wait_for("ready", f"{before} flows", "Where its packets are")
+    assert all(len(line) <= 160 for line in text.split("\n"))
+    again.resize(80, 24)
+    again.wait(lambda text: "Where its packets are" not in text and " details ──" in text)
+    again.press("q")
+    again.wait_for("exit code 0")
+
+    recent = start()
+    recent.wait_for("Recent cases", "esxi-lateral.pcapng")
+    recent.press("Enter")
+    recent.wait_for(f"{before} flows", "ready")
+    recent.press("q")
+    recent.wait_for("exit code 0")
+
+
+def test_few_colours_and_no_colours_are_legible(start, tmp_path):
+    case = tmp_path / "case"
+    for env in ({"TERM": "xterm", "COLORTERM": ""}, {"NO_COLOR": "1"}):
+        terminal = start("open", str(SAMPLE), "--case", str(case), **env)
+        terminal.wait_for("ready", "drops 0", "row 1")
+        painted = "\n".join(terminal.screen(escapes=True))
+        for red, green, blue in re.findall(r"[34]8;2;(\d+);(\d+);(\d+)", painted):
+            assert "NO_COLOR" in env
+            assert red == green == blue
+        text = terminal.wait_for("▶", "▲", "━")
+        assert "? Help" in text
+        terminal.press("q")
+        terminal.wait_for("exit code 0")
+
+
+def test_what_cannot_be_opened_says_why_on_stderr(start, tmp_path):
+    terminal = start("open", str(tmp_path / "nothing.pcap"))
+    terminal.wait_for("No such path", "exit code 2")
