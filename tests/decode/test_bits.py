@@ -21,7 +21,6 @@ def test_loads_at_any_alignment(at: int) -> None:
     assert bits.be32(BUF, at) == int.from_bytes(DATA[at : at + 4], "big")
     assert bits.be64(BUF, at) == int.from_bytes(DATA[at : at + 8], "big")
     assert bits.le32(BUF, at) == int.from_bytes(DATA[at : at + 4], "little")
-    assert bits.le64(BUF, at) == int.from_bytes(DATA[at : at + 8], "little")
     assert bits.mac48(BUF, at) == int.from_bytes(DATA[at : at + 6], "big")
 
 
@@ -40,7 +39,7 @@ import numpy as np
 from workbench.decode import bits
 print("checked", bits.CHECKED)
 buf = np.zeros(8, np.uint8)
-for load, width in ((bits.be16, 2), (bits.be32, 4), (bits.be64, 8), (bits.le32, 4), (bits.le64, 8)):
+for load, width in ((bits.be16, 2), (bits.be32, 4), (bits.be64, 8), (bits.le32, 4)):
     assert load(buf, 8 - width) == 0
     try:
         load(buf, 9 - width)
@@ -51,7 +50,7 @@ for load, width in ((bits.be16, 2), (bits.be32, 4), (bits.be64, 8), (bits.le32, 
 
 def test_a_planted_overrun_is_caught_when_checking(tmp_path: Path) -> None:
     done = run(OVERRUN, tmp_path, NUMBA_BOUNDSCHECK="1")
-    assert done.stdout.split() == ["checked", "True"] + ["caught"] * 5, done.stderr
+    assert done.stdout.split() == ["checked", "True"] + ["caught"] * 4, done.stderr
 
 
 def test_checking_is_off_otherwise(tmp_path: Path) -> None:

@@ -185,9 +185,10 @@ def test_cut_anywhere(data: st.DataObject) -> None:
         assert lines == ["cut"]
 
 
-def test_cut_inside_a_block_that_is_skipped() -> None:
-    framer, _, _ = read((section() + block(0x40000BAD, bytes(5000)))[:-100])
-    assert [line.reason for line in framer.ledger()] == ["cut", "blocks_skipped"]
+@pytest.mark.parametrize(("size", "lines"), [(5000, ["cut"]), (3_000_000, ["cut", "blocks_skipped"])])
+def test_cut_inside_a_block_that_is_skipped(size: int, lines: list[str]) -> None:
+    framer, _, _ = read((section() + block(0x40000BAD, bytes(size)))[:-100], step=100_000)
+    assert [line.reason for line in framer.ledger()] == lines
 
 
 def test_lengths_that_disagree_are_damage_and_reading_goes_on() -> None:
@@ -228,3 +229,34 @@ def test_a_flipped_byte_never_raises_unless_in_a_section_header(data: st.DataObj
     framer, frames, _ = read(bytes(whole))
     assert framer.offset == len(whole)
     assert len(frames) <= 6
+
+
+def test_more_kinds_of_unknown_blocks_than_are_told_apart() -> None:
+    data = section() + interface()
+    data += b"".join(block(0x1000 + n, b"") for n in range(100)) * 3 + enhanced(PACKETS[0])
+    framer, _, packets = read(data)
+    assert packets == [PACKETS[0]]
+    (line,) = framer.ledger()
+    assert (line.reason, line.count) == ("blocks_skipped", 300)
+
+
+def test_an_unknown_block_whose_lengths_disagree_is_damage() -> None:
+    bad = bytearray(block(0x1234, bytes(40)))
+    bad[-4:] = b"\xff\xff\xff\xff"
+    framer, _, packets = read(section() + interface() + bytes(bad) + enhanced(PACKETS[0]))
+    assert packets == [PACKETS[0]]
+    assert [line.reason for line in framer.ledger()] == ["damaged"]
+
+
+def test_a_length_nobody_would_write_does_not_swallow_the_rest() -> None:
+    lie = struct.pack("<II", 0x1234, 512 << 20)
+    framer, _, packets = read(section() + interface() + lie + bytes(20) + enhanced(PACKETS[0]))
+    assert packets == [PACKETS[0]]
+    assert [line.reason for line in framer.ledger()] == ["damaged"]
+
+
+def test_a_second_section_that_cannot_be_read_is_damage_and_not_the_end() -> None:
+    data = section() + interface() + enhanced(PACKETS[0]) + section(version=(7, 0)) + enhanced(PACKETS[1])
+    framer, _, packets = read(data)
+    assert packets == [PACKETS[0], PACKETS[1]]
+    assert [line.reason for line in framer.ledger()] == ["damaged"]

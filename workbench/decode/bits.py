@@ -39,8 +39,19 @@ CHECKED: Final = bool(config.BOUNDSCHECK)  # type: ignore[attr-defined]
 
 
 def kernel(function: F) -> F:
-    """A function that other kernels call: compiled into them, with nothing stored of its own."""
-    return njit(nogil=True, error_model="numpy")(function)  # type: ignore[return-value]
+    """A function that other kernels call: compiled into them, with nothing stored of its own.
+
+    One version per type, not one per constant it is called with, which would triple the time to compile.
+    """
+    compiled: Any = njit(nogil=True, error_model="numpy")(function)
+    template: Any = compiled.get_call_template
+    unliteral: Any = types.unliteral
+
+    def by_type(args: Any, kws: Any) -> Any:
+        return template(tuple(unliteral(a) for a in args), {k: unliteral(v) for k, v in kws.items()})
+
+    compiled.get_call_template = by_type
+    return compiled  # type: ignore[no-any-return]
 
 
 def exported(signature: Any) -> Callable[[F], F]:
@@ -89,7 +100,7 @@ def _load(bits: int, big: bool) -> Any:
     return intrinsic(load)
 
 
-_be16, _be32, _be64, _le32, _le64 = _load(16, True), _load(32, True), _load(64, True), _load(32, False), _load(64, False)
+_be16, _be32, _be64, _le32 = _load(16, True), _load(32, True), _load(64, True), _load(32, False)
 
 
 def _hint() -> Any:
@@ -158,10 +169,6 @@ if CHECKED:
         """Four bytes at o, least significant first."""
         return i64(buf[o]) | (i64(buf[o + 1]) << 8) | (i64(buf[o + 2]) << 16) | (i64(buf[o + 3]) << 24)
 
-    @kernel
-    def le64(buf: NDArray[np.uint8], o: int) -> int:
-        """Eight bytes at o, least significant first, as uint64."""
-        return u64(le32(buf, o)) | (u64(le32(buf, o + 4)) << u64(32))
 
 else:
 
@@ -187,12 +194,6 @@ else:
     def le32(buf: NDArray[np.uint8], o: int) -> int:
         """Four bytes at o, least significant first."""
         value: int = _le32(buf, i64(o))
-        return value
-
-    @kernel
-    def le64(buf: NDArray[np.uint8], o: int) -> int:
-        """Eight bytes at o, least significant first, as uint64."""
-        value: int = _le64(buf, i64(o))
         return value
 
 

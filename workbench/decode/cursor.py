@@ -19,11 +19,10 @@ DEPTH: Final = 4  # tunnels entered
 SAVED: Final = 5  # 1 when the outer row is kept, to fall back on
 REASON: Final = 6  # why decoding stopped
 DETAIL: Final = 7  # the value it stopped at
-FRAGMENT: Final = 8  # 1 inside a first fragment
-WHOLE: Final = 9  # 1 when every byte of the innermost IP packet was captured
-VERIFY: Final = 10  # 1 when checksums are wanted
-LAYERS: Final = 11  # layers walked, against endless stacks
-SLOTS: Final = 12
+WHOLE: Final = 8  # 1 when every byte of the innermost IP packet was captured
+VERIFY: Final = 9  # 1 when checksums are wanted
+LAYERS: Final = 10  # layers walked, against endless stacks
+SLOTS: Final = 11
 
 #: What stands at POS: the answer of every layer's kernel.
 FAIL: Final = 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.decode.bits import Numbers, be16, be32, be64, i64, kernel, u64
 from workbench.decode.checksum import sum16
-from workbench.decode.cursor import DONE, END, FRAGMENT, K_TRANSPORT, POS, TYPE, VERIFY, WHOLE, WIRE, fail
+from workbench.decode.cursor import DONE, END, K_TRANSPORT, POS, TYPE, VERIFY, WHOLE, WIRE, fail
 from workbench.records import packet as P  # noqa: N812
 from workbench.records import reasons as R  # noqa: N812
 
@@ -126,7 +126,6 @@ def _ip4(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
 
 @kernel
 def _first_fragment(w: Numbers, p: Any, key: int) -> None:
-    w[FRAGMENT] = 1
     w[WHOLE] = 0
     p.frag_key = key
     p.marks |= P.FRAG_FIRST

@@ -15,7 +15,6 @@ from workbench.decode.cursor import (
     DONE,
     END,
     FAIL,
-    FRAGMENT,
     K_ARP,
     K_ETHERNET,
     K_IP,
@@ -35,8 +34,9 @@ from workbench.decode.cursor import (
     WHOLE,
     WIRE,
 )
+from workbench.decode.ether import arp, ether_type, ethernet, llc, mpls, nsh, ppp
 from workbench.decode.ip import ip
-from workbench.decode.link import arp, ether_type, ethernet, link_layer, llc, mpls, nsh, ppp
+from workbench.decode.link import link_layer
 from workbench.decode.plain import plain
 from workbench.decode.transport import transport
 from workbench.decode.tunnel import tunnel
@@ -133,7 +133,6 @@ def _begin(w: Numbers, p: Any, off: int, cap: int, wire: int) -> None:
     w[SAVED] = 0
     w[REASON] = 0
     w[DETAIL] = 0
-    w[FRAGMENT] = 0
     w[WHOLE] = 0
     w[LAYERS] = 0
     p.tunnel = 0

@@ -9,7 +9,7 @@ from functools import partial
 #: Modules that compile their kernels (or load them from numba's cache) when imported, with what they do.
 _MODULES = (
     ("framing: pcap", "workbench.decode.framing_pcap"),
-    ("framing: pcapng", "workbench.decode.framing_pcapng"),
+    ("framing: pcapng", "workbench.decode.pcapng_blocks"),
     ("decoding", "workbench.decode.packets"),
     ("counting", "workbench.decode.tally"),
 )
