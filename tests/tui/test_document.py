@@ -1,0 +1,28 @@
+"""docs/app.md names every key of the first screen, and no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from textual.binding import Binding
+
+from workbench.tui.application import WorkbenchApp
+from workbench.tui.screens.case import CaseScreen
+from workbench.tui.widgets.timeline import Timeline
+from workbench.tui.widgets.virtual_table import VirtualTable
+
+PAGE = (Path(__file__).parents[2] / "docs" / "app.md").read_text("utf-8")
+#: Said in other words: the timeline moves as the table does, and what is in the text beside the table.
+ELSEWHERE = {"case.previous", "app.commands"} | {
+    f"timeline.{n}" for n in ("left", "right", "far_left", "far_right", "start", "end")
+}
+
+
+def test_ids():
+    owners = (VirtualTable, Timeline, CaseScreen, WorkbenchApp)
+    known = {b.id for owner in owners for b in owner.BINDINGS if isinstance(b, Binding)}
+    table = PAGE.split("## Keys")[1].split("```toml")[0]
+    named = set(re.findall(r"`((?:table|case|timeline|app)\.[a-z_]+)`", table))
+    assert named <= known
+    assert known - named == ELSEWHERE
