@@ -116,3 +116,10 @@ def test_an_evicted_case_is_made_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert evict(0) == [case]
     assert cached_case([path]) == case
     assert not (case / "case.duckdb").exists()
+
+
+def test_other_tables_or_views_are_another_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = capture(tmp_path / "a.pcap", size=10)
+    old = case_key([path])
+    monkeypatch.setattr("workbench.store.schema.view_statements", lambda: {"v": "SELECT 1"})
+    assert case_key([path]) != old

@@ -207,6 +207,8 @@ def test_readers_of_a_writer_see_rows_open_flows_and_then_the_finished_file(tmp_
     assert count() == {"n": before + 105, "o": 4}
     writer.append("flows", batch("flows", [flow(103, 2)]))  # not committed: the next snapshot lacks it, readers do not
     writer.set_open(2, batch("flows", [flow(100, 2, end_reason=None)]))
+    assert count() == {"n": before + 105, "o": 4}
+    writer.commit(now=True)
     reader.refresh()
     assert count() == {"n": before + 103, "o": 1}
     writer.set_open(2, None)

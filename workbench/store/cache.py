@@ -16,6 +16,7 @@ from typing import Final
 
 from workbench.errors import MissingPathError
 from workbench.store.case import CaseFolder, IngestLock, lock_holder
+from workbench.store.schema import catalogue_digest
 
 #: What the cached cases may take together, bytes. The one unused for longest goes first.
 SIZE_CAP: Final = 20 << 30
@@ -36,9 +37,10 @@ def cache_root() -> Path:
 def case_key(paths: Sequence[str], settings: str = "") -> str:
     """The name of the cached case of these files, in their order. settings: what else changes the result.
 
-    Reads two MiB a file. MissingPathError where one can't be read.
+    Versions of the program that write other tables or views have other names. Reads two MiB a file.
+    MissingPathError where one can't be read.
     """
-    digest = hashlib.sha256(settings.encode())
+    digest = hashlib.sha256(f"{catalogue_digest()}:{settings}".encode())
     for path in paths:
         try:
             with Path(path).open("rb") as file:

@@ -39,6 +39,7 @@ class SegmentSink:
         self._small: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._dirty: set[str] = set()
         self._ended: list[pa.Array] = []
+        self._snapshots: dict[int, pa.RecordBatch | None] = {}
         self._written = 0.0
 
     def watch(self) -> None:
@@ -48,7 +49,7 @@ class SegmentSink:
     def append(self, table: str, batch: pa.RecordBatch) -> None:
         """Gather rows; written at the next commit that is due."""
         self._waiting[table].append(batch)
-        if table == "flows" and self.presented.has_open():
+        if table == "flows" and self.watched:
             self._ended.append(batch.column("flow_id"))
         if sum(b.num_rows for b in self._waiting[table]) >= _ROWS:
             self._files.write(table, self._waiting.pop(table))
@@ -67,8 +68,19 @@ class SegmentSink:
         self._written = clock
         if self.watched:
             refreshed(self.presented)
-            self.presented.forget_open(self._ended)
+        for source_id, batch in self._snapshots.items():
+            self.presented.set_open(source_id, batch)
+        self._snapshots.clear()
+        self.presented.forget_open(self._ended)
         self._ended = []
+
+    def set_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
+        """Replace a snapshot; shown together with the rows that were appended before it."""
+        if not self.watched:
+            return
+        self._snapshots[source_id] = batch
+        if not self._waiting:
+            self.commit(now=True)
 
     def put_source(self, row: dict[str, Any], *, new: bool) -> None:
         """Note that a row of `sources` is this run's, or changed."""

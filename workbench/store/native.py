@@ -31,9 +31,12 @@ _PLAIN: Final = "SET force_compression = 'uncompressed'"
 _COMPRESSED: Final = "SET force_compression = 'auto'"
 _PLAIN_ROWS: Final = 245_760
 
-#: Seconds between commits: with readers in this process, and without.
+#: Seconds after which a commit waits for the end of a row group, and twice that for nothing: with readers in this
+#: process, and without. Every commit inside a row group leaves two halves, which the last checkpoint would join
+#: by writing their neighbours again: 2 us a row when committing each half second wherever it fell.
 _SEEN_AFTER: Final = 0.5
 _SAFE_AFTER: Final = 2.0
+_ROW_GROUP: Final = 122_880
 
 
 class NativeSink:
@@ -51,7 +54,9 @@ class NativeSink:
         con.execute(_PLAIN)
         self._con = con
         self._rows = 0
+        self._rows_open = 0  # flows since the last commit
         self._ended: list[pa.Array] = []
+        self._snapshots: dict[int, pa.RecordBatch | None] = {}
         self.presented = Presented(case, con)
         self.watched = False
         self._pending = False
@@ -65,14 +70,25 @@ class NativeSink:
         self.watched = True
 
     def append(self, table: str, batch: pa.RecordBatch) -> None:
-        """Add rows; columns are matched by name."""
+        """Add rows; columns are matched by name. Commits at the end of a row group where a commit is due."""
+        room = _ROW_GROUP - self._rows_open % _ROW_GROUP
+        if table == "flows" and batch.num_rows >= room and self._waited() >= 1.0:
+            self._insert(table, batch.slice(0, room))
+            self._commit()
+            batch = batch.slice(room)
+        if batch.num_rows:
+            self._insert(table, batch)
+
+    def _insert(self, table: str, batch: pa.RecordBatch) -> None:
         self._begin()
         con = self._con
         if self._rows < _PLAIN_ROWS <= self._rows + batch.num_rows:
             con.execute(_COMPRESSED)
         self._rows += batch.num_rows
-        if table == "flows" and self.presented.has_open():
-            self._ended.append(batch.column("flow_id"))
+        if table == "flows":
+            self._rows_open += batch.num_rows
+            if self.watched:
+                self._ended.append(batch.column("flow_id"))
         con.register("arriving", batch)
         try:
             con.execute(f"INSERT INTO {CASE}.main.{identifier(table)} SELECT {column_list(table)} FROM arriving")
@@ -83,13 +99,15 @@ class NativeSink:
             con.unregister("arriving")
 
     def commit(self, *, now: bool) -> None:
-        """Commit if it is time; at once where `now`."""
-        if not self._pending:
-            return
-        clock = time.monotonic()
-        if now or clock - self._committed >= (_SEEN_AFTER if self.watched else _SAFE_AFTER):
+        """Commit if it is high time; at once where `now`."""
+        if self._pending and (now or self._waited() >= 2.0):
             self._commit()
-            self._committed = clock
+
+    def set_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
+        """Replace a snapshot; shown together with the rows that were appended before it."""
+        self._snapshots[source_id] = batch
+        if not self._pending:
+            self._show()
 
     def put_source(self, row: dict[str, Any], *, new: bool) -> None:
         """Write a row of `sources`."""
@@ -135,8 +153,21 @@ class NativeSink:
             self._rolled_back()
             raise
         self._pending = False
+        self._rows_open = 0
+        self._committed = time.monotonic()
+        self._show()
+
+    def _show(self) -> None:
+        """Show what was committed: new snapshots, without the flows that ended since they were taken."""
+        for source_id, batch in self._snapshots.items():
+            self.presented.set_open(source_id, batch)
+        self._snapshots.clear()
         self.presented.forget_open(self._ended)
         self._ended = []
+
+    def _waited(self) -> float:
+        """How long the last commit is ago, in the time that may pass between two."""
+        return (time.monotonic() - self._committed) / (_SEEN_AFTER if self.watched else _SAFE_AFTER)
 
     def _rolled_back(self) -> None:
         """After a failure: the transaction is gone, what was committed before is not."""

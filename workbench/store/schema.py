@@ -5,6 +5,7 @@ Everything in it works in the plain `duckdb` shell on case.duckdb opened read-on
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from workbench.records.columns import BY_NAME, SCHEMA_VERSION, TABLES, Table, Type
@@ -51,6 +52,12 @@ def create_views(con: DuckDBPyConnection, database: str) -> None:
             con.execute(f"CREATE OR REPLACE VIEW {identifier(database)}.main.{identifier(name)} AS {sql}")
     finally:
         con.execute("USE memory.main")
+
+
+def catalogue_digest() -> str:
+    """A short name for exactly this catalogue: changes with every table, column type or view."""
+    text = "".join(table_ddl(table, "c") for table in TABLES) + repr(OWN_TABLES) + "".join(map("".join, _in_order()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def schema_version(con: DuckDBPyConnection, database: str) -> int:

@@ -129,16 +129,15 @@ class CaseWriter:
     def set_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
         """Replace the snapshot of a source's open flows, seen by readers of this writer; None removes it.
 
-        Commits first: a flow that ended since the last snapshot is not in this one and must be seen.
+        It is shown together with what was appended before it: at the next commit, or at once where nothing waits.
+        A flow that ends is never seen twice, nor for a moment not at all.
         """
-        if batch is not None or self._sink.presented.has_open():
-            self.commit(now=True)
-            self._sink.presented.set_open(source_id, batch)
+        self._sink.set_open(source_id, batch)
 
     def commit(self, *, now: bool = False) -> None:
-        """A good moment to make rows safe and visible: done at the latest two seconds after the last time.
+        """A good moment to make rows safe and visible: done at the latest four seconds after the last time.
 
-        Readers of this writer see rows within half a second. now: at once.
+        Readers of this writer see rows within a second. now: at once.
         """
         with writing(str(self.case.root)):
             self._sink.commit(now=now)
