@@ -108,11 +108,11 @@ def _serial(buf: NDArray[np.uint8], w: Numbers, link: int) -> int:
     if link == PPP_ETHER:
         w[POS] = pos
         return pppoe(buf, w)
-    if link == FRAME_RELAY and buf[pos + 2] == 3:  # RFC 2427: a 2-byte address, UI, then the NLPID
-        if buf[pos + 3] == 0xCC or buf[pos + 3] == 0x8E:
+    if link == FRAME_RELAY:  # RFC 2427: a 2-byte address, UI, then the NLPID
+        if buf[pos + 2] == 3 and (buf[pos + 3] == 0xCC or buf[pos + 3] == 0x8E):
             w[POS] = pos + 4
             return K_IP
-        return fail(w, R.LLC, i64(buf[pos + 3]))
+        return fail(w, R.LLC, be16(buf, pos + 2))
     if link == PFLOG:
         return _pflog(buf, w)
     if link == ARCNET_LINUX:

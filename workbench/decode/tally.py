@@ -11,19 +11,9 @@ from numpy.typing import NDArray
 from workbench.decode.bits import Numbers, exported, i64, kernel
 from workbench.decode.packets import PACKETS
 from workbench.records import packet as P  # noqa: N812
+from workbench.records import reasons as R  # noqa: N812
 from workbench.records.links import link_name
-from workbench.records.reasons import (
-    BY_CODE,
-    ETHERTYPE,
-    IP_TOTAL_LENGTH,
-    LINK_CONTROL,
-    LINK_TYPE,
-    LLC,
-    MAX_REASONS,
-    PPP_PROTOCOL,
-    PPPOE_CONTROL,
-    LedgerLine,
-)
+from workbench.records.reasons import BY_CODE, MAX_REASONS, LedgerLine
 
 _FIRST: Final = 5  # frame numbers kept per line
 _DETAILS: Final = 64  # different details kept per reason; later ones are counted as others
@@ -68,8 +58,30 @@ _ETHER_TYPES: Final[dict[int, str]] = {
     0x893A: "IEEE 1905.1",
     0x9000: "loopback test",
     0x99FE: "MetaMako trailer",
+    0xFEFE: "OSI (IS-IS)",
 }
+#: What a detail is, by reason: a number with names, a link type, or a plain number.
+_WORDS: Final[dict[int, str]] = {
+    R.IP_TRUNCATED: "IP version",
+    R.IP_VERSION: "version",
+    R.IP_HEADER_LENGTH: "header of",
+    R.IP_TOTAL_LENGTH: "length",
+    R.IP6_EXTENSION: "header type",
+    R.TRANSPORT_TRUNCATED: "protocol",
+    R.ARP_MALFORMED: "hardware type",
+    R.MPLS_PAYLOAD: "first nibble",
+}
+_LINKS: Final = (R.LINK_TYPE, R.LINK_TRUNCATED, R.EMPTY)
 _SAPS: Final[dict[int, str]] = {0x4242: "spanning tree", 0xFEFE: "OSI (IS-IS)", 0xF0F0: "NetBIOS", 0xE0E0: "IPX", 0xAAAA: "SNAP"}
+
+_NAMED: Final[dict[int, dict[int, str]]] = {
+    R.ETHERTYPE: _ETHER_TYPES,
+    R.LINK_CONTROL: _ETHER_TYPES,
+    R.VLAN_TRUNCATED: {},
+    R.LLC: _SAPS,
+    R.PPP_PROTOCOL: {},
+    R.PPPOE_CONTROL: {0x8863: "discovery", 0xC021: "LCP", 0xC023: "PAP", 0xC223: "CHAP", 0x8021: "IPCP", 0x8057: "IPV6CP"},
+}
 
 
 @kernel
@@ -146,14 +158,10 @@ class UndecodedTally:
 
 def detail_text(reason: int, detail: int) -> str:
     """PACKET.detail in words, for the reason it stands beside; '' where it says nothing more."""
-    if reason in (ETHERTYPE, LINK_CONTROL):
-        return f"0x{detail:04x} {_ETHER_TYPES.get(detail, '')}".strip()
-    if reason == LLC:
-        return f"0x{detail:04x} {_SAPS.get(detail, '')}".strip()
-    if reason == LINK_TYPE:
-        return link_name(detail)
-    if reason in (PPP_PROTOCOL, PPPOE_CONTROL):
-        return f"0x{detail:04x}"
-    if reason == IP_TOTAL_LENGTH:
-        return f"length {detail}"
+    if reason in _NAMED:
+        return f"0x{detail:04x} {_NAMED[reason].get(detail, '')}".strip()
+    if reason in _LINKS:
+        return link_name(detail) if detail < 1536 else f"0x{detail:04x}"
+    if reason in _WORDS:
+        return f"{_WORDS[reason]} {detail}"
     return str(detail) if detail else ""
