@@ -13,6 +13,7 @@ from workbench.cli.formats import Format, choose_format
 from workbench.cli.interrupt import stop_on_interrupt
 
 if TYPE_CHECKING:
+    from workbench.store.listing import FlowListing
     from workbench.store.query import Rows
     from workbench.store.reader import CaseReader
 
@@ -80,7 +81,7 @@ def query(
     _write(case, lambda reader: run_sql(reader, sql), chosen, output)
 
 
-def _write(case: Path, ask: Callable[[CaseReader], Rows], form: Format, output: Path | None) -> None:
+def _write(case: Path, ask: Callable[[CaseReader], FlowListing | Rows], form: Format, output: Path | None) -> None:
     from workbench.cli.output import write_rows
     from workbench.workflows.show import reading
 

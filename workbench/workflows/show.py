@@ -11,6 +11,7 @@ from workbench.errors import UsageError
 from workbench.records.columns import FLOWS
 
 if TYPE_CHECKING:
+    from workbench.store.listing import FlowListing
     from workbench.store.query import Rows
     from workbench.store.reader import CaseReader
 
@@ -27,15 +28,14 @@ def reading(case: Path) -> Iterator[CaseReader]:
         yield reader
 
 
-def list_flows(case: CaseReader, columns: Sequence[str] | None = None, limit: int | None = None) -> Rows:
-    """The flows of a case by ts, flow_id, streamed; all columns, or the named ones in their order.
+def list_flows(case: CaseReader, columns: Sequence[str] | None = None, limit: int | None = None) -> FlowListing:
+    """The flows of a case by ts, flow_id, streamed; all columns, or the named ones in their order; to be closed.
 
     UsageError for a column that flows don't have.
     """
-    names = [_column(name) for name in columns] if columns is not None else list(FLOWS.names)
-    selected = ", ".join(f'"{name}"' for name in names)
-    most = "" if limit is None else f" LIMIT {int(limit)}"
-    return run_sql(case, f"SELECT {selected} FROM flows ORDER BY ts, flow_id{most}")  # noqa: S608  names are of the list
+    from workbench.store.listing import FlowListing
+
+    return FlowListing(case, [_column(name) for name in columns] if columns is not None else FLOWS.names, limit)
 
 
 def run_sql(case: CaseReader, sql: str) -> Rows:
