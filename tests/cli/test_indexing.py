@@ -76,9 +76,8 @@ def test_the_table_shows_sources_ledger_and_totals(asked: list[IndexRequest], ca
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
-    assert lines[0].split()[:4] == ["source_id", "state", "packets", "flows"]
-    assert lines[1].split()[:4] == ["1", "ok", "10", "3"]
-    assert "2024-01-31T12:00:01.000000Z" in lines[1]
+    assert lines[0].split() == ["id", "path", "state", "packets", "flows", "bytes", "span", "from"]
+    assert lines[1].split() == ["1", "/captures/a.pcap", "ok", "10", "3", "1234", "1.0", "s", "2024-01-31T12:00:00.000005Z"]
     assert lines[4].split() == ["1", "llc", "undecoded", "2", "3,7", "0x42"]
     assert lines[-1].startswith("10 packets, 3 flows")
 
@@ -127,3 +126,21 @@ def test_errors_end_with_their_code_and_no_output(
     answering(monkeypatch, fail)
     assert cli.run(["index", "a.pcap", "--case", "c"]) == error.exit_code
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "span"),
+    [(0, "0.0 s"), (59.94, "59.9 s"), (60, "00:01:00"), (3_723, "01:02:03"), (93_784, "1 d 02:03:04"), (-2, "-2.0 s")],
+)
+def test_spans_are_said_as_people_do(
+    seconds: float, span: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = SOURCE["ts_first"]
+    assert isinstance(first, dt.datetime)
+    row = {**SOURCE, "ts_last": first + dt.timedelta(seconds=seconds), "dropped": 7, "path": str(Path.cwd() / "x" / "y.pcap")}
+    answering(monkeypatch, lambda request: result(request, sources=[row, {**SOURCE, "ts_first": None, "dropped": None}]))
+    assert cli.run(["index", "a.pcap", "--case", "c"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f" 7  {span} " in lines[1]
+    assert " x/y.pcap " in lines[1]
+    assert lines[2].split() == ["1", "/captures/a.pcap", "ok", "10", "3", "1234"]

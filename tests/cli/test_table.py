@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from workbench.cli.table import styled, write_table
 
 
-def table(columns: dict[str, list[object]], *, terminal: bool = False) -> list[str]:
+def table(columns: dict[str, object], *, terminal: bool = False) -> list[str]:
     rows = pa.table(columns)
     sink = io.BytesIO()
     write_table(rows.schema, rows.to_batches(), sink, terminal=terminal)
@@ -37,6 +37,15 @@ def test_a_terminal_cuts_text_before_it_drops_columns(
     lines = table({"name": ["x" * 60], "n": [123456]}, terminal=True)
     assert lines[1] == "x" * 31 + "\u2026  123456"
     assert capsys.readouterr().err == ""
+
+
+def test_times_are_never_cut(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("NO_COLOR", "1")
+    times = pa.array([0], pa.timestamp("us"))
+    assert table({"name": ["x" * 60], "at": times}, terminal=True)[1] == "x" * 14 + "\u2026"
+    assert "at" in capsys.readouterr().err
+    assert table({"at": times, "name": ["x" * 60]}, terminal=True)[1] == "1970-01-01T00:00:00.000000Z"
 
 
 def test_columns_that_do_not_fit_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

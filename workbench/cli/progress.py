@@ -13,7 +13,7 @@ from workbench.workflows.kernels import WarmSink
 from workbench.workflows.requests import Progress as IndexProgress
 from workbench.workflows.requests import ProgressSink
 
-_WORDS = {"compile": "Compiling (once)", "read": "Reading", "store": "Storing", "finish": "Finishing"}
+_WORDS = {"compile": "Preparing kernels", "read": "Reading", "store": "Storing", "finish": "Finishing"}
 
 
 @contextmanager

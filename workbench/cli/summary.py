@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,8 +16,6 @@ from workbench.cli.text_columns import rows_table
 from workbench.records.arrow import arrow_schema
 from workbench.records.visible import visible
 from workbench.workflows.requests import IndexResult
-
-_SOURCE_COLUMNS = ("source_id", "state", "packets", "flows", "bytes", "ts_first", "ts_last", "dropped", "path")
 
 
 def print_json(result: IndexResult) -> None:
@@ -31,8 +31,7 @@ def print_json(result: IndexResult) -> None:
 
 def print_tables(result: IndexResult) -> None:
     """One line a source, then the ledger, then totals on a line of their own."""
-    sources = rows_table(result.sources, arrow_schema("sources")).select(_SOURCE_COLUMNS)
-    _table(sources)
+    _table(_sources(result.sources))
     sys.stdout.write("\n")
     if result.ledger:
         _table(rows_table(result.ledger, arrow_schema("ledger")))
@@ -42,6 +41,39 @@ def print_tables(result: IndexResult) -> None:
     flows = sum(row.get("flows") or 0 for row in result.sources)
     sys.stdout.write(f"\n{packets:,} packets, {flows:,} flows, {result.seconds:.1f} s. Case: ")
     sys.stdout.write(visible(str(result.case)) + "\n")
+
+
+def _sources(rows: list[dict[str, Any]]) -> pa.Table:
+    """What people want to know of each source; the least needed stands last, where a narrow terminal drops it."""
+    columns: dict[str, list[Any]] = {
+        "id": [row.get("source_id") for row in rows],
+        "path": [_short_path(row.get("path") or "") for row in rows],
+        **{name: [row.get(name) for row in rows] for name in ("state", "packets", "flows", "bytes")},
+        "dropped": [row.get("dropped") for row in rows],
+        "span": [_span(row.get("ts_first"), row.get("ts_last")) for row in rows],
+        "from": pa.array([row.get("ts_first") for row in rows], pa.timestamp("us")),
+    }
+    if all(count is None for count in columns["dropped"]):  # nobody counted: the ledger would say so, too
+        del columns["dropped"]
+    return pa.table(columns)
+
+
+def _short_path(path: str) -> str:
+    """A path below the current folder as it would be typed."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+
+
+def _span(first: dt.datetime | None, last: dt.datetime | None) -> str | None:
+    """How long the traffic lasted, such as 12.5 s or 1 d 02:03:04."""
+    if first is None or last is None:
+        return None
+    seconds = (last - first).total_seconds()
+    if abs(seconds) < 60:
+        return f"{seconds:.1f} s"
+    days, rest = divmod(round(seconds), 86_400)
+    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days} d {clock}" if days else clock
 
 
 def _table(rows: pa.Table) -> None:

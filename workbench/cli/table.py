@@ -44,8 +44,9 @@ def write_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: Bina
     first = next(stream, empty)
     names = [visible(name) for name in schema.names]
     right = [is_numeric(field.type) for field in schema]
+    whole = [is_numeric(field.type) or pa.types.is_timestamp(field.type) for field in schema]
     limit = shutil.get_terminal_size((80, 24)).columns if terminal else None
-    layout = _layout(names, first, right, limit)
+    layout = _layout(names, first, right, whole, limit)
     bold, plain = ("\x1b[1m", "\x1b[0m") if terminal and styled() else ("", "")
     header = _line([names[n] for n in layout.columns], layout, cut=terminal)
     sink.write(f"{bold}{header}{plain}\n".encode(errors="backslashreplace"))
@@ -55,7 +56,7 @@ def write_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: Bina
     if layout.left_out:
         sink.flush()
         left_out = ", ".join(layout.left_out)
-        tell(f"{len(layout.left_out)} columns do not fit: {left_out} (name the ones you want, or use --format csv)")
+        tell(f"{len(layout.left_out)} columns do not fit: {left_out} (a wider terminal or another --format shows them)")
 
 
 def styled() -> bool:
@@ -68,13 +69,13 @@ def _cells(batch: pa.RecordBatch) -> list[list[str]]:
     return [visible_column(text_column(column).fill_null("")).to_pylist() for column in batch.columns]
 
 
-def _layout(names: list[str], cells: list[list[str]], right: list[bool], limit: int | None) -> _Layout:
+def _layout(names: list[str], cells: list[list[str]], right: list[bool], whole: list[bool], limit: int | None) -> _Layout:
     widths = [
         max([cell_len(name), *(cell_len(cell) for cell in column[:_MEASURED])]) for name, column in zip(names, cells, strict=True)
     ]
     columns = list(range(len(names)))
     if limit is not None:
-        _shorten(widths, right, limit)
+        _shorten(widths, whole, limit)
         while len(columns) > 1 and _total(widths, columns) > limit:
             columns.pop()
     shown = set(columns)
@@ -82,11 +83,11 @@ def _layout(names: list[str], cells: list[list[str]], right: list[bool], limit: 
     return _Layout(columns, [widths[n] for n in columns], [right[n] for n in columns], left_out)
 
 
-def _shorten(widths: list[int], right: list[bool], limit: int) -> None:
-    """Narrow the widest text columns, a cell at a time, down to _KEPT; numbers are never cut."""
+def _shorten(widths: list[int], whole: list[bool], limit: int) -> None:
+    """Narrow the widest text columns, a cell at a time, down to _KEPT; numbers and times are never cut."""
     columns = list(range(len(widths)))
     while _total(widths, columns) > limit:
-        widest = max((n for n in columns if not right[n]), key=lambda n: widths[n], default=None)
+        widest = max((n for n in columns if not whole[n]), key=lambda n: widths[n], default=None)
         if widest is None or widths[widest] <= _KEPT:
             return
         widths[widest] -= 1
