@@ -312,6 +312,27 @@ def test_ctrl_c_while_standard_input_is_silent(tmp_path: Path, home: dict[str, s
     assert workbench(home, "flows", "--case", tmp_path / "case").returncode == 0
 
 
+def test_a_case_that_is_being_written_is_4_and_survives_a_kill(tmp_path: Path, capture: Path, home: dict[str, str]) -> None:
+    case = tmp_path / "case"
+    with running(home, "index", "-", "--case", case) as process:
+        assert process.stdin is not None
+        process.stdin.write(pcap([packet(n) for n in range(5)]))
+        process.stdin.flush()
+        lock = case / "ingest.lock"
+        for _ in range(600):
+            if lock.exists() and lock.read_bytes().strip():
+                break
+            time.sleep(0.1)
+        for words in (("index", capture), ("flows",)):
+            done = workbench(home, *words, "--case", case)
+            assert (done.returncode, done.stdout) == (4, b"")
+            assert str(process.pid).encode() in done.stderr
+        process.kill()
+    assert workbench(home, "index", capture, "--case", case).returncode == 0
+    sql = "SELECT count(*) AS n FROM flows JOIN sources USING (source_id) WHERE path LIKE '%ten.pcap'"
+    assert rows(workbench(home, "query", "--case", case, sql, "--format", "json")) == [{"n": 10}]
+
+
 def test_audit_tells_of_the_indexing_and_finds_an_edit(own_case: Path, home: dict[str, str]) -> None:
     case = own_case
     assert rows(workbench(home, "audit", "show", "--case", case, "--format", "json"))
@@ -362,3 +383,13 @@ def test_the_app_is_started_and_its_failures_are_told(
     assert exit_.value.code == code
     assert asked == [OpenRequest()]
     assert ("busy" in capsys.readouterr().err) is (code == 4)
+
+
+@pytest.mark.parametrize("words", [("--version",), ("flows", "--format", "json"), ("flows", "--format", "parquet")])
+def test_a_full_disk_is_said(words: tuple[str, ...], case: Path, home: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "workbench", *words, *(["--case", str(case)] if "flows" in words else [])]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, env=home, stdout=full, stderr=subprocess.PIPE, timeout=180, check=False)
+    assert done.returncode == 4
+    assert done.stderr.startswith(b"Disk full: ")
+    assert b"Exception ignored" not in done.stderr

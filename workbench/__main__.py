@@ -7,6 +7,13 @@ import sys
 
 def main() -> None:
     """Run the command line in sys.argv and exit with its code."""
+    try:
+        sys.exit(_run())
+    except KeyboardInterrupt:  # before or after anything could be done about it
+        sys.exit(130)
+
+
+def _run() -> int:
     from workbench.cli.app import guarded, run
 
     outcome = run(sys.argv[1:])
@@ -19,7 +26,7 @@ def main() -> None:
             return run_app(request)
 
         outcome = guarded(show)
-    sys.exit(outcome if isinstance(outcome, int) else 0)
+    return outcome if isinstance(outcome, int) else 0
 
 
 if __name__ == "__main__":

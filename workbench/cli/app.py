@@ -6,6 +6,8 @@ Only the parser is imported here. Each command imports what it needs when it run
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,8 +18,8 @@ from typer.main import get_command
 
 from workbench import __version__
 from workbench.cli import audit, house, indexing, rows
-from workbench.cli.messages import tell, tell_bug, tell_error
-from workbench.errors import ExitCode, UsageError, WorkbenchError
+from workbench.cli.messages import tell_bug, tell_error
+from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
 from workbench.workflows.requests import OpenRequest
 
 PROGRAM = "workbench"
@@ -92,6 +94,11 @@ def guarded(action: Callable[[], object]) -> OpenRequest | int:
         return int(ExitCode.INTERRUPTED)
     except WorkbenchError as error:
         return tell_error(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _failed(error)
+        _discard_output()
+        return tell_error(DiskFullError("there is no space left for the output", "Free some space and run the command again."))
     except Exception as error:
         return _failed(error)
     return outcome if isinstance(outcome, int | OpenRequest) else int(ExitCode.OK)
@@ -117,12 +124,12 @@ def _failed(error: Exception) -> int:
 
 
 def _reader_left() -> int:
-    """The reading end of the pipe is closed (`| head`): nothing more is wanted, and that is fine.
-
-    stdout is pointed elsewhere so that the interpreter's last flush does not complain.
-    """
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        tell("output was closed")
+    """The reading end of the pipe is closed (`| head`): nothing more is wanted, and that is fine."""
+    _discard_output()
     return int(ExitCode.OK)
+
+
+def _discard_output() -> None:
+    """Point stdout elsewhere, so that the interpreter's last flush does not fail as the one before did."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

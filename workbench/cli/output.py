@@ -7,6 +7,7 @@ there, so a query that fails at once leaves stdout empty.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 from workbench.cli.formats import Format
 from workbench.cli.table import write_table
 from workbench.cli.text_columns import csv_column, json_column, visible_column
-from workbench.errors import MissingPathError
+from workbench.errors import DiskFullError, MissingPathError
 
 #: Rows turned into text at once: large enough for vector speed, small enough to stay in cache.
 _SLICE: Final = 16_384
@@ -42,7 +43,7 @@ class Batches(Protocol):
 def write_rows(rows: Batches, form: Format, output: Path | None = None) -> None:
     """Write all rows. A file appears under its name only once it is complete.
 
-    MissingPathError where the file's folder cannot be written; BrokenPipeError passes through.
+    MissingPathError where the file's folder cannot be written, DiskFullError; BrokenPipeError passes through.
     """
     if output is None:
         sys.stdout.flush()
@@ -55,6 +56,8 @@ def write_rows(rows: Batches, form: Format, output: Path | None = None) -> None:
             _write(rows, form, sink, terminal=False)
         part.replace(output)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(f"{output}: no space left", "Free some space and run the command again.") from error
         why = f"{output} cannot be written: {error.strerror or error}"
         raise MissingPathError(why, "Name a folder that you can write to.") from error
     finally:
