@@ -203,6 +203,23 @@ def test_segments_of_a_killed_run_are_seen_by_another_process_while_it_runs(tmp_
             assert reader.query("SELECT state FROM sources ORDER BY source_id").to_pylist()[1] == {"state": "ok"}
 
 
+def test_a_rewritten_segment_whose_old_version_was_left_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = tmp_path / "case"
+    index(case, 10, 1)
+    folder = CaseFolder.open(case)
+    files = SegmentFiles(folder, {2: "s2"})
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.store.segments.remove_segments", lambda *_: None)  # killed each time before it could
+        for state in ("indexing", "indexing", "ok"):
+            files.rewrite("sources", [source(2, state=state)])
+    assert len(list((case / "segments" / "sources").iterdir())) == 3
+    for _ in range(2):
+        with CaseReader(case) as reader:
+            found = reader.query("SELECT source_id, state FROM sources ORDER BY 1").to_pylist()
+            assert found == [{"source_id": 1, "state": "ok"}, {"source_id": 2, "state": "ok"}]
+    assert not list(case.rglob("*.parquet"))
+
+
 def test_a_file_beside_it_is_not_mistaken_for_ours(tmp_path: Path) -> None:
     """A database of another program under our name is no first index of ours: it is not published."""
     folder = CaseFolder.create(tmp_path / "case")

@@ -1,4 +1,5 @@
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,24 @@ def test_long_flows_count_where_their_packets_were(tmp_path: Path, where: Where,
 def test_values_go_through_unharmed(reader: CaseReader, value: str) -> None:
     found = reader.query("SELECT ? AS v, count(*) AS n FROM flows WHERE service = ?", (value, value)).to_pylist()
     assert found == [{"v": value, "n": sum(1 for _ in range(0))}] or value in ("dns", "tls")
+
+
+def test_an_interrupt_ends_what_is_asked_and_the_next_question_is_answered(reader: CaseReader) -> None:
+    errors = []
+
+    def ask() -> None:
+        try:
+            reader.query("SELECT count(*) FROM range(100000000) a, range(1000) b WHERE (a.range * b.range) % 7 = 3")
+        except CancelledError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while thread.is_alive():
+        reader.interrupt()
+        thread.join(0.05)
+    assert len(errors) == 1
+    assert reader.query("SELECT 1 AS a").to_pylist() == [{"a": 1}]
 
 
 def test_an_order_goes_on_while_the_case_is_compacted_under_it(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from workbench.store.engine import attach, connect, identifier, literal, lock_do
 from workbench.store.migrate import migrate
 from workbench.store.publish import publish_database, wal_of
 from workbench.store.schema import column_list, schema_version
-from workbench.store.segments import Segment, list_segments, remove_segments, remove_unfinished
+from workbench.store.segments import Segment, list_segments, remove_segments, remove_superseded, remove_unfinished
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -57,6 +57,7 @@ def compact(case: CaseFolder) -> None:
     Costs a copy of the old file; that stays readable, under its name until the rename and by whoever has it
     open after that. ForeignCaseError where the catalogue is not ours.
     """
+    remove_superseded(case)
     shutil.copyfile(case.database, case.database_next)
     con = connect(case.temp_for_process())
     try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from workbench.records.columns import TABLES
+from workbench.records.columns import BY_NAME, TABLES
 from workbench.store.case import CaseFolder
 from workbench.store.engine import identifier, literal
 from workbench.store.schema import column_list, create_views
@@ -116,7 +116,8 @@ class Presented:
         files = [literal(os.fspath(self.case.segments / s.name)) for s in self.segments if s.table == table]
         if files:
             options = "union_by_name = true, hive_partitioning = false"
-            parts.append(f"SELECT {columns} FROM read_parquet([{', '.join(files)}], {options})")
+            typed = ", ".join(f"{identifier(c.name)}::{c.type} AS {identifier(c.name)}" for c in BY_NAME[table].columns)
+            parts.append(f"SELECT {typed} FROM read_parquet([{', '.join(files)}], {options})")
         if table == "flows":
             parts += [f"SELECT {columns} FROM memory.main.{name}" for name in self._open.values()]
         sql = " UNION ALL ".join(parts)

@@ -101,7 +101,7 @@ class Order:
             self._done.set()
         else:
             self._head = self._fetch_ids(case.cursor(), self._edge_sql(back=False))
-            self._cursor = case.cursor().cursor()
+            self._cursor = case.own_cursor()
             self._thread = threading.Thread(target=self._number_all, name="order", daemon=True)
             self._thread.start()
 
@@ -196,7 +196,7 @@ class Order:
         except duckdb.Error as error:
             if self._closed or not self._case.renew(error):
                 raise
-            self._cursor = self._case.cursor().cursor()
+            self._cursor = self._case.own_cursor()
             return self._fetch_ids(self._cursor, self._all_sql())
 
     def _fetch_ids(self, cursor: Any, sql: str) -> NDArray[np.int64]:

@@ -54,17 +54,34 @@ def list_segments(case: CaseFolder) -> list[Segment]:
 
     Of the small tables, which a run rewrites as a whole, only the newest of each run is listed.
     """
+    found = _all_segments(case)
+    old = set(_superseded(found))
+    return [s for s in found if s not in old]
+
+
+def remove_superseded(case: CaseFolder) -> None:
+    """Remove what a killed run rewrote and had no time to remove.
+
+    Before a compaction: once the newest is taken in and gone, an older one would count as new.
+    """
+    remove_segments(case, [s.name for s in _superseded(_all_segments(case))])
+
+
+def _all_segments(case: CaseFolder) -> list[Segment]:
     found: list[Segment] = []
     for table in BY_NAME:
         for name in _walk(case.segments, table, 3):
             match = _NAME.fullmatch(name.rsplit("/", 1)[-1])
             if match:
                 found.append(Segment(table, name, match["run"], int(match["n"])))
-    newest = {(s.table, s.run): s.n for s in sorted(found) if s.table in SMALL_TABLES}
-    for s in found:
-        if s.table in SMALL_TABLES:
-            newest[s.table, s.run] = max(newest[s.table, s.run], s.n)
-    return sorted(s for s in found if s.table not in SMALL_TABLES or newest[s.table, s.run] == s.n)
+    return sorted(found)
+
+
+def _superseded(segments: list[Segment]) -> list[Segment]:
+    newest: dict[tuple[str, str], int] = {}
+    for s in segments:
+        newest[s.table, s.run] = max(s.n, newest.get((s.table, s.run), 0))
+    return [s for s in segments if s.table in SMALL_TABLES and s.n < newest[s.table, s.run]]
 
 
 def _walk(root: Path, name: str, depth: int) -> Iterable[str]:
