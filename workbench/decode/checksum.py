@@ -47,13 +47,14 @@ def sum16(buf: NDArray[np.uint8], start: int, length: int) -> int:
 def pseudo_sum(p: Any, proto: int, length: int) -> int:
     """Folded sum of the pseudo-header (RFC 793, RFC 8200 section 8.1).
 
-    An IPv4-mapped address sums like the IPv4 address: the 0xFFFF in front of it is a one's complement zero.
+    Of an IPv4-mapped address only the lower 32 bits count.
     """
     low = u64(0xFFFFFFFF)
     half = u64(32)
-    total = u64(proto) + u64(length)
-    total += (p.src_hi & low) + (p.src_hi >> half) + (p.src_lo & low) + (p.src_lo >> half)
-    total += (p.dst_hi & low) + (p.dst_hi >> half) + (p.dst_lo & low) + (p.dst_lo >> half)
+    total = u64(proto) + u64(length) + (p.src_lo & low) + (p.dst_lo & low)
+    if p.version != 4:
+        total += (p.src_hi & low) + (p.src_hi >> half) + (p.src_lo >> half)
+        total += (p.dst_hi & low) + (p.dst_hi >> half) + (p.dst_lo >> half)
     return fold(i64(total))
 
 

@@ -25,6 +25,7 @@ from workbench.decode.pcapng_blocks import (
     LONGEST_READ,
     LOST,
     MORE,
+    MOST,
     MULTIPLY,
     NAMES,
     NEEDS,
@@ -272,11 +273,12 @@ class PcapngFramer(Framer):
         if n == len(self._table):
             self._table = np.concatenate((self._table, np.zeros_like(self._table)))
         row = self._table[n]
-        row[:] = (link, snaplen, 0, 0, -1, max(-LATEST // 2, min(LATEST // 2, offset * 1_000_000_000)), -1)
+        row[:] = (link, snaplen, 0, 0, -1, max(-LATEST // 2, min(LATEST // 2, offset * 1_000_000_000)), -1, 0)
         if binary:
             row[SHIFT] = exponent
         elif exponent <= 9:
             row[MULTIPLY] = 10 ** (9 - exponent)
+            row[MOST] = LATEST // 10 ** (9 - exponent)
         elif exponent <= 27:
             row[DIVIDE] = 10 ** (exponent - 9)
         names = [options.get(code, b"").decode("utf-8", "replace") for code in (2, 3)]

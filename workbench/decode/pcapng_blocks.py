@@ -46,7 +46,8 @@ DIVIDE: Final = 3
 SHIFT: Final = 4  # ticks are 2**-SHIFT seconds; -1: decimal
 OFFSET: Final = 5  # nanoseconds to add
 LOST: Final = 6  # packets lost, summed from packet blocks; -1 where they say nothing
-COLUMNS: Final = 7
+MOST: Final = 7  # the most ticks that MULTIPLY can take: a division less per packet
+COLUMNS: Final = 8
 
 #: Times are kept within 1970 and 2116, so that differences of them cannot overflow.
 LATEST: Final = 1 << 62
@@ -67,17 +68,16 @@ def _half(buf: NDArray[np.uint8], o: int, big: int) -> int:
 
 
 @kernel
-def _nanoseconds(high: int, low: int, row: Numbers) -> int:
+def _nanoseconds(high: int, low: int, table: Numbers, number: int) -> int:
     """Ticks since 1970 in the interface's unit to nanoseconds, kept within 0 and LATEST."""
     ticks = (u64(high) << u64(32)) | u64(low)
     latest = u64(LATEST)
     billion = u64(1_000_000_000)
-    shift = row[SHIFT]
-    if row[MULTIPLY]:
-        factor = u64(row[MULTIPLY])
-        ns = latest if ticks > latest // factor else ticks * factor
-    elif row[DIVIDE]:
-        ns = ticks // u64(row[DIVIDE])
+    shift = table[number, SHIFT]
+    if table[number, MULTIPLY]:
+        ns = latest if ticks > u64(table[number, MOST]) else ticks * u64(table[number, MULTIPLY])
+    elif table[number, DIVIDE]:
+        ns = ticks // u64(table[number, DIVIDE])
     elif shift < 0 or shift > 93:  # finer than any count of 64 bits can tell
         ns = u64(0)
     else:
@@ -88,7 +88,7 @@ def _nanoseconds(high: int, low: int, row: Numbers) -> int:
             shift = i64(30)
         ns = (rest * billion) >> u64(shift)
         ns = latest if seconds > latest // billion - u64(1) else ns + seconds * billion
-    return max(i64(0), min(i64(min(ns, latest)) + i64(row[OFFSET]), i64(LATEST)))
+    return max(i64(0), min(i64(min(ns, latest)) + i64(table[number, OFFSET]), i64(LATEST)))
 
 
 @kernel
@@ -97,7 +97,8 @@ def _options(
     at: int,
     stop: int,
     big: int,
-    row: Numbers,
+    table: Numbers,
+    number: int,
     state: Numbers,
     notes: Numbers,
 ) -> None:
@@ -115,7 +116,7 @@ def _options(
             high = _word(buf, at + 4 if big else at + 8, big)
             low = _word(buf, at + 8 if big else at + 4, big)
             if high == 0:
-                row[LOST] = max(i64(0), row[LOST]) + low
+                table[number, LOST] = max(i64(0), table[number, LOST]) + low
         at += 4 + ((length + 3) & ~3)
 
 
@@ -153,22 +154,21 @@ def _packet(
             return False
     if interface >= interfaces:
         return False
-    row = table[interface]
     if kind != SIMPLE:
-        state[TS] = _nanoseconds(_word(buf, at + 12, big), _word(buf, at + 16, big), row)
+        state[TS] = _nanoseconds(_word(buf, at + 12, big), _word(buf, at + 16, big), table, interface)
         if kind == PACKET:
             lost = _half(buf, at + 10, big)
             if lost != 0xFFFF:
-                row[LOST] = max(i64(0), row[LOST]) + lost
+                table[interface, LOST] = max(i64(0), table[interface, LOST]) + lost
         behind = data + ((cap + 3) & ~3)
         if at + length - behind >= 8:
-            _options(buf, behind, at + length - 4, big, row, state, notes)
+            _options(buf, behind, at + length - 4, big, table, interface, state, notes)
     f.ts = state[TS]
     f.rec = at
     f.off = data
     f.cap = cap
     f.wire = wire
-    f.link = row[LINK]
+    f.link = table[interface, LINK]
     f.iface = base + interface
     return True
 
