@@ -301,15 +301,21 @@ def test_ctrl_c_while_indexing_leaves_a_usable_case(tmp_path: Path, home: dict[s
     assert counted["n"] == source["packets"]
 
 
-def test_ctrl_c_while_standard_input_is_silent(tmp_path: Path, home: dict[str, str]) -> None:
-    with running(home, "index", "-", "--case", tmp_path / "case") as process:
+@pytest.mark.parametrize("count", [5, 0])
+def test_ctrl_c_while_standard_input_is_silent(count: int, tmp_path: Path, home: dict[str, str]) -> None:
+    """With and without a first byte: the latter is a worker that can only be ended."""
+    with running(home, "index", "-", "--case", tmp_path / "case", "--format", "json") as process:
         assert process.stdin is not None
-        process.stdin.write(pcap([packet(n) for n in range(5)]))
+        assert process.stdout is not None
+        process.stdin.write(pcap([packet(n) for n in range(count)]) if count else b"")
         process.stdin.flush()
         time.sleep(3)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
-    assert workbench(home, "flows", "--case", tmp_path / "case").returncode == 0
+        assert process.wait(60) == 130
+        found = json.loads(process.stdout.read())
+    assert [(s["state"], s["packets"]) for s in found["sources"]] == [("partial", count)]
+    assert "cancelled" in [line["reason"] for line in found["ledger"]]
+    assert len(rows(workbench(home, "flows", "--case", tmp_path / "case", "--format", "json"))) == count
 
 
 def test_a_case_that_is_being_written_is_4_and_survives_a_kill(tmp_path: Path, capture: Path, home: dict[str, str]) -> None:

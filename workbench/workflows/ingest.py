@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # every time in a case is UTC without a zone
 _TELL_EVERY: Final = 0.1
+#: Seconds that a worker may be silent after a cancel: enough to ship a full flow table on a busy machine.
+_PATIENCE: Final = 10.0
 #: Ledger reasons that make a source `partial`: something of it was not indexed.
 _LOSSES: Final = frozenset({"cut", "damaged", "read_error", "cancelled", "worker_died"})
 
@@ -92,6 +94,7 @@ class _Ingest:
         self.told = 0.0
         self.phase = "read"
         self.cancelled = False
+        self.cancelled_at = 0.0
 
     def run(self) -> IndexResult:
         prepare_kernel_cache()
@@ -195,6 +198,8 @@ class _Ingest:
                 self._tell()
                 if self.cancel.is_set() and not self.cancelled:
                     self._cancel()
+                if self.cancelled:
+                    self._give_up()
             except KeyboardInterrupt:
                 self.cancel.set()
 
@@ -215,6 +220,7 @@ class _Ingest:
         assert attempt is not None
         try:
             message = worker.conn.recv()
+            worker.heard = time.monotonic()
             if isinstance(message, Tick):
                 attempt.offset, attempt.raw = message.offset, message.raw
                 entry = self.entries[attempt.job.source_id]
@@ -254,7 +260,7 @@ class _Ingest:
         attempt.deaths += 1
         entry = self.entries[attempt.job.source_id]
         where = f"decoding process died ({how}) after source offset {attempt.offset}"
-        again = attempt.again()
+        again = None if self.cancelled else attempt.again()
         if again is None:
             lost = max(0, (entry.size or 0) - attempt.offset)
             entry.lines.append(LedgerLine("worker_died", lost, (), f"{where}; the rest was not read"))
@@ -280,11 +286,11 @@ class _Ingest:
             )
             .to_pylist()[0]
         )
-        report = Report(source_id, packets=int(found["packets"]), flows=int(found["flows"]))
+        report = Report(source_id, packets=int(found["packets"]), flows=int(found["flows"]), cancelled=self.cancelled)
         self._finished(attempt, report)
 
     def _cancel(self) -> None:
-        self.cancelled = True
+        self.cancelled, self.cancelled_at = True, time.monotonic()
         self.audit.append("index_cancelled", finished=sum(e.done for e in self.entries.values()))
         for attempt in self.queue:
             entry = self.entries[attempt.job.source_id]
@@ -294,6 +300,12 @@ class _Ingest:
         for worker in self.workers:
             if worker.attempt is not None:
                 worker.tell("cancel")
+
+    def _give_up(self) -> None:
+        """End workers that do not answer a cancel: they wait for a silent pipe, or still compile."""
+        for worker in self.workers:
+            if worker.attempt is not None and time.monotonic() - max(worker.heard, self.cancelled_at) > _PATIENCE:
+                worker.process.kill()  # noticed as a death; what it sent is kept
 
     # -- ending a source --------------------------------------------------------------------------
 

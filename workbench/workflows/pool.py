@@ -52,9 +52,10 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.conn, theirs = context.Pipe()
         self.process = context.Process(target=worker.main, args=(theirs,), name="workbench-decode", daemon=True)
-        # Ctrl-C reaches the whole foreground group; what to do about it is the parent's decision alone.
+        # Ctrl-C reaches the whole foreground group, and a service manager's SIGTERM everything it started; what to do
+        # about either is the parent's decision alone.
         # A blocked signal stays blocked in the child, and pthread_sigmask works in any thread.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             self.process.start()
         finally:
@@ -62,6 +63,7 @@ class Worker:
         theirs.close()
         self.attempt: Attempt | None = None
         self.ready = False
+        self.heard = 0.0  # time.monotonic() of its last message
 
     def give(self, attempt: Attempt) -> None:
         """Hand out a job; BrokenPipeError where the process is already gone."""
