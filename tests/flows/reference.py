@@ -361,10 +361,9 @@ class Flow:
             if rst:
                 self.set_state(end, peer, RESET)
                 closes = True
-        elif end.state == CLOSED:
-            if rst and peer.state != CLOSED:
-                self.set_state(end, peer, RESET)
-                closes = not end.closed
+        elif end.state == CLOSED and rst and peer.state != CLOSED:
+            self.set_state(end, peer, RESET)
+            closes = not end.closed
         return closes
 
     def move_inactive(self, end: End, peer: End, p: Packet) -> bool:

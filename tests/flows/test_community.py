@@ -17,7 +17,13 @@ MAPPED = 0xFFFF << 32
 
 def ids(rows: list[Row]) -> list[str]:
     addresses = np.array(
-        [[r[0] >> 64 for r in rows], [r[0] & 2**64 - 1 for r in rows], [r[1] >> 64 for r in rows], [r[1] & 2**64 - 1 for r in rows]], np.uint64
+        [
+            [r[0] >> 64 for r in rows],
+            [r[0] & 2**64 - 1 for r in rows],
+            [r[1] >> 64 for r in rows],
+            [r[1] & 2**64 - 1 for r in rows],
+        ],
+        np.uint64,
     ).reshape(4, -1)
     numbers = np.array([[r[2] for r in rows], [r[3] for r in rows], [r[4] for r in rows]], np.int32).reshape(3, -1)
     data = np.zeros(len(rows) * ID_LENGTH, np.uint8)
@@ -56,7 +62,9 @@ def test_the_vector_of_the_specification(row: Row, want: str) -> None:
     assert ids([row]) == [want]
 
 
-ADDRESS = st.one_of(st.integers(0, 2**128 - 1), st.integers(MAPPED, MAPPED | 0xFFFFFFFF), st.sampled_from((MAPPED | 1, MAPPED | 2, 1, 2)))
+ADDRESS = st.one_of(
+    st.integers(0, 2**128 - 1), st.integers(MAPPED, MAPPED | 0xFFFFFFFF), st.sampled_from((MAPPED | 1, MAPPED | 2, 1, 2))
+)
 PORT = st.integers(0, 65535)
 
 

@@ -141,7 +141,10 @@ def test_when_a_tuple_starts_anew(script: str, want: list[str]) -> None:
 
 
 def test_end_reasons() -> None:
-    reasons = [r["end_reason"] for r in run([*talk(">S"), *talk(">S <SA >A >F <F >A", sport=1), *talk(">S <SA >A", sport=2, start=400 * NS)])]
+    reasons = [
+        r["end_reason"]
+        for r in run([*talk(">S"), *talk(">S <SA >A >F <F >A", sport=1), *talk(">S <SA >A", sport=2, start=400 * NS)])
+    ]
     assert reasons == [1, 3, 4]
 
 

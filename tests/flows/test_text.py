@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from workbench.flows.text import IP_ROOM, MAC_ROOM, ip_blobs, ip_texts, mac_texts
 
 WORDS = st.sampled_from((0, 0, 0, 1, 0xFFFF, 0xA, 0xDB8, 0x2001, 0x100))
-SIX = st.one_of(st.integers(0, 2**128 - 1), st.lists(WORDS, min_size=8, max_size=8).map(lambda w: sum(x << 16 * i for i, x in enumerate(w))))
+SIX = st.one_of(
+    st.integers(0, 2**128 - 1), st.lists(WORDS, min_size=8, max_size=8).map(lambda w: sum(x << 16 * i for i, x in enumerate(w)))
+)
 
 
 def canonical(value: int) -> str:

@@ -91,10 +91,11 @@ def _named(keys: NDArray[np.uint64], name: Callable[[int], str], *, null_zero: b
     if len(keys) and bool((keys == keys[0]).all()):
         found, codes = keys[:1], np.zeros(len(keys), np.int32)
     else:
-        found, codes = np.unique(keys, return_inverse=True)
+        found, places = np.unique(keys, return_inverse=True)
+        codes = np.ascontiguousarray(places, np.int32)
     values = pa.array([name(int(k)) for k in found], pa.utf8())
     present = (keys != 0).view(np.uint8) if null_zero else None
-    return _dictionary(np.ascontiguousarray(codes, np.int32), values, present)
+    return _dictionary(codes, values, present)
 
 
 @cache

@@ -44,15 +44,15 @@ def _put_address(message: Any, lane: int, at: int, high: Any, low: Any, four: bo
 @kernel
 def _lay_out(
     message: Any,
-    lane: int,
+    lane: Any,
     src_hi: Any,
     src_lo: Any,
     dst_hi: Any,
     dst_lo: Any,
-    src_port: int,
-    dst_port: int,
-    proto: int,
-    kind: int,
+    src_port: Any,
+    dst_port: Any,
+    proto: Any,
+    kind: Any,
 ) -> None:
     """Fill the lane's block; kind: bit 0 has ports, bit 1 one-way."""
     four = is_ip4(src_hi, src_lo) and is_ip4(dst_hi, dst_lo)
@@ -119,7 +119,7 @@ def _write_id(data: Any, at: int, h: Any, lane: int) -> None:
     data[at + 1] = 58
     at += 2
     for group in range(7):
-        value = 0
+        value = np.int64(0)
         for i in range(3):
             byte = 3 * group + i
             value <<= 8

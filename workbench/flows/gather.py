@@ -89,7 +89,7 @@ ABSENT: Final = -1
 
 
 @kernel
-def _letter(state: Any, slot: int, place: int) -> int:
+def _letter(state: Any, slot: Any, place: Any) -> Any:
     """A letter of the history."""
     cold = cold_at(state, slot)
     if place < INLINE_LETTERS:
@@ -103,7 +103,7 @@ def _letter(state: Any, slot: int, place: int) -> int:
 
 
 @kernel
-def _attempt_then_reset(state: Any, slot: int) -> bool:
+def _attempt_then_reset(state: Any, slot: Any) -> Any:
     """Whether the history is ``^?S[^HAFGIQ]*R`` and anything: a SYN, no answer, a reset by the same side."""
     length = np.int64(cold_at(state, slot).letters)
     at = 0
@@ -143,7 +143,7 @@ def _flipped(state: Any, slot: Any) -> Any:
 
 
 @kernel
-def conn_state(state: Any, slot: int) -> int:
+def conn_state(state: Any, slot: Any) -> Any:
     """Zeek's conn_state (scripts/base/protocols/conn/main.zeek), as a place in CONN_STATES."""
     hot = hot_at(state, slot)
     src = endpoint_state(hot, 0)
@@ -156,10 +156,10 @@ def conn_state(state: Any, slot: int) -> int:
         return _SHR if dst == ACTIVE else _OTH
     if hot.proto != _TCP:
         return _OTH
-    src_silent = src == INACTIVE or src == PARTIAL
-    dst_silent = dst == INACTIVE or dst == PARTIAL
+    src_silent = src in (INACTIVE, PARTIAL)
+    dst_silent = dst in (INACTIVE, PARTIAL)
     if dst == RESET:
-        if src == SYN_SENT or src == SYN_ACK_SENT:
+        if src in (SYN_SENT, SYN_ACK_SENT):
             return _REJ
         if src == RESET and stream_size(state, slot, 0) == 0 and stream_size(state, slot, 1) == 0:
             return _REJ
@@ -180,7 +180,12 @@ def conn_state(state: Any, slot: int) -> int:
 
 
 @kernel
-def _outer_columns(state: Any, row: int, i: int, longs: Any, ints: Any, words: Any) -> None:
+def _both_retransmits(src: Any, dst: Any) -> Any:
+    return min(np.int64(0x7FFFFFFF), np.int64(src.retransmits) + np.int64(dst.retransmits))
+
+
+@kernel
+def _outer_columns(state: Any, row: Any, i: Any, longs: Any, ints: Any, words: Any) -> None:
     outer = outer_at(state, row)
     longs[13, i] = outer.src_mac
     longs[14, i] = outer.dst_mac
@@ -237,7 +242,7 @@ def gather(
         ints[7, i] = src.flags if tcp else ABSENT
         ints[8, i] = dst.flags if tcp else ABSENT
         ints[9, i] = cold.rtt_us
-        ints[10, i] = min(0x7FFFFFFF, np.int64(src.retransmits) + np.int64(dst.retransmits)) if tcp else ABSENT
+        ints[10, i] = _both_retransmits(src, dst) if tcp else ABSENT
         ints[11, i] = cold.reason or ABSENT
         ints[12, i] = conn_state(state, slot)
         words[0, i] = hot.src_hi
@@ -256,7 +261,7 @@ def gather(
 def _write_doubt(state: Any, slot: Any, data: Any, at: Any) -> Any:
     """History of a flow in doubt: only letters C, and the flip if there was one; nothing for other transports."""
     proto = hot_at(state, slot).proto
-    if proto == _TCP or proto == _UDP:
+    if proto in (_TCP, _UDP):
         if _flipped(state, slot):
             data[at] = LETTER_FLIP
             at += 1
@@ -270,7 +275,7 @@ def _write_doubt(state: Any, slot: Any, data: Any, at: Any) -> Any:
 def history_size(states: Any, slots: NDArray[np.int32]) -> int:
     """Bytes that the histories of these flows take at most."""
     state = states[0]
-    total = np.int64(0)
+    total = 0
     for i in range(len(slots)):
         slot = np.int64(slots[i])
         if in_doubt(hot_at(state, slot)):
@@ -290,7 +295,7 @@ def history_texts(
     offsets[0] = 0
     for i in range(len(slots)):
         slot = np.int64(slots[i])
-        length = np.int64(cold_at(state, slot).letters)
+        length: Any = np.int64(cold_at(state, slot).letters)
         cold = cold_at(state, slot)
         if in_doubt(hot_at(state, slot)):
             at = _write_doubt(state, slot, data, at)

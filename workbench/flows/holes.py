@@ -67,9 +67,9 @@ def stream_size(state: Any, slot: Any, side: Any) -> Any:
     hot = hot_at(state, slot)
     end = end_at(state, 2 * slot + side)
     now = endpoint_state(hot, side)
-    if now == RESET and previous_state(hot, side) == SYN_SENT and endpoint_state(hot, 1 - side) == INACTIVE:
-        if not nothing_acked(end):
-            return np.int64(0)  # an aborted half-open connection: its numbers mean nothing
+    aborted = now == RESET and previous_state(hot, side) == SYN_SENT and endpoint_state(hot, 1 - side) == INACTIVE
+    if aborted and not nothing_acked(end):
+        return np.int64(0)  # a half-open connection: its numbers mean nothing
     last = (np.int64(end.seq_wraps) << 32) + np.int64(end.last)
     ack = (np.int64(end.ack_wraps) << 32) + np.int64(end.ack)
     size = max(last, ack) - np.int64(end.start)

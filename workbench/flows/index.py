@@ -113,17 +113,25 @@ def find(state: Any, key_hash: Any, packet: Any, network: Any, one_way: Any) -> 
             slot = np.int64(entry & _LOW) - 1
             hot = hot_at(state, slot)
             if hot.network == network and hot.proto == packet.proto and ((hot.marks & CONN_ONE_WAY) != 0) == one_way:
-                if hot.src_lo == packet.src_lo and hot.dst_lo == packet.dst_lo and hot.src_port == packet.src_port:
-                    if hot.dst_port == packet.dst_port and hot.src_hi == packet.src_hi and hot.dst_hi == packet.dst_hi:
-                        return 2 * slot
+                if (
+                    hot.src_lo == packet.src_lo
+                    and hot.dst_lo == packet.dst_lo
+                    and hot.src_port == packet.src_port
+                    and hot.dst_port == packet.dst_port
+                    and hot.src_hi == packet.src_hi
+                    and hot.dst_hi == packet.dst_hi
+                ):
+                    return 2 * slot
                 if (
                     not one_way
                     and hot.src_lo == packet.dst_lo
                     and hot.dst_lo == packet.src_lo
                     and hot.src_port == packet.dst_port
+                    and hot.dst_port == packet.src_port
+                    and hot.src_hi == packet.dst_hi
+                    and hot.dst_hi == packet.src_hi
                 ):
-                    if hot.dst_port == packet.src_port and hot.src_hi == packet.dst_hi and hot.dst_hi == packet.src_hi:
-                        return 2 * slot + 1
+                    return 2 * slot + 1
         at = (at + 1) & mask
 
 

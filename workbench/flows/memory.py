@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -35,8 +35,8 @@ def inlined(function: F) -> F:
 
 
 #: Numba's types of the STATE row and of a chunk of packets, for explicit signatures.
-STATE_TYPE: Final = numba.from_dtype(STATE)[::1]  # type: ignore[attr-defined]
-PACKETS_TYPE: Final = numba.from_dtype(PACKET)[::1]  # type: ignore[attr-defined]
+STATE_TYPE: Final = numba.from_dtype(STATE)[::1]
+PACKETS_TYPE: Final = numba.from_dtype(PACKET)[::1]
 
 _HUGE: Final = 64 << 20
 
@@ -81,7 +81,7 @@ class Memory:
 def _pointer(record: Any) -> Any:
     """An intrinsic that takes an address for a row of this type."""
 
-    def at(_context: Any, address: Any) -> Any:
+    def at(_context: Any, address: Any) -> Any:  # noqa: ARG001  its name is the argument's
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
@@ -94,7 +94,7 @@ def _pointer(record: Any) -> Any:
 def _accessor(name: str) -> Callable[[Any, Any], Any]:
     """A kernel (state, i) -> row i of a region."""
     dtype = REGIONS[name]
-    pointer = _pointer(numba.from_dtype(dtype))  # type: ignore[attr-defined]
+    pointer = _pointer(numba.from_dtype(dtype))
     size = dtype.itemsize
     source = f"def {name}_row(state, i):\n"
     if CHECKED:
@@ -124,8 +124,8 @@ arp_row_at = _accessor("arp_rows")
 server_at = _accessor("servers")
 
 
-def _prefetch(_context: Any, address: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _prefetch(_context: Any, address: Any) -> Any:  # noqa: ARG001  its name is the argument's
+    def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         byte = ir.IntType(8).as_pointer()
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
@@ -138,4 +138,4 @@ def _prefetch(_context: Any, address: Any) -> Any:
 
 
 #: Ask for the cache line at an address; a wrong one does no harm.
-prefetch = intrinsic(_prefetch)
+prefetch: Callable[[Any], None] = intrinsic(_prefetch)  # type: ignore[assignment]

@@ -194,13 +194,13 @@ def count_tunnel(state: Any, packet: Any, number: Any) -> Any:
         row = tunnel_at(state, at)
         if row.tunnel == 0:
             break
-        if row.src_lo == packet.outer_src_lo and row.dst_lo == packet.outer_dst_lo and row.tunnel == packet.tunnel:
-            if row.vni == packet.vni and row.src_hi == packet.outer_src_hi and row.dst_hi == packet.outer_dst_hi:
-                row.packets += 1
-                row.bytes += packet.wire
-                row.first = min(row.first, packet.ts)
-                row.last = max(row.last, packet.ts)
-                return
+        same = row.src_lo == packet.outer_src_lo and row.dst_lo == packet.outer_dst_lo and row.tunnel == packet.tunnel
+        if same and row.vni == packet.vni and row.src_hi == packet.outer_src_hi and row.dst_hi == packet.outer_dst_hi:
+            row.packets += 1
+            row.bytes += packet.wire
+            row.first = min(row.first, packet.ts)
+            row.last = max(row.last, packet.ts)
+            return
         at = (at + 1) & (TUNNEL_ROWS - 1)
     if state.tunnel_count >= TUNNEL_ROWS // 2:
         note_frame(state, F_TUNNELS, state.tunnels_lost, number)

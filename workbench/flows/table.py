@@ -178,7 +178,7 @@ class FlowTable:
     def pending(self) -> int:
         """Rows that `drain` would hand out now."""
         waiting = sum(self._memory.get(name) for name in ("ended_count", "slice_count", "block_count", "arp_count"))
-        return waiting + sum(b.num_rows for b in self._aside)
+        return waiting + sum(int(b.num_rows) for b in self._aside)
 
     def _take_ended(self) -> pa.RecordBatch:
         memory = self._memory

@@ -105,10 +105,10 @@ def _begin_numbers(state: Any, slot: Any, side: Any, syn: Any, seq: Any, past: A
         else:  # mid-stream: numbered as if a SYN had come before
             _number_from(end, np.uint32((np.int64(seq) - 1) & 0xFFFFFFFF), seq)
     elif syn:
-        if now == SYN_SENT or now == SYN_ACK_SENT:
+        if now in (SYN_SENT, SYN_ACK_SENT):
             if seq != end.start:
                 _number_from(end, seq, past)
-        elif now == ESTABLISHED or now == PARTIAL or (now == RESET and previous_state(hot, side) == INACTIVE):
+        elif now in (ESTABLISHED, PARTIAL) or (now == RESET and previous_state(hot, side) == INACTIVE):
             _number_from(end, seq, past)
 
 
@@ -277,14 +277,14 @@ def _next_state(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> Any:
     if now == INACTIVE:
         return _from_inactive(state, slot, side, packet, ts)
     closes = False
-    if now == SYN_SENT or now == SYN_ACK_SENT:
+    if now in (SYN_SENT, SYN_ACK_SENT):
         if flags & FIN:
             _set_state(state, slot, side, CLOSED)
             closes = True
         if flags & RST:
             _set_state(state, slot, side, RESET)
             closes = True
-    elif now == ESTABLISHED or now == PARTIAL:
+    elif now in (ESTABLISHED, PARTIAL):
         if (flags & (SYN | ACK)) == SYN and now == PARTIAL and endpoint_state(hot, peer) == INACTIVE:
             _set_state(state, slot, side, SYN_SENT)
         if (flags & (FIN | RST)) == FIN:
@@ -328,7 +328,7 @@ def _check_eof(state: Any, slot: Any, side: Any) -> Any:
     if has_bit(hot, side, END_EOF):
         return
     now = endpoint_state(hot, side)
-    if (has_bit(hot, side, END_FIN) or now == CLOSED or now == RESET) and not close_waits(state, slot, side):
+    if (has_bit(hot, side, END_FIN) or now in (CLOSED, RESET)) and not close_waits(state, slot, side):
         set_bit(hot, side, END_EOF)
         if hot.marks & CONN_DEFERRED:
             _close(state, slot, side)
@@ -373,6 +373,16 @@ def plain_segment(hot: Any, end: Any, peer: Any, side: Any, packet: Any, ts: Any
 
 
 @kernel
+def _judge_start(hot: Any, side: Any, syn: Any, ack: Any) -> Any:
+    """First packet of a side: whether the connection was joined mid-stream."""
+    if side == 0:
+        partial = not syn or ack != 0
+        hot.marks = (np.int64(hot.marks) & ~CONN_PARTIAL) | (CONN_PARTIAL if partial else 0)
+    elif not (hot.marks & CONN_PARTIAL) and not syn:
+        hot.marks |= CONN_PARTIAL
+
+
+@kernel
 def process_tcp(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> Any:
     """One TCP packet with a good checksum; returns the side its sender is, which a flip can change."""
     hot = hot_at(state, slot)
@@ -385,11 +395,7 @@ def process_tcp(state: Any, slot: Any, side: Any, packet: Any, ts: Any) -> Any:
     length = np.int64(packet.payload)
     seen = CONN_DST_SEEN if side else CONN_SRC_SEEN
     if (hot.marks & seen) == 0:
-        if side == 0:
-            partial = not syn or ack != 0
-            hot.marks = (np.int64(hot.marks) & ~CONN_PARTIAL) | (CONN_PARTIAL if partial else 0)
-        elif not (hot.marks & CONN_PARTIAL) and not syn:
-            hot.marks |= CONN_PARTIAL
+        _judge_start(hot, side, syn, ack)
     segment = (0 if rst else length) + (1 if syn else 0) + (1 if fin else 0)
     past = np.uint32((np.int64(packet.seq) + segment) & 0xFFFFFFFF)
     before = endpoint_state(hot, side)

@@ -20,7 +20,7 @@ _HEX_SHIFT: Final = 87  # 'a' - 10
 
 
 @kernel
-def _decimal(data: Any, at: int, value: int) -> int:
+def _decimal(data: Any, at: int, value: Any) -> int:
     if value >= 100:
         data[at] = _ZERO + value // 100
         data[at + 1] = _ZERO + value // 10 % 10
@@ -52,7 +52,7 @@ def _group(data: Any, at: int, value: int) -> int:
 
 
 @kernel
-def _word(high: Any, low: Any, i: int) -> int:
+def _word(high: Any, low: Any, i: Any) -> Any:
     half = high if i < 4 else low
     return np.int64((half >> np.uint64(48 - 16 * (i & 3))) & np.uint64(0xFFFF))
 
@@ -82,7 +82,7 @@ def _ip6(data: Any, at: int, high: Any, low: Any) -> int:
 
 
 @kernel
-def is_ip4(high: Any, low: Any) -> bool:
+def is_ip4(high: Any, low: Any) -> Any:
     """Whether an address is IPv4 mapped (::ffff:0:0/96)."""
     return high == np.uint64(0) and (low >> np.uint64(32)) == MAPPED
 

@@ -102,7 +102,7 @@ def _idle_limit(state: Any, hot: Any) -> Any:
     proto = hot.proto
     if proto == _TCP:
         return state.tcp_idle if hot.marks & CONN_SETTLED else state.udp_idle
-    if proto == _ICMP or proto == _ICMP6:
+    if proto in (_ICMP, _ICMP6):
         return state.icmp_idle
     return state.udp_idle
 
@@ -123,7 +123,7 @@ def over(state: Any, hot: Any, now: Any) -> Any:
         b = endpoint_state(hot, 1)
         one = has_bit(hot, 0, END_CLOSED)
         two = has_bit(hot, 1, END_CLOSED)
-        if (one and two) or ((one or two) and (a == RESET or b == RESET or a == INACTIVE or b == INACTIVE)):
+        if (one and two) or ((one or two) and (a in (RESET, INACTIVE) or b in (RESET, INACTIVE))):
             return REASON_END
     return REASON_IDLE if quiet >= _idle_limit(state, hot) else 0
 
@@ -316,7 +316,7 @@ def _doubtful(state: Any, slot: Any, side: Any, packet: Any, number: Any) -> Any
     if state.believing and not (control and (facts & (FACT_DST_RIGHT if side else FACT_SRC_RIGHT)) != 0):
         hot.facts = facts | FACT_DOUBTED | (FACT_VOUCHED if side else 0)
         return True
-    if (packet.proto == _TCP or packet.proto == _UDP) and power_of_ten(np.int64(end.bad_sums)):
+    if packet.proto in (_TCP, _UDP) and power_of_ten(np.int64(end.bad_sums)):
         add_letter(state, slot, side, LETTER_C)
     return False
 
@@ -384,7 +384,7 @@ def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, numb
     """One packet of a flow."""
     ts = packet.ts
     one_way = False
-    if packet.proto == _ICMP or packet.proto == _ICMP6:
+    if packet.proto in (_ICMP, _ICMP6):
         one_way = (packet.marks & (PORTS | ICMP_PAIRED)) == PORTS
     found = find(state, key_hash, packet, network, one_way)
     known = False
