@@ -64,6 +64,7 @@ PEERS = (
     Contender("tcpdump -w /dev/null", lambda captures, _: ["tcpdump", "-n", "-r", str(captures[0]), "-w", "/dev/null"]),
     Contender("capinfos -c", lambda captures, _: ["capinfos", "-c", str(captures[0])]),
     Contender("sha256sum", lambda captures, _: ["sha256sum", str(captures[0])]),
+    Contender("openssl dgst -sha256", lambda captures, _: ["openssl", "dgst", "-sha256", str(captures[0])]),
     Contender("nfstream", _nfstream, slow=True),
     Contender(
         "tshark -z conv",
