@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
@@ -10,19 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 #: Long enough for a machine that compiles kernels beside eight other jobs; a test that passes never waits so long.
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 class Terminal:
-    """A tmux server of its own with one window; close it."""
+    """A tmux server of its own with one window and exactly this environment; close it."""
 
     def __init__(self, folder: Path, command: Sequence[str], env: Mapping[str, str], size: tuple[int, int] = (80, 24)) -> None:
         self._socket = str(folder / "tmux")
-        self._env = {name: value for name, value in os.environ.items() if not name.startswith("TMUX")}
+        self._env = {name: value for name, value in env.items() if not name.startswith("TMUX")}
         script = folder / "run.sh"
-        settings = " ".join(f"{name}='{value}'" for name, value in env.items())
         words = " ".join(f"'{word}'" for word in command)
-        script.write_text(f'#!/bin/sh\nenv {settings} {words}\necho "exit code $?"\nexec sleep 1000\n')
+        term = env.get("TERM", "screen-256color")  # tmux sets its own
+        script.write_text(f"#!/bin/sh\nTERM={term} {words}\necho exit code $?\nexec sleep 1000\n")
         script.chmod(0o755)
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), str(script))
         self._tmux("set-option", "-g", "escape-time", "0")
@@ -56,8 +55,8 @@ class Terminal:
         raise AssertionError("never came:\n" + text)
 
     def wait_for(self, *words: str) -> str:
-        """The screen once it shows all of these."""
-        return self.wait(lambda text: all(word in text for word in words))
+        """The screen once it shows all of these and no row is on its way."""
+        return self.wait(lambda text: all(word in text for word in words) and "···" not in text)
 
     def close(self) -> None:
         """End the program and the server."""

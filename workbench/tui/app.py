@@ -34,8 +34,6 @@ def run_app(request: OpenRequest) -> int:
         if run is not None and not run.done:
             run.cancel()
             run.wait(STOP_SECONDS)
-        if data is not None:
-            data.close()
     return int(ExitCode.OK if code is None else code)
 
 

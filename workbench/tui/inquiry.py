@@ -100,6 +100,14 @@ class Inquiry:
         self.asked = self.shown
         return back
 
+    def close(self) -> None:
+        """Stop everything and let go of the case. The engine must not be left working while the process ends."""
+        self.data.interrupt()
+        for order in (self.order, self._before[0] if self._before is not None else None):
+            if order is not None:
+                order.close()
+        self.data.close()
+
     # -- answers ----------------------------------------------------------------------------------
 
     def accept(self, message: OrderReady) -> bool:

@@ -124,6 +124,11 @@ class CaseScreen(Screen[None]):
         if self._data is not None:
             self._show(self._data)
 
+    def on_unmount(self) -> None:
+        """Let go of the case."""
+        if self.inquiry is not None:
+            self.inquiry.close()
+
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The title above what has the focus shows it."""
         for rule in self.query(TitleRule):
