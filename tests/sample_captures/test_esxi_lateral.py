@@ -192,8 +192,11 @@ def test_logs_are_read_as_their_programs_write_them() -> None:
         (4000, "root", False, 1),
         (4001, "ops", True, 0),
     ]
-    line = "dnsmasq: 3 10.20.1.60/46568 query[TXT] lab.example from 10.20.1.60\ndnsmasq: 3 10.20.1.60/46568 config lab.example is <TXT>"
-    assert dns_queries(line) == [("10.20.1.60", 46568, "TXT", "lab.example")]
+    lines = (
+        "dnsmasq: 3 10.20.1.60/46568 query[TXT] lab.example from 10.20.1.60\n"
+        "dnsmasq: 3 10.20.1.60/46568 config lab.example is <TXT>"
+    )
+    assert dns_queries(lines) == [("10.20.1.60", 46568, "TXT", "lab.example")]
 
 
 def namespaces() -> str:
