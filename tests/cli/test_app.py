@@ -78,6 +78,8 @@ def test_every_exit_code_is_documented() -> None:
         (["flows", "--case", "x", "--limit", "-1"], "--limit"),
         (["query", "--case", "x"], "SQL"),
         (["completions", "tcsh"], "bash"),
+        (["query", "--case", "x", "SELECT '\udce9'"], "UTF-8"),
+        (["flows", "--case", "x\udce9"], "UTF-8"),
         (["index", "a.pcap", "--case", "x", "--bpf", "tcp"], "--bpf"),
         (["flows", "--case", "x", "--filter", "tcp"], "--filter"),
     ],

@@ -53,7 +53,13 @@ def open_(
     ],
     case: Annotated[
         Path | None,
-        typer.Option("--case", metavar="DIR", help="Keep the case here. Default: your cache folder.", show_default=False),
+        typer.Option(
+            "--case",
+            metavar="DIR",
+            help="Keep the case here. Default: your cache folder.",
+            show_default=False,
+            callback=options.utf8,
+        ),
     ] = None,
 ) -> OpenRequest:
     """Show captures or a case in the app.

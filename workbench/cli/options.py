@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from workbench.cli.formats import Format, SummaryFormat
 
-Case = Annotated[Path, typer.Option("--case", metavar="DIR", help="The case folder.", show_default=False)]
+_Word = TypeVar("_Word", str, Path, None)
+
+
+def utf8(word: _Word) -> _Word:
+    """The word, if it is text: the engine takes neither SQL nor folder names that are not (files may have any name)."""
+    try:
+        str(word).encode()
+    except UnicodeEncodeError as error:
+        raise typer.BadParameter("it is not UTF-8") from error
+    return word
+
+
+Case = Annotated[Path, typer.Option("--case", metavar="DIR", help="The case folder.", show_default=False, callback=utf8)]
 RowsFormat = Annotated[
     Format | None,
     typer.Option("--format", help="How rows are written. Default: table on a terminal, csv in a pipe.", show_default=False),

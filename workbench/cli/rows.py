@@ -66,7 +66,7 @@ def flows(
 
 
 def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT or EXPLAIN.", show_default=False)],
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT or EXPLAIN.", show_default=False, callback=options.utf8)],
     case: options.Case,
     form: options.RowsFormat = None,
     output: options.Output = None,
