@@ -54,6 +54,11 @@ def kernel(function: F) -> F:
     return compiled  # type: ignore[no-any-return]
 
 
+def inlined(function: F) -> F:
+    """A kernel that becomes part of its caller: where arrays are passed for every packet, whose counting costs more than the work."""
+    return njit(nogil=True, error_model="numpy", inline="always")(function)  # type: ignore[return-value]
+
+
 def exported(signature: Any) -> Callable[[F], F]:
     """A kernel that Python calls: compiled for this one signature at import, kept in numba's cache.
 

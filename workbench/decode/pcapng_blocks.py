@@ -8,7 +8,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from workbench.decode.bits import Numbers, be16, be32, exported, fetch_ahead, i64, kernel, le32, u64
+from workbench.decode.bits import Numbers, be16, be32, exported, fetch_ahead, i64, inlined, kernel, le32, u64
 from workbench.decode.framing import LONGEST_BELIEVED, LONGEST_PACKET
 from workbench.records.packet import FRAME
 
@@ -67,7 +67,7 @@ def _half(buf: NDArray[np.uint8], o: int, big: int) -> int:
     return value if big else ((value & 0xFF) << 8) | (value >> 8)
 
 
-@kernel
+@inlined
 def _nanoseconds(high: int, low: int, table: Numbers, number: int) -> int:
     """Ticks since 1970 in the interface's unit to nanoseconds, kept within 0 and LATEST."""
     ticks = (u64(high) << u64(32)) | u64(low)
@@ -120,7 +120,7 @@ def _options(
         at += 4 + ((length + 3) & ~3)
 
 
-@kernel
+@inlined
 def _packet(
     buf: NDArray[np.uint8],
     at: int,
