@@ -15,6 +15,7 @@ run: $(STAMP) ## set up, compile the kernels, open the bundled capture in the ap
 	$(BIN)/workbench open $(SAMPLE)
 
 test: system $(STAMP) ## run the tests
+	$(BIN)/workbench doctor --warm >/dev/null
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: $(STAMP) ## format, lint, types, floors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 
 def main() -> None:
@@ -14,6 +15,10 @@ def main() -> None:
 
 
 def _run() -> int:
+    if _will_index(sys.argv[1:]):
+        from workbench.workflows.pool import start_early
+
+        start_early()
     from workbench.cli.app import guarded, run
 
     outcome = run(sys.argv[1:])
@@ -27,6 +32,13 @@ def _run() -> int:
 
         outcome = guarded(show)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _will_index(words: list[str]) -> bool:
+    """Whether the command is likely to need a decoding process: told by a glance, before anything is loaded."""
+    if not words or words[0] not in {"index", "open"} or "--help" in words:
+        return False
+    return any(Path(word).is_file() for word in words[1:])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from workbench.records.links import link_name
 from workbench.records.reasons import LedgerLine
 from workbench.settings import Settings, load_settings
 from workbench.workflows.kernels import prepare_kernel_cache
-from workbench.workflows.pool import Attempt, Worker, processes_for, wait
+from workbench.workflows.pool import Attempt, Worker, first_worker, processes_for, wait
 from workbench.workflows.requests import IndexRequest, IndexResult, Progress, ProgressSink
 from workbench.workflows.worker import Crashed, Job, Ready, Report, Tick
 
@@ -98,7 +98,7 @@ class _Ingest:
 
     def run(self) -> IndexResult:
         prepare_kernel_cache()
-        self.workers = [Worker()]  # before anything else: what follows is loaded while it starts
+        self.workers = [first_worker()]  # before anything else: what follows is loaded while it starts
         try:
             from workbench.sources.expand import expand
 
@@ -167,6 +167,8 @@ class _Ingest:
 
     def _add(self, spec: SourceSpec) -> None:
         source_id = self.writer.next_source_id()
+        stats = [Path(p).stat() for p in spec.paths if p != "-" and Path(p).is_file()]
+        complete = len(stats) == len(spec.paths)
         row: dict[str, Any] = {
             "source_id": source_id,
             "kind": spec.kind,
@@ -176,9 +178,9 @@ class _Ingest:
             "flows": 0,
             "state": "indexing",
             "key_scope": self.request.key_scope,
+            "mtime_ns": stats[0].st_mtime_ns if complete else None,  # by its own name, which `path` may only spell
         }
-        sizes = [Path(p).stat().st_size for p in spec.paths if p != "-" and Path(p).is_file()]
-        self.entries[source_id] = _Entry(spec, row, [], sum(sizes) if len(sizes) == len(spec.paths) else None)
+        self.entries[source_id] = _Entry(spec, row, [], sum(s.st_size for s in stats) if complete else None)
         self.writer.add_source(row)
         job = Job(source_id, spec.paths, spec.sensor, self.request.hash, self.flow_settings, self.on_writer is not None)
         self.queue.append(Attempt(job))
@@ -243,8 +245,11 @@ class _Ingest:
         from workbench.workflows import shipping  # Arrow: loaded while the workers start, not before
 
         batches = shipping.receive(worker.conn, shipment)
+        entry = self.entries[attempt.job.source_id]
+        entry.packets, entry.flows = shipment.packets, shipment.flows
         if shipment.snapshot:
             self.writer.set_open(attempt.job.source_id, batches.get("flows"))
+            self._tell(force=True)
         else:
             for table, batch in batches.items():
                 self.writer.append(table, batch)

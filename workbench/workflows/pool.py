@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection, reduction
 from typing import Any, Final
 
+from workbench.errors import WorkbenchError
 from workbench.workflows import worker
+from workbench.workflows.kernels import prepare_kernel_cache
 from workbench.workflows.worker import Job
 
 #: A source whose worker died is read again this many times before the range it died in is given up.
@@ -98,6 +100,25 @@ class Worker:
         if code is not None and code < 0:
             return f"killed by {signal.Signals(-code).name}"
         return f"exit code {code}"
+
+
+_early: list[Worker] = []
+
+
+def start_early() -> None:
+    """Start the worker that the next run will ask for first: its start is the longest fixed cost of all.
+
+    For a process that knows it will index before it has loaded what it needs to say so. An unused one
+    ends with the process.
+    """
+    with contextlib.suppress(WorkbenchError):  # what is wrong is told by the run itself
+        prepare_kernel_cache()
+        _early.append(Worker())
+
+
+def first_worker() -> Worker:
+    """The one that was started early, or a new one."""
+    return _early.pop() if _early else Worker()
 
 
 def wait(workers: list[Worker], seconds: float) -> list[Worker]:

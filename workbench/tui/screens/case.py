@@ -249,6 +249,8 @@ class CaseScreen(Screen[None]):
             from workbench.tui.case_data import StoredCase
 
             self._show(StoredCase(run.reader))
+        elif self._indexing and not self.table.total and run.progress is not None and run.progress.flows:
+            self._tick()  # the first rows are not kept waiting for the next second
         if run.done and not self._ended:
             self._ended = True
             self._index_ended(run)
