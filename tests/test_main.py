@@ -399,3 +399,14 @@ def test_a_full_disk_is_said(words: tuple[str, ...], case: Path, home: dict[str,
     assert done.returncode == 4
     assert done.stderr.startswith(b"Disk full: ")
     assert b"Exception ignored" not in done.stderr
+
+
+def test_a_file_whose_name_is_no_text_is_indexed_once(tmp_path: Path, capture: Path, home: dict[str, str]) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\x1b[2J.pcap"))
+    capture.rename(odd)
+    first = workbench(home, "index", os.fspath(odd), "--case", tmp_path / "case", "--format", "json")
+    again = workbench(home, "index", os.fspath(odd), "--case", tmp_path / "case")
+    assert (first.returncode, again.returncode) == (0, 0), again.stderr
+    assert json.loads(first.stdout)["sources"][0]["path"].endswith("caf\\xe9\x1b[2J.pcap")
+    assert b"already" in again.stderr
+    assert b"\x1b" not in again.stdout + again.stderr
