@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from tests.store.rows import batch, flow, flows, index, source
-from workbench.errors import CaseBusyError, NotACaseError
+from workbench.errors import CancelledError, CaseBusyError, NotACaseError
 from workbench.records.columns import TABLES, Type
 from workbench.records.reasons import LedgerLine
+from workbench.store.query import run_query
 from workbench.store.reader import CaseReader
 from workbench.store.writer import CaseWriter
 
@@ -247,6 +248,41 @@ def test_a_reader_in_another_thread_sees_only_growing_counts_until_the_end(tmp_p
     assert not errors
     assert counts == sorted(counts)
     assert counts[-1] == 20_000
+
+
+def test_nobody_who_reads_holds_up_the_publishing(tmp_path: Path) -> None:
+    """Not a result that is half read, not a query that would run for hours: that one is asked again, of the new file."""
+    writer = CaseWriter(tmp_path / "case")
+    reader = writer.reader()
+    writer.add_source(source(1))
+    writer.append("flows", flows(200_000))
+    writer.commit(now=True)
+    half_read = run_query(reader, "SELECT * FROM flows")
+    assert next(iter(half_read)).num_rows > 0
+    other = CaseReader(tmp_path / "case", _live=reader._presented)
+    counts = []
+
+    def ask_slowly() -> None:
+        with pytest.raises(CancelledError):
+            other.query(slow)
+
+    slow = "SELECT count(*) AS n FROM flows a, flows b WHERE a.ts <> b.ts AND a.src_bytes * b.src_bytes % 7 = 3"
+    threads = [
+        threading.Thread(target=lambda: counts.append(other.query("SELECT count(*) AS n FROM flows").num_rows)),
+        threading.Thread(target=ask_slowly),
+    ]
+    for thread in threads:
+        thread.start()
+    writer.update_source(1, state="ok")
+    writer.close()
+    assert reader.query("SELECT state FROM sources").to_pylist() == [{"state": "ok"}]
+    assert sum(batch.num_rows for batch in half_read) > 0
+    while threads[1].is_alive():  # it runs again now, on the published file
+        other.interrupt()
+        threads[1].join(0.05)
+    threads[0].join()
+    assert counts == [1]
+    assert sorted(p.name for p in (tmp_path / "case").iterdir()) == ["case.duckdb", "case.toml", "ingest.lock"]
 
 
 def test_the_plain_engine_opens_tables_and_views(tmp_path: Path) -> None:

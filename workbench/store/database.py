@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +32,9 @@ CASE: Final = "c"
 class Presented:
     """The instance, what of the case it shows, and whether that is still what there is.
 
-    leaving: set while a writer takes the attached file away to publish it. left: set when it is published.
+    leaving: set while a writer takes the attached file, or its segments, away to publish them. gate: set while no
+    question may begin, since the last checkpoint needs a moment without any. left: set when it is published.
+    cursors: those of readers of a writer.
     """
 
     def __init__(self, case: CaseFolder, con: DuckDBPyConnection) -> None:
@@ -39,7 +42,9 @@ class Presented:
         self.con = con
         self.closed = False
         self.leaving = threading.Event()
+        self.gate = threading.Event()
         self.left = threading.Event()
+        self.cursors: weakref.WeakSet[DuckDBPyConnection] = weakref.WeakSet()
         self.listed: tuple[Segment, ...] = ()
         self.segments: tuple[Segment, ...] = ()
         self._open: dict[int, str] = {}
@@ -94,6 +99,11 @@ class Presented:
     def has_open(self) -> bool:
         """Whether there is any snapshot."""
         return bool(self._open)
+
+    def interrupt(self) -> None:
+        """Stop what readers of the writer are asking; they ask again after the publishing."""
+        for cursor in list(self.cursors):
+            cursor.interrupt()
 
     def close(self) -> None:
         """Let go of the case; cursors that still run end first. What readers wait for in `left` is now so."""

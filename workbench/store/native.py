@@ -138,7 +138,8 @@ class NativeSink:
         settle(self._con, CASE, sources)
         self._commit()
         self.presented.leaving.set()
-        publish_database(self._con, CASE, self.case)
+        self.presented.gate.set()
+        publish_database(self._con, CASE, self.case, self.presented.interrupt)
         self.presented.close()
 
     def abandon(self) -> None:

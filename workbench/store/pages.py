@@ -97,10 +97,10 @@ class Order:
         self._thread: threading.Thread | None = None
         if self.total <= _AT_ONCE:
             self._head = np.empty(0, np.int64)
-            self._ids = self._fetch_ids(case.cursor(), self._all_sql())
+            self._ids = self._fetch_ids(self._all_sql())
             self._done.set()
         else:
-            self._head = self._fetch_ids(case.cursor(), self._edge_sql(back=False))
+            self._head = self._fetch_ids(self._edge_sql(back=False))
             self._cursor = case.own_cursor()
             self._thread = threading.Thread(target=self._number_all, name="order", daemon=True)
             self._thread.start()
@@ -162,7 +162,7 @@ class Order:
         if end <= self._head.size:
             return self._head[start:end]
         if self._tail is None:
-            self._tail = self._fetch_ids(self._case.cursor(), self._edge_sql(back=True))[::-1]
+            self._tail = self._fetch_ids(self._edge_sql(back=True))[::-1]
         first = self.total - self._tail.size
         return self._tail[start - first : end - first] if start >= first else self._all_ids()[start:end]
 
@@ -188,26 +188,24 @@ class Order:
             self._done.set()
 
     def _fetch_all_ids(self) -> NDArray[np.int64]:
-        """All numbers; once more where the case was published or compacted meanwhile."""
+        """All numbers, by a cursor of its own; once more where the case was published or compacted meanwhile."""
         import duckdb
 
-        try:
-            return self._fetch_ids(self._cursor, self._all_sql())
-        except duckdb.Error as error:
-            if self._closed or not self._case.renew(error):
-                raise
-            self._cursor = self._case.own_cursor()
-            return self._fetch_ids(self._cursor, self._all_sql())
+        for again in (True, False):
+            try:
+                params = list(self.where.params) or None
+                return _numbers(self._cursor.sql(self._all_sql(), params=params).to_arrow_table())
+            except duckdb.Error as error:
+                if again and not self._closed and self._case.renew(error):
+                    self._cursor = self._case.own_cursor()
+                elif isinstance(error, duckdb.InterruptException):
+                    raise CancelledError("sorting was stopped") from error
+                else:
+                    raise
+        raise AssertionError("unreachable")
 
-    def _fetch_ids(self, cursor: Any, sql: str) -> NDArray[np.int64]:
-        import duckdb
-
-        try:
-            table = cursor.sql(sql, params=list(self.where.params) or None).to_arrow_table()
-        except duckdb.InterruptException as error:
-            raise CancelledError("sorting was stopped") from error
-        out: NDArray[np.int64] = table["page_id"].combine_chunks().to_numpy(zero_copy_only=False)
-        return out
+    def _fetch_ids(self, sql: str) -> NDArray[np.int64]:
+        return _numbers(self._case.query(sql, self.where.params))
 
     def _edge_sql(self, *, back: bool) -> str:
         way = "DESC" if self.descending != back else "ASC"
@@ -225,6 +223,11 @@ class Order:
             f"SELECT {self._id} AS page_id FROM {self._rows} WHERE {self.where.sql}"
             f" ORDER BY {key} {way} NULLS LAST, flow_id {way}"
         )
+
+
+def _numbers(table: pa.Table) -> NDArray[np.int64]:
+    out: NDArray[np.int64] = table["page_id"].combine_chunks().to_numpy(zero_copy_only=False)
+    return out
 
 
 def _in_order(found: pa.Table, ids: NDArray[Any]) -> pa.Table:

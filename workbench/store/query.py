@@ -131,7 +131,7 @@ def run_query(case: CaseReader, sql: str, params: Sequence[Any] | dict[str, Any]
                 text = f"SELECT * FROM ({statement.query.rstrip().rstrip(';')}\n) LIMIT {int(limit)}"
             else:
                 text = statement.query
-            batches = _stream(cursor, text, params)
+            batches = _whole(cursor, text, params) if case.live else _stream(cursor, text, params)
     except (duckdb.InterruptException, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "nterrupt" not in str(error):  # so it is called where a signal is pending
             raise
@@ -141,6 +141,13 @@ def run_query(case: CaseReader, sql: str, params: Sequence[Any] | dict[str, Any]
 
 def _stream(cursor: DuckDBPyConnection, sql: str, params: Sequence[Any] | dict[str, Any]) -> pa.RecordBatchReader:
     return cursor.sql(sql, params=params or None).to_arrow_reader(_BATCH)
+
+
+def _whole(cursor: DuckDBPyConnection, sql: str, params: Sequence[Any] | dict[str, Any]) -> pa.RecordBatchReader:
+    """All rows at once: a result that is read in pieces would hold up the writer that wants to publish."""
+    table = cursor.sql(sql, params=params or None).to_arrow_table()
+    cursor.execute("ROLLBACK")
+    return table.to_reader(_BATCH)
 
 
 def _checked(cursor: DuckDBPyConnection, sql: str) -> Statement:

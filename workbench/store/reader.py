@@ -63,6 +63,11 @@ class CaseReader:
         return self._presented.native
 
     @property
+    def live(self) -> bool:
+        """Whether this reads what a writer of this process has not published yet."""
+        return self._is_live
+
+    @property
     def settled(self) -> bool:
         """Whether the case is one published file: every flow in it has ended, every slice has its flow."""
         return not self._is_live and not self._presented.segments
@@ -84,6 +89,8 @@ class CaseReader:
             try:
                 return cursor.sql(sql, params=params or None).to_arrow_table()
             except duckdb.InterruptException as error:
+                if again < _TRIES - 1 and self._is_live and self._presented.gate.is_set():
+                    continue  # stopped by the writer, to publish: asked again after that
                 raise CancelledError("the query was stopped") from error
             except (
                 duckdb.IOException,
@@ -105,6 +112,7 @@ class CaseReader:
                 self._local.cursor = cursor
                 self._local.generation = (self._generation, id(self._presented))
                 self._cursors.add(cursor)
+                self._presented.cursors.add(cursor)
             found: DuckDBPyConnection = self._local.cursor
             return found
 
@@ -112,6 +120,7 @@ class CaseReader:
         """A further cursor, for a result that is read in pieces while others are asked; `interrupt` stops it, too."""
         cursor = self.cursor().cursor()
         self._cursors.add(cursor)
+        self._presented.cursors.add(cursor)
         return cursor
 
     def interrupt(self) -> None:
@@ -151,6 +160,8 @@ class CaseReader:
         return self.case.database.stat().st_ino
 
     def _refresh(self, *, force: bool = False) -> None:
+        if self._is_live and self._presented.gate.is_set():
+            self._presented.left.wait(_PUBLISH)
         now = time.monotonic()
         if not self._presented.closed and not force and now - self._looked < _LOOK_AFTER:
             return
