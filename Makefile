@@ -7,8 +7,9 @@ STAMP := $(VENV)/.installed
 SAMPLE := sample_captures/esxi-lateral.pcapng
 WORKERS ?= 2
 BENCH ?=
+SOAK ?=
 
-.PHONY: run test check bench fuzz conformance format setup system clean
+.PHONY: run test check bench lab soak fuzz conformance format setup system clean
 
 run: $(STAMP) ## set up, compile the kernels, open the bundled capture in the app
 	$(BIN)/workbench doctor --warm
@@ -26,6 +27,12 @@ check: $(STAMP) ## format, lint, types, floors
 
 bench: system $(STAMP) ## measure against peers on the same files; BENCH="--only index2g" for one part
 	$(BIN)/python -m benchmarks.run $(BENCH)
+
+lab: system $(STAMP) ## the sample's network with its servers running, and a shell in it (root)
+	$(BIN)/python -m sample_captures.make.shell
+
+soak: $(STAMP) ## index again and again for 30 minutes and watch memory; SOAK="--minutes 2" for less
+	$(BIN)/python -m benchmarks.soak $(SOAK)
 
 fuzz: $(STAMP) ## mutate captures for a minute, with bounds checked
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_decode --seconds 60
