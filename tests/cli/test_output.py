@@ -100,6 +100,27 @@ def test_parquet_keeps_types_and_values(tmp_path: Path, monkeypatch: pytest.Monk
         assert str(found.to_pylist()) == str(ROWS.to_pylist())  # NaN is not equal to itself
 
 
+def test_names_that_come_twice_are_told_apart_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pa.Table.from_arrays([pa.array([n]) for n in range(5)], ["a", "a", "a_1", "b", "a"])
+    assert stdout_of(monkeypatch, rows.to_reader(), Format.JSON) == b'[\n{"a": 0, "a_2": 1, "a_1": 2, "b": 3, "a_3": 4}\n]\n'
+    assert stdout_of(monkeypatch, rows.to_reader(), Format.CSV) == b"a,a,a_1,b,a\r\n0,1,2,3,4\r\n"
+
+
+def test_what_parquet_cannot_hold_is_wrong_usage(tmp_path: Path) -> None:
+    rows = pa.table({"i": [pa.MonthDayNano([1, 2, 3])]})
+    with pytest.raises(UsageError, match="interval"):
+        write_rows(rows.to_reader(), Format.PARQUET, tmp_path / "rows.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_row_groups_are_whole(tmp_path: Path) -> None:
+    rows = pa.table({"n": range(300_000)})
+    write_rows(rows.to_reader(1000), Format.PARQUET, tmp_path / "rows.parquet")
+    found = parquet.ParquetFile(tmp_path / "rows.parquet")
+    assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [123_000, 123_000, 54_000]
+    assert found.read().equals(rows)
+
+
 class Failing:
     """A result that breaks after `good` batches."""
 

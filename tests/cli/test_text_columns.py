@@ -38,6 +38,8 @@ from workbench.cli.text_columns import csv_column, is_numeric, json_column, rows
         ([[1, None]], pa.list_(pa.int32()), ["[1, null]"]),
         ([{"at": dt.datetime(2024, 1, 1), "b": b"\x0f"}], pa.struct({"at": pa.timestamp("us"), "b": pa.binary()}), None),
         ([None], pa.null(), [None]),
+        ([2**63 - 1, -(2**63) + 1, 0], pa.timestamp("us"), ["infinity", "-infinity", "1970-01-01T00:00:00.000000Z"]),
+        ([pa.MonthDayNano([1, 2, 3_000_000_004])], pa.month_day_nano_interval(), ["P1M2DT3.000000004S"]),
     ],
 )
 def test_text(values: list[Any], kind: pa.DataType, texts: list[str | None] | None) -> None:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from workbench.cli.formats import Format
 from workbench.cli.table import write_table
 from workbench.cli.text_columns import csv_column, json_column, visible_column
-from workbench.errors import DiskFullError, MissingPathError
+from workbench.errors import DiskFullError, MissingPathError, UsageError
 
 #: Rows turned into text at once: large enough for vector speed, small enough to stay in cache.
 _SLICE: Final = 16_384
@@ -93,9 +93,21 @@ def _sliced(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def json_lines(schema: pa.Schema, batch: pa.RecordBatch) -> pa.Array:
     """One JSON object a row, as utf8."""
     parts: list[pa.Array | str] = []
-    for n, field in enumerate(schema):
-        parts += [("{" if n == 0 else ", ") + _json_text(field.name) + ": ", json_column(batch.column(n))]
+    for n, name in enumerate(_distinct(schema.names)):
+        parts += [("{" if n == 0 else ", ") + _json_text(name) + ": ", json_column(batch.column(n))]
     return pc.binary_join_element_wise(*parts, "}", "")
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """A name that came before gets a number: readers of JSON keep one value a name."""
+    out: list[str] = []
+    for name in names:
+        new, n = name, 0
+        while new in out or (n and new in names):
+            n += 1
+            new = f"{name}_{n}"
+        out.append(new)
+    return out
 
 
 def _json_text(text: str) -> str:
@@ -137,12 +149,24 @@ def _joined(lines: pa.Array, end: str) -> memoryview:
 def _write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: BinaryIO) -> None:
     from pyarrow import parquet
 
-    with parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
-        waiting: list[pa.RecordBatch] = []
-        for batch in batches:
-            waiting.append(batch)
-            if sum(b.num_rows for b in waiting) >= _ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(waiting, schema), row_group_size=_ROW_GROUP)
-                waiting = []
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting, schema), row_group_size=_ROW_GROUP)
+    try:
+        with parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
+            for group in _grouped(batches):
+                rows = pa.Table.from_batches(group, schema)
+                writer.write_table(rows, row_group_size=rows.num_rows)
+    except pa.ArrowNotImplementedError as error:  # intervals, among others
+        raise UsageError(f"Parquet cannot hold this result: {error}", "Cast such columns to VARCHAR.") from error
+
+
+def _grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Batches in lists of about a row group each."""
+    group: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        group.append(batch)
+        rows += batch.num_rows
+        if rows >= _ROW_GROUP:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group

@@ -124,7 +124,11 @@ def _iso_times(column: pa.Array) -> pa.Array:
     """Cast gives ``2024-01-31 12:00:00.123456``, whatever the year; a zone is dropped: values are UTC."""
     naive = column.cast(pa.timestamp(column.type.unit, "UTC")).cast(pa.timestamp(column.type.unit))
     text = pc.replace_substring(naive.cast(pa.utf8()), " ", "T", max_replacements=1)
-    return pc.binary_join_element_wise(text, "Z", "")
+    zoned = pc.binary_join_element_wise(text, "Z", "")
+    if not _has_byte(text, b"<"):
+        return zoned
+    endless = pc.if_else(pc.greater(naive.cast(pa.int64()), 0), "infinity", "-infinity")  # a query's; no packet has such a time
+    return pc.if_else(pc.starts_with(text, "<"), endless, zoned)
 
 
 def _hex(column: pa.Array) -> pa.Array:
@@ -138,8 +142,11 @@ def _hex(column: pa.Array) -> pa.Array:
 
 
 def _nested(value: Any) -> str:
-    """A list, struct or map as JSON; an interval or anything else that JSON has no word for as text."""
-    if isinstance(value, list | dict | tuple) and not hasattr(value, "_fields"):
+    """A list, struct or map as JSON; an interval as ISO 8601 has durations; anything else as it calls itself."""
+    if hasattr(value, "months"):
+        seconds, nanoseconds = divmod(value.nanoseconds, 10**9)
+        return f"P{value.months}M{value.days}DT{seconds}" + (f".{nanoseconds:09}" if nanoseconds else "") + "S"
+    if isinstance(value, list | dict | tuple):
         return json.dumps(value, default=_plain)
     return str(value)
 
