@@ -74,6 +74,15 @@ def test_an_open_named_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         kernels.prepare_kernel_cache()
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_folder_that_cannot_be_made_is_said(named: bool, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache_home.write_text("a file in the way")
+    if named:
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(cache_home / "kernels"))
+    with pytest.raises(ExternalError, match="cannot be used"):
+        kernels.prepare_kernel_cache()
+
+
 def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))

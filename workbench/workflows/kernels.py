@@ -35,12 +35,21 @@ def prepare_kernel_cache() -> Path:
     Must run before numba is imported; worker processes inherit NUMBA_CACHE_DIR. One that is already set is
     kept where nobody else can write it. ExternalError where a folder is not this user's own or open to others.
     """
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    if named:
-        folder = Path(named)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_owner(folder, named=True)
-        return folder
+    try:
+        named = os.environ.get("NUMBA_CACHE_DIR")
+        return _named_folder(Path(named)) if named else _own_folder()
+    except OSError as error:
+        why = f"the folder for compiled kernels cannot be used: {error}"
+        raise ExternalError(why, "Set XDG_CACHE_HOME to a folder that you can write to.") from error
+
+
+def _named_folder(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_owner(folder, named=True)
+    return folder
+
+
+def _own_folder() -> Path:
     root = cache_folder()
     root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = root / "kernels" / f"{__version__}-{sys.implementation.cache_tag}"
