@@ -38,7 +38,7 @@ def inlined(function: F) -> F:
 STATE_TYPE: Final = numba.from_dtype(STATE)[::1]
 PACKETS_TYPE: Final = numba.from_dtype(PACKET)[::1]
 
-_HUGE: Final = 64 << 20
+_HUGE: Final = 8 << 20
 
 
 def lazy_rows(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
