@@ -121,6 +121,36 @@ def test_source_ids_count_on_and_known_files_are_found(tmp_path: Path) -> None:
         assert writer.known_source("/elsewhere", 10, stat.st_mtime_ns) is None
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_file_names_that_are_no_utf8_are_stored_and_known_again(tmp_path: Path, later: bool) -> None:
+    case = tmp_path / "case"
+    if later:
+        index(case, 1, 1)
+    capture = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 \xc3\xa9.pcap")
+    Path(capture).write_bytes(b"abc")
+    stat = Path(capture).stat()
+    with CaseWriter(case) as writer:
+        writer.add_source(source(2, capture, sensor=Path(capture).stem))
+        writer.add_files([{"source_id": 2, "n": 0, "path": capture, "bytes": 3, "first_offset": 0}])
+        writer.add_ledger(2, [LedgerLine("read_error", 0, (), f"{capture} is gone")])
+        writer.append("flows", flows(3, 2))
+        writer.update_source(2, state="ok", path=capture)
+    with CaseWriter(case) as writer:
+        assert writer.known_source(capture, 3, stat.st_mtime_ns) is not None
+    found = rows(
+        case,
+        "SELECT s.path, f.path AS p, l.detail FROM sources s, source_files f, ledger l"
+        " WHERE s.source_id = 2 AND f.source_id = 2 AND l.source_id = 2",
+    )
+    assert found == [
+        {
+            "path": f"{tmp_path}/caf\\xe9 é.pcap",
+            "p": f"{tmp_path}/caf\\xe9 é.pcap",
+            "detail": f"{tmp_path}/caf\\xe9 é.pcap is gone",
+        }
+    ]
+
+
 def test_a_refused_source_may_be_tried_again_and_is_replaced(tmp_path: Path) -> None:
     case, capture = tmp_path / "case", tmp_path / "a.pcap"
     capture.write_bytes(b"nothing")

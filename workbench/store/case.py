@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import tempfile
+import time
 import tomllib
 import uuid
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from workbench.errors import CaseBusyError, MissingPathError, NotACaseError
 from workbench.records.columns import SCHEMA_VERSION
 
 _TOML_LIMIT: Final = 65_536
+_LOCK_TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +163,18 @@ class IngestLock:
         except OSError as error:
             why = f"{case.root} cannot be written: {error.strerror}"
             raise MissingPathError(why, "Name a folder that you can write to.") from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._fd)
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise busy(case) from error
+        for more in range(_LOCK_TRIES, -1, -1):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if more and error.errno in (errno.EAGAIN, errno.EACCES):
+                    time.sleep(0.01)  # somebody who only asks who holds it has it for an instant
+                    continue
+                os.close(self._fd)
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                raise busy(case) from error
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +65,7 @@ class CaseWriter:
 
         A refused source is not known: it may be tried again, and the newer row then replaces it.
         """
+        path = _text(path)
         for source_id, row in reversed(self._sources.items()):
             if row["path"] != path or row["state"] == "refused" or row.get("mtime_ns") != mtime_ns:
                 continue
@@ -74,9 +76,9 @@ class CaseWriter:
 
     def add_source(self, row: dict[str, Any]) -> None:
         """Add a row of `sources`; absent columns are null. Notes the file's modification time."""
-        full = {name: row.get(name) for name in BY_NAME["sources"].names}
+        full = {name: _text(row.get(name)) for name in BY_NAME["sources"].names}
         if full["mtime_ns"] is None:
-            full["mtime_ns"] = _mtime_ns(str(full["path"]))
+            full["mtime_ns"] = _mtime_ns(str(row["path"]))
         source_id = int(row["source_id"])
         self._sources[source_id] = full
         self._added.append(source_id)
@@ -88,6 +90,7 @@ class CaseWriter:
         unknown = fields.keys() - set(BY_NAME["sources"].names)
         if unknown:
             raise KeyError(", ".join(sorted(unknown)))
+        fields = {name: _text(value) for name, value in fields.items()}
         self._sources[source_id].update(fields)
         with writing(str(self.case.root)):
             self._sink.put_source({**fields, "source_id": source_id}, new=False)
@@ -99,7 +102,7 @@ class CaseWriter:
                 if row["n"] == 0:
                     self._first_sizes[row["source_id"]] = row.get("bytes")
             with writing(str(self.case.root)):
-                self._sink.put_rows("source_files", list(rows))
+                self._sink.put_rows("source_files", [{n: _text(v) for n, v in row.items()} for row in rows])
 
     def add_ledger(self, source_id: int, lines: Sequence[LedgerLine]) -> None:
         """Add ledger lines of a source."""
@@ -110,7 +113,7 @@ class CaseWriter:
                 "kind": REASONS[line.reason].kind,
                 "count": line.count,
                 "first_frames": ",".join(map(str, line.first_frames)) or None,
-                "detail": line.detail or None,
+                "detail": _text(line.detail) or None,
             }
             for line in lines
         ]
@@ -181,6 +184,16 @@ class CaseWriter:
             self._sources[row["source_id"]] = row
         self._first_sizes.update(con.execute("SELECT source_id, bytes FROM source_files WHERE n = 0").fetchall())
         con.close()
+
+
+def _text(value: Any) -> Any:
+    """Text as it can be stored: bytes of a file name that are no UTF-8 are spelled out (\\xff)."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    try:
+        return os.fsencode(value).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # surrogates that no file name has
+        return value.encode("utf-8", "backslashreplace").decode()
 
 
 def _mtime_ns(path: str) -> int | None:
