@@ -69,7 +69,7 @@ def conversations(draw: st.DrawFn, most: int = 60) -> list[Packet]:
 
 @pytest.mark.parametrize("policy", ["auto", "verify", "ignore"])
 @given(packets=conversations())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_same_rows_as_the_reference(policy: str, packets: list[Packet]) -> None:
     model = Model(checksums=policy, servers=SERVERS)
     for p in packets:
@@ -81,7 +81,7 @@ def test_same_rows_as_the_reference(policy: str, packets: list[Packet]) -> None:
 
 
 @given(packets=conversations(most=150), chunk=st.integers(1, 40), drains=st.booleans())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_chunks_do_not_matter(packets: list[Packet], chunk: int, drains: bool) -> None:
     whole = FlowTable(1, "here", FlowSettings(likely_server_ports=PORTS))
     feed(whole, rows(packets))
@@ -103,7 +103,7 @@ def test_chunks_do_not_matter(packets: list[Packet], chunk: int, drains: bool) -
 
 
 @given(packets=conversations(), jitter=st.lists(st.integers(-10 * NS, 10 * NS), min_size=60, max_size=60))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_packets_are_conserved_whatever_the_clock_says(packets: list[Packet], jitter: list[int]) -> None:
     for p, j in zip(packets, jitter, strict=False):
         p.ts += j
