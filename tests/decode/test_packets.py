@@ -82,6 +82,7 @@ def test_fuzz_rounds_by_seed() -> None:
     main(1500, 42_000_000)
 
 
+@pytest.mark.slow
 def test_fuzz_rounds_with_bounds_checked(tmp_path: Path) -> None:
     """Another process and cache folder: numba's cache ignores the flag."""
     env = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}

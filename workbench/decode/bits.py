@@ -55,7 +55,7 @@ def kernel(function: F) -> F:
 
 
 def inlined(function: F) -> F:
-    """A kernel that becomes part of its caller: where arrays are passed for every packet, whose counting costs more than the work."""
+    """A kernel that becomes part of its caller: where arrays are passed for every packet, whose counting costs most."""
     return njit(nogil=True, error_model="numpy", inline="always")(function)  # type: ignore[return-value]
 
 
