@@ -40,6 +40,7 @@ class Inquiry:
         self._order_serial = 0
         self._bins_serial = 0
         self._making = False
+        self._summing = False
         self._case_generation = data.generation
         self._began = 0.0
         self._rest_until = 0.0
@@ -52,7 +53,7 @@ class Inquiry:
     @property
     def may_refresh(self) -> bool:
         """Whether nothing is under way and the last refresh is long enough ago for what it cost."""
-        return not self.sorting and time.monotonic() >= self._rest_until
+        return not self._summing and not self.sorting and time.monotonic() >= self._rest_until
 
     @property
     def outdated(self) -> bool:
@@ -64,6 +65,7 @@ class Inquiry:
     def sum_up(self) -> None:
         """Ask for a summary."""
         self._began = time.monotonic()
+        self._summing = True
         self._work("summary", self._sum_up)
 
     def put_in_order(self, sorting: Sorting, span: Span | None, keep: int | None = None, *, patient: bool = False) -> None:
@@ -162,6 +164,8 @@ class Inquiry:
             self._screen.post_message(SummaryReady(self.data.summary()))
         except Exception as error:  # every failure is shown
             self._failed(error, 0)
+        finally:
+            self._summing = False
 
     def _make_bins(self, span: Span, bins: int, serial: int) -> None:
         try:

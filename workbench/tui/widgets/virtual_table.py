@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -28,14 +28,9 @@ from textual.worker import get_current_worker
 from workbench.tui.data import PageSource, Sorting
 from workbench.tui.looks import Look, state_role
 from workbench.tui.paging import PAGE_ROWS, PageCache, PageLoader
+from workbench.tui.widgets.columns import Columns, fit
 
-#: Cells before the first column: the mark of the row under the cursor.
-_GUTTER: Final = 2
 _HEADER: Final = 1
-#: Part of the width that columns which do not scroll may take.
-_FROZEN_SHARE: Final = 0.55
-#: No column grows beyond this part of the width: an IPv6 address is shortened in the middle on a small screen.
-_WIDEST_SHARE: Final = 5
 
 
 class VirtualTable(ScrollView, can_focus=True):
@@ -144,7 +139,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self.empty = empty
         self.sorting: Sorting | None = None
         self.source: PageSource | None = None
-        self._widths = [look.width for look in self.looks]
+        self._columns = Columns(self.looks)
         self._generation = 0
         self._cache = PageCache()
         self._loader = PageLoader()
@@ -173,7 +168,7 @@ class VirtualTable(ScrollView, can_focus=True):
     def set_looks(self, looks: Sequence[Look]) -> None:
         """Show other columns, or the same ones in another way."""
         self.looks = tuple(looks)
-        self._widths = [look.width for look in self.looks]
+        self._columns = Columns(self.looks)
         self.set_reactive(VirtualTable.cursor_column, min(self.cursor_column, len(self.looks) - 1))
         self._resized()
 
@@ -206,7 +201,7 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def _resized(self) -> None:
         self._strips.clear()
-        self.virtual_size = Size(_GUTTER + sum(self._widths) + len(self._widths), self.total + _HEADER)
+        self.virtual_size = Size(self._columns.total_width, self.total + _HEADER)
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -279,17 +274,7 @@ class VirtualTable(ScrollView, can_focus=True):
     def watch_cursor_column(self) -> None:
         """Bring the column into view."""
         self._strips.clear()
-        frozen, frozen_width = self._frozen()
-        if self.cursor_column >= frozen:
-            left = sum(self._widths[frozen : self.cursor_column]) + self.cursor_column - frozen
-            room = self.room - frozen_width
-            right = left + self._widths[self.cursor_column]
-            if left < self.scroll_offset.x:
-                self.scroll_to(x=left, animate=False, force=True)
-            elif right > self.scroll_offset.x + room:
-                self.scroll_to(x=right - room, animate=False, force=True)
-        else:
-            self.scroll_to(x=0, animate=False, force=True)
+        self.scroll_to(x=self._laid_out().left_to_show(self.cursor_column), animate=False, force=True)
         self.refresh()
         self._tell()
 
@@ -325,31 +310,20 @@ class VirtualTable(ScrollView, can_focus=True):
         """A heading sorts, a row takes the cursor, a second click chooses it."""
         event.stop()
         if event.y < _HEADER:
-            column = self._column_at(event.x)
+            column = self._laid_out().at(event.x)
             if column is not None:
                 self.post_message(self.HeadingClicked(self, self.looks[column].name))
             return
         row = self.scroll_offset.y + event.y - _HEADER
         if row >= self.total:
             return
-        column = self._column_at(event.x)
+        column = self._laid_out().at(event.x)
         if column is not None:
             self.cursor_column = column
         if row == self.cursor_row and event.chain == 2:
             self.action_choose()
         else:
             self.move_to(row)
-
-    def _column_at(self, x: int) -> int | None:
-        _, frozen_width = self._frozen()
-        left = _GUTTER
-        if x >= frozen_width:
-            x += self.scroll_offset.x
-        for number, width in enumerate(self._widths):
-            if left <= x < left + width + 1:
-                return number
-            left += width + 1
-        return None
 
     # -- pages ------------------------------------------------------------------------------------
 
@@ -403,17 +377,18 @@ class VirtualTable(ScrollView, can_focus=True):
         """Widen columns whose text in the rows in view is longer; they never shrink, so nothing jumps about."""
         first = max(self.scroll_offset.y, number * PAGE_ROWS)
         last = min(self.scroll_offset.y + self.visible_rows, (number + 1) * PAGE_ROWS, self.total)
-        widths = list(self._widths)
-        bound = self.room // _WIDEST_SHARE
-        for index, look in enumerate(self.looks):
-            most = min(look.most, max(look.width, bound))
-            if most <= widths[index]:
+        columns = self._laid_out()
+        grown = False
+        for number, look in enumerate(self.looks):
+            most, width = columns.most(number), columns.widths[number]
+            if most <= width:
                 continue
-            for row in range(first, last):
-                widths[index] = max(widths[index], min(most, cell_len(self._text(row, look) or "")))
-        if widths != self._widths:
-            self._widths = widths
-            self.virtual_size = Size(_GUTTER + sum(widths) + len(widths), self.total + _HEADER)
+            longest = max((cell_len(self._text(row, look) or "") for row in range(first, last)), default=0)
+            if min(most, longest) > width:
+                columns.widths[number] = min(most, longest)
+                grown = True
+        if grown:
+            self.virtual_size = Size(columns.total_width, self.total + _HEADER)
 
     def _text(self, row: int, look: Look) -> str | None:
         found = self._cache.columns(row)
@@ -425,35 +400,15 @@ class VirtualTable(ScrollView, can_focus=True):
 
     # -- painting ---------------------------------------------------------------------------------
 
-    def _frozen(self) -> tuple[int, int]:
-        """How many columns stay, and how many cells they and the gutter take."""
-        room = int(self.room * _FROZEN_SHARE)
-        used = _GUTTER
-        for number, width in enumerate(self._widths):
-            if number >= 5 or used + width + 1 > room:
-                return number, used
-            used += width + 1
-        return len(self._widths), used
+    def _laid_out(self) -> Columns:
+        """The columns as they lie on the screen now."""
+        self._columns.room, self._columns.left = self.room, self.scroll_offset.x
+        return self._columns
 
     @property
     def columns_in_view(self) -> tuple[int, int]:
         """First and last column painted behind those that stay, counted from 1; (0, 0) where none is."""
-        frozen, _ = self._frozen()
-        moving = sorted(number for number in self._in_view() if number >= frozen)
-        return (moving[0] + 1, moving[-1] + 1) if moving else (0, 0)
-
-    def _in_view(self) -> set[int]:
-        """Columns that are painted: those that fit whole (a cut number is a wrong number), or fill the room."""
-        frozen, frozen_width = self._frozen()
-        left = self.scroll_offset.x
-        right = left + self.room - frozen_width
-        found, at = set(range(frozen)), 0
-        for number in range(frozen, len(self._widths)):
-            end = at + self._widths[number]
-            if (at >= left and end <= right) or (at <= left and end >= right):
-                found.add(number)
-            at = end + 1
-        return found
+        return self._laid_out().range_in_view()
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
@@ -484,8 +439,9 @@ class VirtualTable(ScrollView, can_focus=True):
         plain = self.get_component_rich_style("table--heading")
         chosen = self.get_component_rich_style("table--sorted")
         parts: list[tuple[str, Style]] = []
-        shown = self._in_view()
-        for number, (look, width) in enumerate(zip(self.looks, self._widths, strict=True)):
+        columns = self._laid_out()
+        shown = columns.in_view()
+        for number, (look, width) in enumerate(zip(self.looks, columns.widths, strict=True)):
             text = look.heading if number in shown else ""
             style = plain
             if text and self.sorting is not None and look.name == self.sorting.column:
@@ -493,8 +449,8 @@ class VirtualTable(ScrollView, can_focus=True):
                 style = chosen
             if number == self.cursor_column and self.has_focus:
                 style += Style(underline=True)
-            parts.append((_fit(text, width, right=look.right), style))
-        return self._assemble(parts, Segment("  ", plain), plain, marks=True)
+            parts.append((fit(text, width, right=look.right), style))
+        return columns.line(parts, Segment("  ", plain), plain, marks=True)
 
     def _row(self, row: int) -> Strip:
         base = self.rich_style
@@ -503,55 +459,19 @@ class VirtualTable(ScrollView, can_focus=True):
             base += self.get_component_rich_style("table--cursor")
         dots = base + Style(dim=True) if here else self.get_component_rich_style("table--dots")
         parts: list[tuple[str, Style]] = []
-        shown = self._in_view()
-        for number, (look, width) in enumerate(zip(self.looks, self._widths, strict=True)):
+        columns = self._laid_out()
+        shown = columns.in_view()
+        for number, (look, width) in enumerate(zip(self.looks, columns.widths, strict=True)):
             text = self._text(row, look) if number in shown else ""
             if text is None:
-                parts.append((_fit("·" * min(3, width), width, right=look.right), dots))
+                parts.append((fit("·" * min(3, width), width, right=look.right), dots))
                 continue
             style = base if here else self._role(look, text, base)
             if here and number == self.cursor_column and self.has_focus:
                 style += Style(underline=True)
-            parts.append((_fit(text, width, right=look.right), style))
-        return self._assemble(parts, Segment("▶ " if here else "  ", base), base, marks=False)
+            parts.append((fit(text, width, right=look.right), style))
+        return columns.line(parts, Segment("▶ " if here else "  ", base), base, marks=False)
 
     def _role(self, look: Look, text: str, base: Style) -> Style:
         role = state_role(text) if look.role == "state" else look.role
         return base + self.get_component_rich_style(f"table--{role}") if role else base
-
-    def _assemble(self, parts: list[tuple[str, Style]], gutter: Segment, gap: Style, *, marks: bool) -> Strip:
-        """Frozen columns, then what of the others the sideways scroll leaves; marks say there is more."""
-        frozen, frozen_width = self._frozen()
-        head = [gutter]
-        for text, style in parts[:frozen]:
-            head += [Segment(text, style), Segment(" ", gap)]
-        tail: list[Segment] = []
-        for text, style in parts[frozen:]:
-            tail += [Segment(text, style), Segment(" ", gap)]
-        room = max(0, self.room - frozen_width)
-        left = self.scroll_offset.x
-        rest = Strip(tail)
-        more = rest.cell_length - 1 > left + room
-        rest = rest.crop_extend(left, left + room, gap)
-        if marks and left:
-            head[-1] = Segment("\u2039", gap)
-        if marks and more and room > 1 and not rest.crop(room - 1, room).text.strip():
-            rest = Strip([*rest.crop(0, room - 1), Segment("\u203a", gap)])
-        return Strip([*head, *rest])
-
-    def region_of_row(self, row: int) -> Region:
-        """Where a row is painted, in the widget's own cells."""
-        return Region(0, row - self.scroll_offset.y + _HEADER, self.room, 1)
-
-
-def _fit(text: str, width: int, *, right: bool) -> str:
-    """Text in exactly `width` cells; longer text keeps its beginning and its end, as addresses need both."""
-    size = len(text) if text.isascii() else cell_len(text)
-    if size > width:
-        if width < 8:
-            return set_cell_size(text, width - 1) + "…"
-        tail = text[-((width - 1) // 3) :]
-        if not tail.isascii():
-            return set_cell_size(text, width - 1) + "…"
-        return set_cell_size(text, width - 1 - len(tail)) + "…" + tail
-    return " " * (width - size) + text if right else text + " " * (width - size)
