@@ -18,9 +18,12 @@ def test_an_error_crosses_processes_whole(kind: type[WorkbenchError]) -> None:
 
 
 @pytest.mark.parametrize("kind", [c for c in CLASSES if c is not WorkbenchError])
-def test_every_cause_has_a_title_of_its_own_and_is_no_bug(kind: type[WorkbenchError]) -> None:
+def test_every_cause_has_a_title_of_its_own_and_only_our_own_fault_is_a_bug(kind: type[WorkbenchError]) -> None:
     assert kind.title not in {other.title for other in CLASSES if other is not kind}
-    assert kind.exit_code in (ExitCode.USAGE, ExitCode.BAD_INPUT, ExitCode.EXTERNAL, ExitCode.INTERRUPTED)
+    if kind is errors.InternalError:
+        assert kind.exit_code is ExitCode.BUG
+    else:
+        assert kind.exit_code in (ExitCode.USAGE, ExitCode.BAD_INPUT, ExitCode.EXTERNAL, ExitCode.INTERRUPTED)
     assert kind.__doc__
 
 
