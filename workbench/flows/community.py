@@ -3,7 +3,7 @@
 ``1:`` and the base64 of SHA-1 over seed (16 bits, 0), the two addresses, protocol, a zero byte and
 the two ports, all in network order, the lower end first. Protocols without ports leave them out; one-way ICMP
 types are not turned around. The message is one SHA-1 block; LANES flows go through the rounds together, so that
-the compiler uses vector registers: about a sixth of the time of one after the other.
+the compiler uses vector registers: less than half the time of one after the other.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numba import int32, types, uint8, uint32, uint64
 from numpy.typing import NDArray
 
 from workbench.decode.bits import exported, kernel
+from workbench.flows.memory import inlined
 from workbench.flows.text import is_ip4
 
 LANES: Final = 16
@@ -77,40 +78,51 @@ def _lay_out(
     message[15, lane] = at * 8
 
 
+@inlined
+def _rounds(w: Any, h: Any, first: Any, last: Any, kind: Any, constant: Any) -> Any:
+    """Rounds first to last of all lanes; kind: 0 choose, 1 parity, 2 majority (FIPS 180-4, 4.1.1)."""
+    for t in range(first, last):
+        for lane in range(LANES):
+            a = h[0, lane]
+            b = h[1, lane]
+            c = h[2, lane]
+            d = h[3, lane]
+            if kind == 0:
+                f = (b & c) | (~b & d)
+            elif kind == 1:
+                f = b ^ c ^ d
+            else:
+                f = (b & c) | (b & d) | (c & d)
+            h[0, lane] = np.uint32(((a << np.uint32(5)) | (a >> np.uint32(27))) + f + h[4, lane] + constant + w[t, lane])
+            h[4, lane] = d
+            h[3, lane] = c
+            h[2, lane] = np.uint32((b << np.uint32(30)) | (b >> np.uint32(2)))
+            h[1, lane] = a
+
+
 @exported(types.void(uint32[:, ::1], uint32[:, ::1]))
 def sha1_blocks(w: NDArray[np.uint32], h: NDArray[np.uint32]) -> None:
     """SHA-1 (FIPS 180-4) of one block a lane. w: 80 x LANES, the first 16 rows hold it; h: 5 x LANES, the digests."""
     for t in range(16, 80):
         for lane in range(LANES):
             x = w[t - 3, lane] ^ w[t - 8, lane] ^ w[t - 14, lane] ^ w[t - 16, lane]
-            w[t, lane] = (x << np.uint32(1)) | (x >> np.uint32(31))
-    start = (np.uint32(0x67452301), np.uint32(0xEFCDAB89), np.uint32(0x98BADCFE), np.uint32(0x10325476), np.uint32(0xC3D2E1F0))
+            w[t, lane] = np.uint32((x << np.uint32(1)) | (x >> np.uint32(31)))
     for lane in range(LANES):
-        a, b, c, d, e = start
-        for t in range(80):
-            if t < 20:
-                f = (b & c) | (~b & d)
-                k = np.uint32(0x5A827999)
-            elif t < 40:
-                f = b ^ c ^ d
-                k = np.uint32(0x6ED9EBA1)
-            elif t < 60:
-                f = (b & c) | (b & d) | (c & d)
-                k = np.uint32(0x8F1BBCDC)
-            else:
-                f = b ^ c ^ d
-                k = np.uint32(0xCA62C1D6)
-            x = np.uint32(((a << np.uint32(5)) | (a >> np.uint32(27))) + f + e + k + w[t, lane])
-            e = d
-            d = c
-            c = np.uint32((b << np.uint32(30)) | (b >> np.uint32(2)))
-            b = a
-            a = x
-        h[0, lane] = a + start[0]
-        h[1, lane] = b + start[1]
-        h[2, lane] = c + start[2]
-        h[3, lane] = d + start[3]
-        h[4, lane] = e + start[4]
+        h[0, lane] = 0x67452301
+        h[1, lane] = 0xEFCDAB89
+        h[2, lane] = 0x98BADCFE
+        h[3, lane] = 0x10325476
+        h[4, lane] = 0xC3D2E1F0
+    _rounds(w, h, 0, 20, 0, np.uint32(0x5A827999))
+    _rounds(w, h, 20, 40, 1, np.uint32(0x6ED9EBA1))
+    _rounds(w, h, 40, 60, 2, np.uint32(0x8F1BBCDC))
+    _rounds(w, h, 60, 80, 1, np.uint32(0xCA62C1D6))
+    for lane in range(LANES):
+        h[0, lane] += np.uint32(0x67452301)
+        h[1, lane] += np.uint32(0xEFCDAB89)
+        h[2, lane] += np.uint32(0x98BADCFE)
+        h[3, lane] += np.uint32(0x10325476)
+        h[4, lane] += np.uint32(0xC3D2E1F0)
 
 
 @kernel
