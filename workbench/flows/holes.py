@@ -58,7 +58,8 @@ def set_bit(hot: Any, side: Any, bit: Any) -> Any:
 @kernel
 def nothing_acked(end: Any) -> Any:
     """Whether nothing but perhaps the SYN was acknowledged."""
-    return end.ack_wraps == 0 and (end.ack == end.start or np.int64(end.ack) == np.int64(end.start) + 1)
+    acked = (np.int64(end.ack_wraps) << 32) + np.int64(end.ack) - np.int64(end.start)
+    return acked in (0, 1)
 
 
 @kernel
