@@ -11,7 +11,19 @@ from numpy.typing import NDArray
 from workbench.decode.bits import exported, kernel
 from workbench.flows.history import LETTER_C, LETTER_FLIP
 from workbench.flows.holes import drop_ranges, endpoint_state, stream_size
-from workbench.flows.memory import STATE_TYPE, cold_at, end_at, ended_at, free_at, hot_at, letters_at, outer_at, slice_at
+from workbench.flows.memory import (
+    STATE_TYPE,
+    cold_at,
+    end_at,
+    ended_at,
+    free_at,
+    hot_at,
+    inlined,
+    letters_at,
+    outer_at,
+    prefetch,
+    slice_at,
+)
 from workbench.flows.pools import give_letters, give_outer, give_slice
 from workbench.flows.rows import (
     ACTIVE,
@@ -33,6 +45,7 @@ from workbench.flows.rows import (
 from workbench.flows.sides import push_slice
 
 _TCP: Final = 6
+_AHEAD: Final = 12
 _UDP: Final = 17
 
 #: Codes of conn_state, in this order.
@@ -86,6 +99,24 @@ WORDS: Final = (
 )
 #: What INTS hold where the column is null.
 ABSENT: Final = -1
+
+
+@inlined
+def _ask(state: Any, slot: Any) -> Any:
+    """Ask for the cold row of a slot, which is needed a few rounds later: ended flows lie anywhere."""
+    prefetch(state.cold_at + 96 * np.int64(slot))
+    prefetch(state.cold_at + 96 * np.int64(slot) + 64)
+
+
+@inlined
+def _ask_all(state: Any, slot: Any) -> Any:
+    """Ask for all rows of a slot."""
+    at = 128 * np.int64(slot)
+    prefetch(state.hot_at + at)
+    prefetch(state.hot_at + at + 64)
+    prefetch(state.ends_at + at)
+    prefetch(state.ends_at + at + 64)
+    _ask(state, slot)
 
 
 @kernel
@@ -210,6 +241,8 @@ def gather(
     """Numbers of the flows in `slots`: LONGS, INTS and WORDS by rows; kinds as `community_ids` wants them."""
     state = states[0]
     for i in range(len(slots)):
+        if i + _AHEAD < len(slots):
+            _ask_all(state, slots[i + _AHEAD])
         slot = np.int64(slots[i])
         hot = hot_at(state, slot)
         cold = cold_at(state, slot)
@@ -277,6 +310,9 @@ def history_size(states: Any, slots: NDArray[np.int32]) -> int:
     state = states[0]
     total = 0
     for i in range(len(slots)):
+        if i + _AHEAD < len(slots):
+            prefetch(state.hot_at + 128 * np.int64(slots[i + _AHEAD]))
+            _ask(state, slots[i + _AHEAD])
         slot = np.int64(slots[i])
         if in_doubt(hot_at(state, slot)):
             total += 6
@@ -294,6 +330,9 @@ def history_texts(
     at = 0
     offsets[0] = 0
     for i in range(len(slots)):
+        if i + _AHEAD < len(slots):
+            prefetch(state.hot_at + 128 * np.int64(slots[i + _AHEAD]))
+            _ask(state, slots[i + _AHEAD])
         slot = np.int64(slots[i])
         length: Any = np.int64(cold_at(state, slot).letters)
         cold = cold_at(state, slot)
@@ -331,6 +370,8 @@ def last_slices(states: Any) -> None:
     """Write the slice that each ended flow was in; the caller made room for one row each."""
     state = states[0]
     for i in range(state.ended_count):
+        if i + _AHEAD < state.ended_count:
+            _ask(state, ended_at(state, i + _AHEAD).value)
         slot = np.int64(ended_at(state, i).value)
         cold = cold_at(state, slot)
         if cold.slice >= 0:
@@ -342,6 +383,8 @@ def release_ended(states: Any) -> None:
     """Give back the slots of ended flows, and their side rows, once they were emitted."""
     state = states[0]
     for i in range(state.ended_count - 1, -1, -1):
+        if i >= _AHEAD:
+            _ask(state, ended_at(state, i - _AHEAD).value)
         slot = np.int64(ended_at(state, i).value)
         cold = cold_at(state, slot)
         if cold.outer >= 0:
