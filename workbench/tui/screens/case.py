@@ -332,6 +332,7 @@ class CaseScreen(Screen[None]):
             return
         self.span = span
         self.status.span = span
+        self.timeline.mark = None
         self._ask()
         self._count()
 

@@ -91,10 +91,10 @@ class Timeline(Widget, can_focus=True):
         return value
 
     def set_bins(self, bins: Bins | None) -> None:
-        """Show other data; a brush is dropped when the span changed."""
-        if bins is None or self.bins is None or bins.span != self.bins.span:
-            self.set_reactive(Timeline.mark, None)
+        """Show other data; a brush stays on its bars, so that data which comes in does not drop it."""
         self.bins = bins
+        if self.mark is not None:
+            self.set_reactive(Timeline.mark, max(0, min(self.mark, len(self.values) - 1)))
         self.set_reactive(Timeline.cursor, max(0, min(self.cursor, len(self.values) - 1)))
         self.refresh()
         self.post_message(self.Touched())
