@@ -63,6 +63,20 @@ def amount(cell):
     return float(number) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
 
 
+def flows_in(text):
+    """How many flows the table has, by its title; -1 while it has none to say."""
+    found = re.search(r"(\d+) flows, row", text)
+    return int(found[1]) if found else -1
+
+
+def largest_first(text):
+    """Whether the last column, bytes, falls from row to row, and not because nothing is there."""
+    if "···" in text:
+        return False
+    sizes = [amount(row[-8:]) for row in rows(text) if row.strip()]
+    return len(sizes) > 5 and sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[-1]
+
+
 def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     case = tmp_path / "case"
     terminal = start("open", str(SAMPLE), "--case", str(case))
@@ -76,10 +90,7 @@ def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     terminal.press("s", "r", "c", "_", "b", "y", "t", "e", "s")
     terminal.wait(lambda text: "src_bytes" in text and "dst_bytes" not in text)
     terminal.press("Enter")
-    text = terminal.wait_for("by bytes> ▼", "ready")
-    sizes = [amount(row[-8:]) for row in rows(text)]
-    assert len(sizes) > 5
-    assert sizes == sorted(sizes, reverse=True)
+    terminal.wait(lambda text: "by bytes> ▼" in text and "ready" in text and largest_first(text))
 
     terminal.press("Enter")
     text = terminal.wait_for("Who", "from", "Esc goes back")
@@ -87,16 +98,22 @@ def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     terminal.wait_for("Where its packets are", "esxi-lateral.pcapng", "community")
     terminal.press("Escape")
     text = terminal.wait(lambda text: "Where its packets are" not in text and "by bytes>" in text)
-    before = int(re.search(r"(\d+) flows", text)[1])
+    before = flows_in(text)
 
-    terminal.press("t", "0", "Space", "l", "l", "l", "l", "l", "l")
+    terminal.press("t")
+    terminal.wait_for("Brush", "Zoom in")
+    terminal.press("0")
+    terminal.wait(lambda text: text.split("\n")[3].startswith("▲"))
+    terminal.press("v")
+    terminal.press("l", "l", "l", "l", "l", "l")
     terminal.wait_for("┣━━━━━▲")
     terminal.press("Enter")
     text = terminal.wait_for("zoom 2")
-    text = terminal.wait(lambda text: int(re.search(r"(\d+) flows", text)[1]) < before)
-    assert int(re.search(r"(\d+) flows", text)[1]) > 0
-    terminal.press("T", "Escape")
-    terminal.wait(lambda text: f"{before} flows" in text and "zoom 2" not in text)
+    terminal.wait(lambda text: 0 < flows_in(text) < before)
+    terminal.press("T")
+    terminal.wait(lambda text: flows_in(text) == before and "zoom 2" not in text and "ready" in text)
+    terminal.press("Escape")
+    terminal.wait_for("Details", "Time")
 
     terminal.press("L")
     terminal.wait_for("Ledger: what the answers rest on", "2,678 packets")
@@ -110,7 +127,7 @@ def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     terminal.wait_for("exit code 0")
 
     again = start("open", str(SAMPLE), "--case", str(case), size=(160, 50))
-    text = again.wait_for("ready", f"{before} flows", "Where its packets are")
+    text = again.wait_for("ready", f"{before} flows, row 1", "Where its packets are")
     assert all(len(line) <= 160 for line in text.split("\n"))
     again.resize(80, 24)
     again.wait(lambda text: "Where its packets are" not in text and " details ──" in text)
@@ -120,7 +137,7 @@ def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     recent = start()
     recent.wait_for("Recent cases", "esxi-lateral.pcapng")
     recent.press("Enter")
-    recent.wait_for(f"{before} flows", "ready")
+    recent.wait_for(f"{before} flows, row 1", "ready")
     recent.press("q")
     recent.wait_for("exit code 0")
 

@@ -47,8 +47,8 @@ class Timeline(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(-1)", "Earlier", show=False, id="timeline.left", tooltip="Move the time cursor back"),
         Binding("right,l", "move(1)", "Later", show=False, id="timeline.right", tooltip="Move the time cursor on"),
-        Binding("pageup,ctrl+b,H", "move(-10)", "Much earlier", show=False, id="timeline.far_left", tooltip="Ten bars back"),
-        Binding("pagedown,ctrl+f,L", "move(10)", "Much later", show=False, id="timeline.far_right", tooltip="Ten bars on"),
+        Binding("pageup,ctrl+b", "move(-10)", "Much earlier", show=False, id="timeline.far_left", tooltip="Ten bars back"),
+        Binding("pagedown,ctrl+f", "move(10)", "Much later", show=False, id="timeline.far_right", tooltip="Ten bars on"),
         Binding("home,g,0", "edge(-1)", "Start", show=False, id="timeline.start", tooltip="To the start of the range"),
         Binding("end,G,dollar_sign", "edge(1)", "End", show=False, id="timeline.end", tooltip="To the end of the range"),
         Binding("space,v", "brush", "Brush", id="timeline.brush", tooltip="Start or drop a brush at the time cursor"),
