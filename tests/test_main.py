@@ -90,8 +90,12 @@ def own_case(tmp_path: Path, case: Path) -> Path:
 
 @contextlib.contextmanager
 def running(home: dict[str, str], *words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The program at work, with pipes to all its streams; killed where a test fails."""
-    command = [sys.executable, "-m", "workbench", *map(str, words)]
+    """The program at work, with pipes to all its streams; killed where a test fails.
+
+    Run from a script's background job, the tests inherit an ignored Ctrl-C, which a person's shell never hands on.
+    """
+    listening = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-c", listening, sys.executable, "-m", "workbench", *map(str, words)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=home, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:
