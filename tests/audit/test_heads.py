@@ -1,15 +1,15 @@
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import needs
 from workbench.audit import heads
 from workbench.audit.heads import Anchor, read_heads, sign_head, verify_case
 from workbench.audit.log import AuditLog
 from workbench.errors import AuditError, ExternalError
 
-pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+pytestmark = needs.program("ssh-keygen")
 
 
 @pytest.fixture

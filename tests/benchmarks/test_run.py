@@ -150,7 +150,6 @@ def test_table_and_json_on_tiny_files(
 
 
 def test_reading_a_small_synthetic_case_gives_every_row(tmp_path: Path) -> None:
-    pytest.importorskip("duckdb")
     from benchmarks import reading
 
     report = Report()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -13,7 +15,7 @@ def spaces() -> str:
 
 
 @pytest.mark.lab
-@pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("WORKBENCH_REQUIRE_ALL"), reason="network namespaces need root")
+@needs.root("for network namespaces")
 def test_the_shell_reaches_the_servers_and_leaves_nothing_behind() -> None:
     asked = "curl -s -o /dev/null -w '%{http_code}\\n' http://10.20.1.10/; echo space=$FABRIC\n"
     ran = subprocess.run(

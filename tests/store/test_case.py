@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.store.rows import index
 from workbench.errors import CaseBusyError, MissingPathError, NotACaseError
 from workbench.store.case import CaseFolder, IngestLock, lock_holder
@@ -117,9 +118,8 @@ def test_two_other_processes_read_while_later_indexes_come_and_are_compacted(tmp
         assert counts == sorted(counts)
 
 
+@needs.root("to become nobody")
 def test_a_case_that_cannot_be_written_can_be_read() -> None:
-    if os.getuid() != 0:
-        pytest.skip("needs root to become nobody")
     code = (
         "import os, sys; from pathlib import Path; from workbench.store.reader import CaseReader\n"
         "CaseReader(Path(sys.argv[1])).query('FROM flows')  # imports what nobody may not read\n"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.tui.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -20,9 +20,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
 pytestmark = [
     pytest.mark.tmux,
     pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("tmux") is None and os.environ.get("WORKBENCH_REQUIRE_ALL") != "1", reason="tmux is not installed"
-    ),
+    needs.program("tmux"),
 ]
 
 
@@ -126,7 +124,8 @@ def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     terminal.press("q")
     terminal.wait_for("exit code 0")
 
-    again = start("open", str(SAMPLE), "--case", str(case), size=(160, 50))
+    exported = {"COLUMNS": "80", "LINES": "24"}  # as some shells and CI do; the terminal knows better
+    again = start("open", str(SAMPLE), "--case", str(case), size=(160, 50), **exported)
     text = again.wait_for("ready", f"{before} flows, row 1", "Where its packets are")
     assert all(len(line) <= 160 for line in text.split("\n"))
     again.resize(80, 24)

@@ -16,7 +16,7 @@ def test_batches_arrive_as_they_were_and_leave_no_descriptor_behind() -> None:
     arp = pa.record_batch({"b": pa.array([b"\x00", b"\x01"])})
     empty = pa.record_batch({"c": pa.array([], pa.int64())})
     before = open_files()
-    head = shipping.Shipment({}, False, 7, 3, 4096)
+    head = shipping.Shipment({}, False, 7, 3)
     shipping.send(ours, {"flows": flows, "flow_slices": empty, "arp": arp}, head)
     got_head = theirs.recv()
     got = shipping.receive(theirs, got_head)
@@ -31,5 +31,5 @@ def test_batches_arrive_as_they_were_and_leave_no_descriptor_behind() -> None:
 
 def test_nothing_to_ship_is_a_shipment_too() -> None:
     ours, theirs = multiprocessing.Pipe()
-    shipping.send(ours, {}, shipping.Shipment({}, True, 0, 0, 0))
+    shipping.send(ours, {}, shipping.Shipment({}, True, 0, 0))
     assert shipping.receive(theirs, theirs.recv()) == {}

@@ -1,16 +1,16 @@
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.capture_files import write_flows
 from workbench.errors import ExternalError
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
 from workbench.workflows.trail import audit_entries, audit_verdict
 
-pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+pytestmark = needs.program("ssh-keygen")
 
 
 @pytest.fixture

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from workbench.records.visible import visible
 from workbench.workflows.kernels import WarmSink
 from workbench.workflows.requests import Progress as IndexProgress
 from workbench.workflows.requests import ProgressSink
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WORDS = {"compile": "Preparing kernels", "read": "Reading", "store": "Storing", "finish": "Finishing"}
 
@@ -22,7 +26,6 @@ def index_progress() -> Iterator[ProgressSink | None]:
     if not _seen():
         yield None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (
@@ -33,7 +36,7 @@ def index_progress() -> Iterator[ProgressSink | None]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[counts]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True, markup=False, emoji=False), transient=True) as bars:
+    with Progress(*columns, console=_console(), transient=True) as bars:
         task = bars.add_task("Starting", total=None, counts="")
 
         def show(now: IndexProgress) -> None:
@@ -55,7 +58,6 @@ def warm_progress() -> Iterator[WarmSink | None]:
     if not _seen():
         yield None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -64,13 +66,20 @@ def warm_progress() -> Iterator[WarmSink | None]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True, markup=False, emoji=False), transient=True) as bars:
+    with Progress(*columns, console=_console(), transient=True) as bars:
         task = bars.add_task("Compiling kernels", total=None)
 
         def show(done: int, total: int, name: str) -> None:
             bars.update(task, description=f"Compiling {name}", completed=done, total=total)
 
         yield show
+
+
+def _console() -> Console:
+    """Stderr, where file names are text and not markup."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, emoji=False)
 
 
 def _seen() -> bool:

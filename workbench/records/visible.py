@@ -7,6 +7,7 @@ one host name read as another; stacked combining marks could smear over neighbou
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from typing import Final
 
@@ -40,3 +41,8 @@ def visible(text: str) -> str:
         else:
             out.append(f"<U+{ord(char):04X}>")
     return "".join(out)
+
+
+def path_text(path: str) -> str:
+    """A path as text that every table can hold: bytes of its name that are no UTF-8 become \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

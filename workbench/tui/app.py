@@ -5,6 +5,7 @@ Indexing begins before Textual is imported: the decoding processes start up mean
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from workbench.errors import ExitCode
@@ -25,6 +26,8 @@ def run_app(request: OpenRequest) -> int:
     data, run = opened(request)
     from workbench.tui.application import WorkbenchApp
 
+    for name in ("COLUMNS", "LINES"):  # exported by some shells and CI; Textual would believe them for ever, the terminal resizes
+        os.environ.pop(name, None)
     try:
         app = WorkbenchApp(data, run, keymap=settings.keys)
         if app.console.color_system in ("standard", "windows"):

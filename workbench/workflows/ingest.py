@@ -7,7 +7,6 @@ the longest fixed cost), opens the case while they load, and from then on stores
 from __future__ import annotations
 
 import datetime as dt
-import os
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from workbench import __version__
 from workbench.errors import BadInputError, InternalError, SourceError, UsageError, WorkbenchError
 from workbench.records.links import link_name
 from workbench.records.reasons import LedgerLine
+from workbench.records.visible import path_text
 from workbench.settings import Settings, load_settings
 from workbench.workflows.kernels import prepare_kernel_cache
 from workbench.workflows.pool import Attempt, Worker, first_worker, processes_for, wait
@@ -163,7 +163,7 @@ class _Ingest:
             stat = Path(spec.paths[0]).stat()
         except OSError:
             return None  # the worker will say what is wrong with it
-        return self.writer.known_source(_text(spec.paths[0]), stat.st_size, stat.st_mtime_ns)
+        return self.writer.known_source(path_text(spec.paths[0]), stat.st_size, stat.st_mtime_ns)
 
     def _add(self, spec: SourceSpec) -> None:
         source_id = self.writer.next_source_id()
@@ -172,8 +172,8 @@ class _Ingest:
         row: dict[str, Any] = {
             "source_id": source_id,
             "kind": spec.kind,
-            "path": _text(spec.paths[0]),
-            "sensor": _text(spec.sensor),
+            "path": path_text(spec.paths[0]),
+            "sensor": path_text(spec.sensor),
             "packets": 0,
             "flows": 0,
             "state": "indexing",
@@ -401,11 +401,6 @@ class _Ingest:
         return replace(result, seconds=time.monotonic() - self.started, cancelled=self.cancelled)
 
 
-def _text(path: str) -> str:
-    """A path as text that every table can hold: bytes that are no UTF-8 become \\xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def _recovered(line: LedgerLine) -> bool:
     return line.reason == "worker_died" and line.detail.endswith("read again")
 
@@ -426,7 +421,7 @@ def _file_rows(report: Report) -> list[dict[str, Any]]:
         {
             "source_id": report.source_id,
             "n": n,
-            "path": _text(f.path),
+            "path": path_text(f.path),
             "sha256": f.sha256,
             "bytes": f.bytes,
             "first_offset": f.first_offset,

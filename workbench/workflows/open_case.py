@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import UsageError, WorkbenchError
+from workbench.records.visible import path_text
 from workbench.workflows.requests import IndexRequest, OpenRequest
 
 if TYPE_CHECKING:
@@ -55,6 +56,6 @@ def _holds(case: Path, specs: list[SourceSpec]) -> bool:
         with CaseReader(case) as reader:
             rows = reader.query("SELECT path, mtime_ns FROM sources WHERE state IN ('ok', 'partial')").to_pylist()
         held = {(row["path"], row["mtime_ns"]) for row in rows}
-        return all((spec.paths[0], Path(spec.paths[0]).stat().st_mtime_ns) in held for spec in specs)
+        return all((path_text(spec.paths[0]), Path(spec.paths[0]).stat().st_mtime_ns) in held for spec in specs)
     except (WorkbenchError, OSError):
         return False  # indexing will say what is wrong, where the person sees it

@@ -31,8 +31,6 @@ class Attempt:
     stored: int = 0
     offset: int = 0
     deaths: int = 0
-    packets: int = 0
-    flows: int = 0
     raw: int = 0
 
     def again(self) -> Attempt | None:

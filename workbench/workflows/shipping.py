@@ -21,15 +21,14 @@ import pyarrow as pa
 class Shipment:
     """Announces a descriptor that follows: table -> (offset, length) of its IPC stream in the file.
 
-    snapshot: rows of flows still open, which replace the last snapshot. packets, arp and undecoded are
-    the totals up to this shipment; offset is the source byte behind the last packet that went in.
+    snapshot: rows of flows still open, which replace the last snapshot. packets and flows are the totals
+    up to this shipment.
     """
 
     tables: dict[str, tuple[int, int]]
     snapshot: bool
     packets: int
     flows: int
-    offset: int
 
 
 def _anonymous_file(name: str) -> int:

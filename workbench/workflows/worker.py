@@ -273,7 +273,7 @@ class _Run:
             self._hear(self.conn.recv())
         self.in_flight += 1
         table = self.pipeline.table
-        shipping.send(self.conn, batches, shipping.Shipment({}, snapshot, table.packets, table.flows, self.pipeline.offset))
+        shipping.send(self.conn, batches, shipping.Shipment({}, snapshot, table.packets, table.flows))
 
     def _describe(self, framer: Framer) -> None:
         """Add what a file's framer knows to the report."""
