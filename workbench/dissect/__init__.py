@@ -1,0 +1,1 @@
+"""Packets as tshark understands them, through pyshark, in a process of its own; only listed fields are shown."""

@@ -1,0 +1,1 @@
+"""Display filters: Wireshark's habits over the columns, compiled to parameterised SQL."""
