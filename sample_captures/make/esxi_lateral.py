@@ -12,21 +12,20 @@ has a part in it.
 
 from __future__ import annotations
 
-import argparse
 import json
-import signal
-import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sample_captures.make import servers
-from sample_captures.make.lab import Lab, mac_of, wait_for
+from sample_captures.make.lab import Lab, mac_of
+from sample_captures.make.recording import Recorder, Truth, command_line, versions, write
 
 NAME = "esxi-lateral"
+PROGRAMS = ("nginx", "dnsmasq", "ssh", "curl", "nmap", "dig", "dumpcap")
 GUESTS = {
     "web": ("10.20.1.10", "web shop and metrics collector"),
     "app1": ("10.20.1.21", "client of the shop"),
@@ -47,22 +46,6 @@ AGENT_SECONDS = 72
 PAUSE = 3.0
 """seconds between steps, so that the timeline has something to zoom into"""
 PORT_NAMES = {"open": "half-open", "closed": "refused", "filtered": "no answer"}
-
-
-@dataclass(slots=True)
-class Truth:
-    """What happened, as the programs told it."""
-
-    connections: list[dict[str, Any]] = field(default_factory=list)
-    steps: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, **row: Any) -> None:
-        """One connection: who, program, proto, src, src_port, dst, dst_port, service, outcome, and whatever else was reported."""
-        self.connections.append(row)
-
-    def step(self, what: str) -> None:
-        """Note when something began."""
-        self.steps.append({"time": round(time.time(), 3), "what": what})
 
 
 def build(lab: Lab) -> None:
@@ -276,89 +259,33 @@ def play(lab: Lab, truth: Truth) -> dict[str, Any]:
     return {"scan": scan, "slp_sweep": sweep}
 
 
-def _block(kind: bytes, body: bytes) -> bytes:
-    length = (12 + len(body)).to_bytes(4, "little")
-    return kind + length + body + length
-
-
-def without_host(capture: bytes) -> bytes:
-    """The capture without what tells of the machine that made it: the section's options, the interface's operating system.
-
-    Layout: draft-ietf-opsawg-pcapng, 4.1 and 4.2; dumpcap on a little-endian machine writes one section with one interface first.
-    """
-    if capture[:4] != b"\x0a\x0d\x0d\x0a" or capture[8:12] != b"\x4d\x3c\x2b\x1a":
-        raise ValueError("dumpcap wrote something that is no little-endian pcapng")
-    comment = b"made by sample_captures/make/esxi_lateral.py; all content is invented"
-    options = b"\x01\0" + len(comment).to_bytes(2, "little") + comment + bytes(-len(comment) % 4) + bytes(4)
-    section = _block(capture[:4], capture[8:16] + b"\xff" * 8 + options)
-    at = int.from_bytes(capture[4:8], "little")
-    end = at + int.from_bytes(capture[at + 4 : at + 8], "little")
-    kept, option = b"", at + 16
-    while (code := int.from_bytes(capture[option : option + 2], "little")) and option < end - 4:
-        size = 4 + (int.from_bytes(capture[option + 2 : option + 4], "little") + 3 & ~3)
-        if code in (2, 9):  # if_name, if_tsresol
-            kept += capture[option : option + size]
-        option += size
-    interface = _block(capture[at : at + 4], capture[at + 8 : at + 16] + kept + bytes(4))
-    return section + interface + capture[end:]
-
-
-def versions() -> dict[str, str]:
-    """First line of what each program says its version is."""
-    asks = {
-        "nginx": ["-v"],
-        "dnsmasq": ["--version"],
-        "ssh": ["-V"],
-        "curl": ["--version"],
-        "nmap": ["--version"],
-        "dig": ["-v"],
-        "dumpcap": ["--version"],
-    }
-    said = {}
-    for program, words in asks.items():
-        result = subprocess.run([program, *words], capture_output=True, text=True, check=False)
-        said[program] = " ".join(next(line for line in (result.stdout + result.stderr).splitlines() if line.strip()).split()[:3])
-    return said
-
-
 def make(folder: Path) -> dict[str, Any]:
     """Run the story under dumpcap and write both files into ``folder``; returns the ground truth."""
     truth = Truth()
     with Lab() as lab:
         build(lab)
         start_servers(lab)
-        raw = lab.folder / "raw.pcapng"
-        dumpcap = lab.start("fabric", ["dumpcap", "-q", "-i", "br0", "-w", str(raw)], "dumpcap.log")
-        wait_for("dumpcap", lambda: "File:" in lab.text("dumpcap.log"))
-        time.sleep(0.5)
+        recorder = Recorder(lab, "fabric", "br0")
         what = play(lab, truth)
-        time.sleep(6)
-        lab.end(dumpcap, signal.SIGINT)
-        said = lab.text("dumpcap.log")
-        words = said.split("Packets received/dropped on interface 'br0': ")[1].split()[0]
-        received, dropped = (int(n) for n in words.split("/"))
+        time.sleep(5)
+        counted = recorder.stop()
         document = {
             "capture": f"{NAME}.pcapng",
             "seen_at": "bridge of the guest network 10.20.1.0/24; 10.20.30.0/24 is behind the gateway 10.20.1.1",
             "hosts": [{"name": h, "ip": a, "mac": mac_of(a), "role": r} for h, (a, r) in GUESTS.items()]
             + [{"name": h, "ip": a, "mac": mac_of(a), "role": "hypervisor"} for h, a in HYPERVISORS.items()],
-            "programs": versions(),
-            "dumpcap": {"packets": received, "dropped": dropped},
+            "programs": versions(PROGRAMS),
+            "dumpcap": counted,
             **asdict(truth),
             **what,
         }
-        (folder / f"{NAME}.pcapng").write_bytes(without_host(raw.read_bytes()))
-        (folder / f"{NAME}.json").write_text(json.dumps(document, indent=1) + "\n")
+        write(folder, NAME, document, recorder.raw.read_bytes())
     return document
 
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parents[1])
-    document = make(parser.parse_args().folder)
-    print(f"{len(document['connections'])} connections, {document['dumpcap']['packets']} packets")
-    return 0
+    return command_line(__doc__, make)
 
 
 if __name__ == "__main__":
