@@ -54,29 +54,36 @@ class SshVisit:
     failures: int
 
 
-def make_keys(lab: Lab) -> None:
-    """Certificates, ssh keys, accounts and web content, all new and all invented."""
+def make_certificate(lab: Lab, host: str, *names: str) -> None:
+    """A self-signed certificate for ``names`` as web.crt and web.key, made by openssl on ``host``."""
     here = lab.folder
-    subject = [
-        "-subj",
-        "/O=Example Works/CN=shop.lab.example",
-        "-addext",
-        "subjectAltName=DNS:shop.lab.example,DNS:models.lab.example",
-    ]
+    alternatives = ",".join(f"DNS:{name}" for name in names)
+    subject = ["-subj", f"/O=Example Works/CN={names[0]}", "-addext", f"subjectAltName={alternatives}"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650"]
-    lab.run("web", ["openssl", "req", "-x509", *key, "-keyout", str(here / "web.key"), "-out", str(here / "web.crt"), *subject])
-    for name in ("admin.key", "build.hostkey", *(f"esx-0{n}.hostkey" for n in range(1, 5))):
-        lab.run("web", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "made for a capture", "-f", str(here / name)])
+    lab.run(host, ["openssl", "req", "-x509", *key, "-keyout", str(here / "web.key"), "-out", str(here / "web.crt"), *subject])
+
+
+def make_accounts(lab: Lab, host: str, password: str, hostkeys: tuple[str, ...]) -> None:
+    """An account ``ops`` with ``password``, a key that lets it in, and a host key for each server; all in the lab's folder."""
+    here = lab.folder
+    for name in ("admin.key", *(f"{server}.hostkey" for server in hostkeys)):
+        lab.run(host, ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "made for a capture", "-f", str(here / name)])
     (here / "authorized").write_text((here / "admin.key.pub").read_text())
-    password = lab.run("web", ["openssl", "passwd", "-6", "-salt", "lab", PASSWORD]).strip()
+    hashed = lab.run(host, ["openssl", "passwd", "-6", "-salt", "lab", password]).strip()
     (here / "passwd").write_text(
         f"root:x:0:0:root:{here}:/bin/sh\nsshd:x:105:65534::/run/sshd:/usr/sbin/nologin\nops:x:0:0:ops:{here}:/bin/sh\n"
     )
     (here / "shadow").write_text(
-        f"root:{password}:20000:0:99999:7:::\nsshd:*:20000:0:99999:7:::\nops:{password}:20000:0:99999:7:::\n"
+        f"root:{hashed}:20000:0:99999:7:::\nsshd:*:20000:0:99999:7:::\nops:{hashed}:20000:0:99999:7:::\n"
     )
     (here / "run" / "sshd").mkdir(parents=True)
-    site = here / "www"
+
+
+def make_keys(lab: Lab) -> None:
+    """Certificates, ssh keys, accounts and web content, all new and all invented."""
+    make_certificate(lab, "web", "shop.lab.example", "models.lab.example")
+    make_accounts(lab, "web", PASSWORD, ("build", *(f"esx-0{n}" for n in range(1, 5))))
+    site = lab.folder / "www"
     site.mkdir()
     (site / "index.html").write_text("<title>shop</title><p>lanterns, made to order</p>\n" * 20)
     (site / "health").write_text("ok\n")
@@ -84,12 +91,17 @@ def make_keys(lab: Lab) -> None:
     (site / "weights.bin").write_bytes(bytes((n * n >> 3) & 0xFF for n in range(180_000)))
 
 
+def run_nginx(lab: Lab, host: str, config: str, *ports: int) -> None:
+    """nginx on ``host`` with a whole configuration, until it listens on ``ports``."""
+    path = lab.folder / f"{host}.nginx.conf"
+    path.write_text(config)
+    lab.start(host, ["nginx", "-c", str(path), "-e", str(lab.folder / "nginx.err")], f"{host}.nginx.out")
+    wait_for("nginx", lambda: all(lab.listening(host, port) for port in ports))
+
+
 def start_nginx(lab: Lab) -> None:
     """nginx on ``web``: 80, 443 (TLS 1.2 and 1.3) and 8443 (TLS 1.2 only)."""
-    config = lab.folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=lab.folder))
-    lab.start("web", ["nginx", "-c", str(config), "-e", str(lab.folder / "nginx.err")], "nginx.out")
-    wait_for("nginx", lambda: all(lab.listening("web", port) for port in (80, 443, 8443)))
+    run_nginx(lab, "web", NGINX.format(folder=lab.folder), 80, 443, 8443)
 
 
 def start_dnsmasq(lab: Lab) -> None:
