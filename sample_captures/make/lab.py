@@ -6,6 +6,7 @@ and removes the namespaces, also after an error or SIGTERM. Needs root, iproute2
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -70,6 +71,15 @@ class Lab:
         self.spaces.append(self.space(host))
         self.ip(host, "link set lo up")
 
+    def remove_space(self, host: str) -> None:
+        """A host's end while the lab goes on: its programs are killed, its namespace and its links go away."""
+        pids = subprocess.run(["ip", "netns", "pids", self.space(host)], capture_output=True, text=True, check=True).stdout
+        for pid in pids.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        subprocess.run(["ip", "netns", "del", self.space(host)], check=True)
+        self.spaces.remove(self.space(host))
+
     def ip(self, host: str, words: str) -> None:
         """``ip -n HOST ...``; raises CalledProcessError with ip's message on stderr."""
         subprocess.run(["ip", "-n", self.space(host), *words.split()], check=True)
@@ -81,13 +91,10 @@ class Lab:
         self.ip(host, f"link add {name} type bridge mcast_snooping 0 forward_delay 0")
         self.ip(host, f"link set {name} up")
 
-    def plug(self, host: str, device: str, switch: str, bridge: str, address: str) -> None:
+    def plug(self, host: str, device: str, switch: str, bridge: str, address: str, mac: str = "") -> None:
         """Join ``host`` to a bridge: a veth pair with offloads off on both ends, so that checksums and sizes are the wire's."""
-        port = f"p-{host}"[:15]
-        self.ip(
-            host,
-            f"link add {device} address {mac_of(address.split('/')[0])} type veth peer name {port} netns {self.space(switch)}",
-        )
+        port, mac = f"p-{host}"[:15], mac or mac_of(address.split("/")[0])
+        self.ip(host, f"link add {device} address {mac} type veth peer name {port} netns {self.space(switch)}")
         self.ip(switch, f"link set {port} master {bridge} up")
         for space, name in ((host, device), (switch, port)):
             self.run(space, ["ethtool", "-K", name, "tx", "off", "tso", "off", "gso", "off", "gro", "off"])

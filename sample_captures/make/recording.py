@@ -23,7 +23,7 @@ from sample_captures.make.lab import Lab, mac_of, wait_for
 FOLDER = Path(__file__).parents[1]
 SETTLE = 1.0
 """seconds after the last step: closing packets still come, and dumpcap reads its ring every quarter of a second"""
-VERSION_WORDS = {"ssh": ["-V"], "nginx": ["-v"], "dig": ["-v"], "nft": ["-v"]}
+VERSION_WORDS = {"ip": ["-V"], "ssh": ["-V"], "nginx": ["-v"], "dig": ["-v"], "nft": ["-v"]}
 """how programs are asked for their version where it isn't ``--version``"""
 
 
