@@ -34,15 +34,17 @@ class Check:
 _PYTHON: Final = (3, 11)
 #: Distributions that the program imports, with the lowest version it was built for.
 _PACKAGES: Final = (
-    ("duckdb", "1.4"),
+    ("duckdb", "2.0"),
+    ("lark", "1.2"),
     ("lz4", "4.3"),
     ("numba", "0.61"),
     ("numpy", "2.1"),
     ("pyarrow", "18"),
+    ("pyshark", "0.6"),
     ("pyyaml", "6.0"),
     ("rich", "14"),
     ("textual", "6.0"),
-    ("typer", "0.16"),
+    ("typer", "0.26"),
     ("zstandard", "0.23"),
 )
 #: Programs and what they are for. Nothing that this version does needs one of them.
