@@ -135,7 +135,8 @@ def command_line(about: str | None, make: Callable[[Path], dict[str, Any]]) -> i
     parser = argparse.ArgumentParser(description=(about or "").split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     document = make(parser.parse_args().folder)
-    print(f"{document['capture']}: {len(document['connections'])} connections, {document['dumpcap']['packets']} packets")
+    counted = document.get("dumpcap") or document["built"]
+    print(f"{document['capture']}: {len(document['connections'])} connections, {counted['packets']} packets")
     return 0
 
 
