@@ -8,6 +8,7 @@ parts in a modal. Anything else that escapes is a bug (exit code 5).
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -36,7 +37,7 @@ class WorkbenchError(Exception):
         self.message = message
         self.remedy = remedy
 
-    def __reduce__(self) -> tuple[type[WorkbenchError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.message, self.remedy)
 
 
@@ -63,6 +64,29 @@ class QueryError(UsageError):
     """A query is not one SELECT or EXPLAIN, or the engine refuses it."""
 
     title = "Wrong query"
+
+
+class FilterError(UsageError):
+    """A filter that means nothing: where in it, and what was probably meant.
+
+    position: where the wrong part begins, counted from 0 (messages say columns, from 1). length: how long it is; 0 at
+    the end of the text. near: what to write instead, where something is close.
+    """
+
+    title = "Wrong filter"
+
+    def __init__(self, message: str, remedy: str = "", *, position: int = 0, length: int = 0, near: str | None = None) -> None:
+        super().__init__(message, remedy)
+        self.position = position
+        self.length = length
+        self.near = near
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remake_filter_error, (self.message, self.remedy, self.position, self.length, self.near)
+
+
+def _remake_filter_error(message: str, remedy: str, position: int, length: int, near: str | None) -> FilterError:
+    return FilterError(message, remedy, position=position, length=length, near=near)
 
 
 class NotACaseError(UsageError):

@@ -11,6 +11,7 @@ from workbench.errors import UsageError
 from workbench.records.columns import FLOWS
 
 if TYPE_CHECKING:
+    from workbench.filters import Filter
     from workbench.store.listing import FlowListing
     from workbench.store.query import Rows
     from workbench.store.reader import CaseReader
@@ -26,6 +27,15 @@ def reading(case: Path) -> Iterator[CaseReader]:
 
     with CaseReader(case) as reader:
         yield reader
+
+
+def case_filter(case: CaseReader, text: str) -> Filter:
+    """The filter of that text for this case: relative times count from its last packet. FilterError where it is wrong."""
+    from workbench.filters import compile_filter
+    from workbench.records.columns import BY_NAME
+
+    last = case.query("SELECT epoch_us(max(ts_end)) AS last FROM flows")["last"][0].as_py()
+    return compile_filter(text, now=last, tables=BY_NAME.keys())
 
 
 def list_flows(case: CaseReader, columns: Sequence[str] | None = None, limit: int | None = None) -> FlowListing:
