@@ -104,6 +104,13 @@ def start_nginx(lab: Lab) -> None:
     run_nginx(lab, "web", NGINX.format(folder=lab.folder), 80, 443, 8443)
 
 
+def firewall(lab: Lab, host: str, *rules: str) -> None:
+    """nftables rules for what comes in to ``host``."""
+    path = lab.folder / f"{host}.nft"
+    path.write_text("table inet lab { chain in { type filter hook input priority 0;\n" + "\n".join(rules) + "\n}\n}\n")
+    lab.run(host, ["nft", "-f", str(path)])
+
+
 def start_dnsmasq(lab: Lab) -> None:
     """dnsmasq on ``dns``, answering only for made-up names; every query is logged with its source port."""
     options = [
