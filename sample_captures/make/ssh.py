@@ -45,8 +45,9 @@ def visits(lab: Lab, truth: Truth, who: str, seen: int, **more: Any) -> None:
     """Note the connections that sshd's log has beyond the first ``seen``."""
     for visit in servers.ssh_visits(lab.text("build.sshd.log"))[seen:]:
         truth.add(
-            who=who, proto="tcp", src=visit.source, src_port=visit.port, dst=SERVER, dst_port=22, outcome="completed",
-            user=visit.user, login=visit.accepted, failed_passwords=visit.failures, **{"program": "ssh", "service": "ssh", **more},
+            who=who, proto="tcp", src=visit.source, src_port=visit.port, dst=SERVER, dst_port=22,
+            outcome="completed", user=visit.user, login=visit.accepted, failed_passwords=visit.failures,
+            **{"program": "ssh", "service": "ssh", **more},
         )  # fmt: skip
 
 
