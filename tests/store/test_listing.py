@@ -9,6 +9,7 @@ from tests.store.rows import T0, batch, flow, source
 from workbench.errors import CaseBusyError
 from workbench.records.columns import FLOWS
 from workbench.store.listing import FlowListing
+from workbench.store.pages import Where
 from workbench.store.reader import CaseReader
 from workbench.store.segments import SegmentFiles
 from workbench.store.writer import CaseWriter
@@ -68,3 +69,15 @@ def test_a_case_that_is_rewritten_on_the_way_is_said(tmp_path: Path) -> None:
             file.unlink()
         with pytest.raises(CaseBusyError, match="rewritten"):
             list(batches)
+
+
+@pytest.mark.parametrize("part", [100, 10_000])
+def test_a_condition_keeps_its_flows_in_order(reader: CaseReader, part: int) -> None:
+    where = Where("src_port < ? AND ts >= make_timestamp(?)", (1024 + 900, T0 + 2_000_000))
+    expected = reader.query(
+        f"SELECT flow_id FROM flows WHERE src_port < 1924 AND epoch_us(ts) >= {T0 + 2_000_000} ORDER BY ts, flow_id"
+    )["flow_id"].to_pylist()
+    assert 100 < len(expected) < COUNT
+    assert ids(FlowListing(reader, ["ts", "flow_id"], None, part, where)) == expected
+    assert ids(FlowListing(reader, ["ts", "flow_id"], 150, part, where)) == expected[:150]
+    assert ids(FlowListing(reader, ["flow_id"], None, part, Where("false"))) == []

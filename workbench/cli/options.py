@@ -31,3 +31,13 @@ Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="FILE", help="Write to FILE, in the format of its suffix.", show_default=False),
 ]
+Filter = Annotated[
+    str,
+    typer.Option(
+        "--filter",
+        metavar="F",
+        help="Only these flows, such as 'ip.addr == 10.0.0.0/8 && tcp.port == 443'.",
+        show_default=False,
+        callback=utf8,
+    ),
+]

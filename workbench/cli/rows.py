@@ -49,6 +49,10 @@ def flows(
         str | None,
         typer.Option("--columns", metavar="A,B,...", help="These columns, in this order. Default: all.", show_default=False),
     ] = None,
+    filter_: options.Filter = "",
+    show_sql: Annotated[
+        bool, typer.Option("--show-sql", help="Show the SQL that lists these flows instead of listing them.")
+    ] = False,
     form: options.RowsFormat = None,
     output: options.Output = None,
 ) -> None:
@@ -56,29 +60,46 @@ def flows(
 
     Ordered by ts, flow_id. A table shows the columns that fit; every other format has all of them.
     """
+    if show_sql:
+        _show_sql(case, columns, limit, filter_)
+        return
     chosen = choose_format(form, output)
-    names = tuple(name.strip() for name in columns.split(",")) if columns is not None else None
+    names = _names(columns)
     if names is None and chosen is Format.TABLE:
         names = TABLE_COLUMNS
     from workbench.workflows.show import list_flows
 
-    _write(case, lambda reader: list_flows(reader, names, limit), chosen, output)
+    _write(case, lambda reader: list_flows(reader, names, limit, filter_), chosen, output)
 
 
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT or EXPLAIN.", show_default=False, callback=options.utf8)],
     case: options.Case,
+    filter_: options.Filter = "",
     form: options.RowsFormat = None,
     output: options.Output = None,
 ) -> None:
     """Ask a case a question in SQL.
 
-    The question can read nothing but the case, and change nothing.
+    The question can read nothing but the case, and change nothing. With a filter, flows and the views hold only those flows.
     """
     chosen = choose_format(form, output)
     from workbench.workflows.show import run_sql
 
-    _write(case, lambda reader: run_sql(reader, sql), chosen, output)
+    _write(case, lambda reader: run_sql(reader, sql, filter_), chosen, output)
+
+
+def _names(columns: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in columns.split(",")) if columns is not None else None
+
+
+def _show_sql(case: Path, columns: str | None, limit: int | None, filter_: str) -> None:
+    import sys
+
+    from workbench.workflows.show import filter_sql, reading
+
+    with reading(case) as reader:
+        sys.stdout.write(filter_sql(reader, filter_, _names(columns), limit) + ";\n")
 
 
 def _write(case: Path, ask: Callable[[CaseReader], FlowListing | Rows], form: Format, output: Path | None) -> None:

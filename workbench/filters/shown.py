@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,15 +13,20 @@ _PLACE: Final = re.compile(r"make_timestamp\(\?\)|\?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def shown_sql(made: Filter) -> str:
-    """The SELECT that gives the filter's flows in the order in which they are listed."""
+def shown_sql(made: Filter, columns: Sequence[str] = (), limit: int | None = None) -> str:
+    """The SELECT that gives the filter's flows in the order in which they are listed.
+
+    columns: names of `flows`, none for all. limit: at most so many.
+    """
     params = iter(made.params)
 
     def one(match: re.Match[str]) -> str:
         value = next(params)
         return _moment(value) if match[0].startswith("make") else literal(value)
 
-    return f"SELECT * FROM flows WHERE {_PLACE.sub(one, made.sql)} ORDER BY ts, flow_id"
+    most = "" if limit is None else f" LIMIT {limit}"
+    condition = _PLACE.sub(one, made.sql)
+    return f"SELECT {', '.join(columns) or '*'} FROM flows WHERE {condition} ORDER BY ts, flow_id{most}"
 
 
 def literal(value: Any) -> str:

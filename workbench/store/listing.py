@@ -16,6 +16,7 @@ import pyarrow as pa
 from workbench.errors import CancelledError, CaseBusyError, WorkbenchError
 from workbench.records.columns import FLOWS
 from workbench.store.engine import as_query_error, identifier
+from workbench.store.pages import EVERYTHING, Where
 from workbench.store.reader import CaseReader
 
 if TYPE_CHECKING:
@@ -29,8 +30,19 @@ _BATCH: Final = 65_536
 class FlowListing:
     """Flows by ts, flow_id, as they were when it was made; read once, then to be closed."""
 
-    def __init__(self, case: CaseReader, columns: Sequence[str], limit: int | None = None, part: int = PART) -> None:
-        """columns: names of `flows`, in the order wanted; KeyError for another. limit: at most so many, the earliest."""
+    def __init__(
+        self,
+        case: CaseReader,
+        columns: Sequence[str],
+        limit: int | None = None,
+        part: int = PART,
+        where: Where = EVERYTHING,
+    ) -> None:
+        """columns: names of `flows`, in the order wanted; KeyError for another. limit: at most so many, the earliest.
+
+        where: which flows; its stretches are about PART of those.
+        """
+        self._where = where
         self._selected = ", ".join(identifier(FLOWS.column(name).name) for name in columns)
         self._limit = limit
         self._part = part
@@ -44,10 +56,10 @@ class FlowListing:
 
         left = self._limit
         try:
-            for where in self._parts():
+            for stretch in self._parts():
                 most = "" if left is None else f" LIMIT {left}"
-                sql = f"SELECT {self._selected} FROM flows WHERE {where} ORDER BY ts, flow_id{most}"
-                for batch in self._cursor.sql(sql).to_arrow_reader(_BATCH):
+                sql = f"SELECT {self._selected} FROM flows WHERE {stretch} AND ({self._where.sql}) ORDER BY ts, flow_id{most}"
+                for batch in self._cursor.sql(sql, params=list(self._where.params) or None).to_arrow_reader(_BATCH):
                     if batch.num_rows:
                         yield batch
                     left = None if left is None else left - batch.num_rows
@@ -68,18 +80,19 @@ class FlowListing:
 
     def _parts(self) -> list[str]:
         """Conditions that split time into stretches of about PART flows; one moment is never split."""
-        count, first, last = self._row("SELECT count(*), epoch_us(min(ts)), epoch_us(max(ts)) FROM flows")
+        kept = f"FROM flows WHERE {self._where.sql}"
+        count, first, last = self._row(f"SELECT count(*), epoch_us(min(ts)), epoch_us(max(ts)) {kept}")
         parts = -(-min(count, self._limit or count) // self._part)
         if parts <= 1:
             return ["true"]
         shares = [n * self._part / count for n in range(1, -(-count // self._part))]
-        (cuts,) = self._row(f"SELECT approx_quantile(epoch_us(ts), {shares}) FROM flows")
+        (cuts,) = self._row(f"SELECT approx_quantile(epoch_us(ts), {shares}) {kept}")
         moments = [int(cut) for cut in sorted(set(cuts)) if first < cut <= last]
         bounds = [None, *moments, None]
         return [_between(a, b) for a, b in pairwise(bounds)]
 
     def _row(self, sql: str) -> list[Any]:
-        (row,) = self._cursor.sql(sql).to_arrow_table().to_pylist()
+        (row,) = self._cursor.sql(sql, params=list(self._where.params) or None).to_arrow_table().to_pylist()
         return list(row.values())
 
 

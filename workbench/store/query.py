@@ -4,6 +4,10 @@ Four walls. Only statements of these two kinds are run. In the parsed statement 
 known to read tables: the engine takes INSERT, DELETE and COPY inside a WITH clause, and functions that read
 files where a table stands. The transaction is read-only. And the instance has external access switched off
 and its configuration locked.
+
+Under a filter, `flows` and the views over it are shadowed, for this question's cursor alone, by temporary views
+that hold the filter's flows. The condition is the program's own, so it need not pass the walls; its values are
+variables of the cursor, which the person's statement cannot name (getvariable is refused).
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ import pyarrow as pa
 
 from workbench.errors import CancelledError, QueryError
 from workbench.store.engine import as_query_error, asking, identifier
+from workbench.store.pages import EVERYTHING, Where
 from workbench.store.reader import CaseReader
+from workbench.store.views import view_statements
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, Statement
@@ -112,11 +118,17 @@ class Rows:
         self.close()
 
 
-def run_query(case: CaseReader, sql: str, params: Sequence[Any] | dict[str, Any] = (), limit: int | None = None) -> Rows:
+def run_query(
+    case: CaseReader,
+    sql: str,
+    params: Sequence[Any] | dict[str, Any] = (),
+    limit: int | None = None,
+    where: Where = EVERYTHING,
+) -> Rows:
     """Run one SELECT or EXPLAIN of a person; rows come as they are computed, memory stays flat.
 
-    params: values for ? or $name. limit: at most so many rows (of a SELECT). QueryError where it is no such
-    statement, uses what is refused, or the engine refuses it.
+    params: values for ? or $name. limit: at most so many rows (of a SELECT). where: the flows that the question
+    sees as `flows`. QueryError where it is no such statement, uses what is refused, or the engine refuses it.
     """
     import duckdb
 
@@ -126,6 +138,8 @@ def run_query(case: CaseReader, sql: str, params: Sequence[Any] | dict[str, Any]
     try:
         with asking():
             statement = _checked(cursor, sql)
+            if not where.everything:
+                _narrow(cursor, where)
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             if limit is not None and statement.type == duckdb.StatementType.SELECT:
                 text = f"SELECT * FROM ({statement.query.rstrip().rstrip(';')}\n) LIMIT {int(limit)}"
@@ -137,6 +151,24 @@ def run_query(case: CaseReader, sql: str, params: Sequence[Any] | dict[str, Any]
             raise
         raise CancelledError("the query was stopped") from error
     return Rows(case, cursor, batches)
+
+
+def _narrow(cursor: DuckDBPyConnection, where: Where) -> None:
+    """From here on this cursor sees only those flows, under the plain names of `flows` and of every view.
+
+    Temporary views belong to the cursor and come first in its search path. Views cannot have parameters: values
+    are variables, which the engine folds as it does constants.
+    """
+    pieces = where.sql.split("?")
+    if len(pieces) != len(where.params) + 1:
+        raise ValueError("a condition has one ? for each value")
+    condition = pieces[0]
+    for n, (value, piece) in enumerate(zip(where.params, pieces[1:], strict=True)):
+        cursor.execute(f"SET VARIABLE filter_{n} = ?", [value])
+        condition += f"getvariable('filter_{n}'){piece}"
+    cursor.execute(f"CREATE TEMP VIEW flows AS SELECT * FROM memory.main.flows WHERE {condition}")
+    for name, sql in view_statements().items():
+        cursor.execute(f"CREATE TEMP VIEW {identifier(name)} AS {sql}")
 
 
 def _stream(cursor: DuckDBPyConnection, sql: str, params: Sequence[Any] | dict[str, Any]) -> pa.RecordBatchReader:

@@ -13,6 +13,7 @@ from workbench.records.columns import FLOWS
 if TYPE_CHECKING:
     from workbench.filters import Filter
     from workbench.store.listing import FlowListing
+    from workbench.store.pages import Where
     from workbench.store.query import Rows
     from workbench.store.reader import CaseReader
 
@@ -34,25 +35,52 @@ def case_filter(case: CaseReader, text: str) -> Filter:
     from workbench.filters import compile_filter
     from workbench.records.columns import BY_NAME
 
+    compile_filter(text, tables=BY_NAME.keys())  # a wrong one is said before the case is asked anything
     last = case.query("SELECT epoch_us(max(ts_end)) AS last FROM flows")["last"][0].as_py()
     return compile_filter(text, now=last, tables=BY_NAME.keys())
 
 
-def list_flows(case: CaseReader, columns: Sequence[str] | None = None, limit: int | None = None) -> FlowListing:
+def list_flows(
+    case: CaseReader, columns: Sequence[str] | None = None, limit: int | None = None, filter_text: str = ""
+) -> FlowListing:
     """The flows of a case by ts, flow_id, streamed; all columns, or the named ones in their order; to be closed.
 
-    UsageError for a column that flows don't have.
+    filter_text: which flows. UsageError for a column that flows don't have, FilterError for a wrong filter.
     """
     from workbench.store.listing import FlowListing
 
-    return FlowListing(case, [_column(name) for name in columns] if columns is not None else FLOWS.names, limit)
+    names = _columns(columns) if columns is not None else FLOWS.names
+    return FlowListing(case, names, limit, where=_kept(case, filter_text))
 
 
-def run_sql(case: CaseReader, sql: str) -> Rows:
-    """The answer to one SELECT or EXPLAIN, streamed; to be closed. QueryError where it is refused or wrong."""
+def run_sql(case: CaseReader, sql: str, filter_text: str = "") -> Rows:
+    """The answer to one SELECT or EXPLAIN, streamed; to be closed. QueryError where it is refused or wrong.
+
+    filter_text: which flows the question sees. FilterError where it is wrong.
+    """
     from workbench.store.query import run_query
 
-    return run_query(case, sql)
+    return run_query(case, sql, where=_kept(case, filter_text))
+
+
+def filter_sql(case: CaseReader, filter_text: str, columns: Sequence[str] | None = None, limit: int | None = None) -> str:
+    """The SELECT that lists those flows, as the plain duckdb shell takes it. Raises as `list_flows`."""
+    from workbench.filters import shown_sql
+
+    return shown_sql(case_filter(case, filter_text), _columns(columns) if columns is not None else (), limit)
+
+
+def _kept(case: CaseReader, filter_text: str) -> Where:
+    from workbench.store.pages import EVERYTHING, Where
+
+    if not filter_text.strip():
+        return EVERYTHING
+    made = case_filter(case, filter_text)
+    return Where(made.sql, made.params)
+
+
+def _columns(names: Sequence[str]) -> list[str]:
+    return [_column(name) for name in names]
 
 
 def _column(name: str) -> str:
