@@ -81,7 +81,7 @@ def test_every_exit_code_is_documented() -> None:
         (["query", "--case", "x", "SELECT '\udce9'"], "UTF-8"),
         (["flows", "--case", "x\udce9"], "UTF-8"),
         (["index", "a.pcap", "--case", "x", "--bpf", "tcp"], "--bpf"),
-        (["flows", "--case", "x", "--filter", "tcp"], "--filter"),
+        (["flows", "--case", "x", "--filter", "tcp\udce9"], "UTF-8"),
     ],
 )
 def test_wrong_usage_is_2_and_says_what_is_right(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
