@@ -28,6 +28,8 @@ FAMILIES = {
     ("tcp", "reset"): {"RSTO", "RSTR"},
     ("tcp", "half-open"): {"RSTO"},
     ("tcp", "no answer"): {"S0"},
+    ("tcp", "stray"): {"SH"},  # a FIN of no connection
+    ("tcp", "stray, refused"): {"RSTR"},
     ("udp", "answered"): {"SF"},
     ("udp", "refused"): {"S0"},  # the refusal is an ICMP message, and so another flow
     ("udp", "no answer"): {"S0"},
@@ -55,10 +57,11 @@ class Indexed:
         self.summary = workbench("index", str(self.capture), "--case", str(case))
         self.flows = workbench("query", "--case", str(case), "SELECT * FROM flows")
         self.by_key: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+        self.told = {wanted(connection) for connection in self.truth["connections"]}
         for flow in self.flows:
             key = flow["proto"], flow["src_ip"], flow["src_port"], flow["dst_ip"], flow["dst_port"]
-            self.by_key[key].append(flow)
-            self.by_key[key[0], key[1], None, key[3], key[4]].append(flow)  # for programs that don't tell their own port
+            portless = *key[:2], None, *key[3:]  # for programs that don't tell their own port
+            self.by_key[key if key in self.told or portless not in self.told else portless].append(flow)
 
     def found(self, connection: dict[str, Any]) -> list[dict[str, Any]]:
         return self.by_key[wanted(connection)]
@@ -106,9 +109,7 @@ def test_every_connection_is_there_with_its_direction_and_state(sample: Indexed)
 
 
 def test_nothing_else_talks_tcp_or_udp(sample: Indexed) -> None:
-    told = {wanted(connection) for connection in sample.truth["connections"]}
-    seen = [(f["proto"], f["src_ip"], f["src_port"], f["dst_ip"], f["dst_port"]) for f in sample.flows if f["proto"] in (6, 17)]
-    assert [key for key in seen if key not in told and (*key[:2], None, *key[3:]) not in told] == []
+    assert [key for key in sample.by_key if key[0] in (6, 17) and key not in sample.told] == []
 
 
 def test_payload_holds_what_the_programs_sent_and_got(sample: Indexed) -> None:
