@@ -83,12 +83,14 @@ def build(lab: Lab, hosts: Mapping[str, tuple[str, str]], prefix: int) -> None:
 
 
 class Recorder:
-    """dumpcap on one interface of one namespace; ``stop`` gives what it counted."""
+    """dumpcap on one interface of one namespace, of what a capture filter lets through; ``stop`` gives what it counted."""
 
-    def __init__(self, lab: Lab, host: str, interface: str, snaplen: int = 0) -> None:
-        self.lab, self.interface, self.log = lab, interface, f"dumpcap-{host}-{interface}.log"
-        self.raw = lab.folder / f"{host}-{interface}.pcapng"
+    def __init__(self, lab: Lab, host: str, interface: str, snaplen: int = 0, only: str = "") -> None:
+        label = "-".join([host, interface, *only.split()])
+        self.lab, self.interface, self.log = lab, interface, f"dumpcap-{label}.log"
+        self.raw = lab.folder / f"{label}.pcapng"
         words = ["dumpcap", "-q", "-i", interface, "-w", str(self.raw), *(["-s", str(snaplen)] if snaplen else [])]
+        words += ["-f", only] if only else []
         self.process = lab.start(host, words, self.log)
         wait_for("dumpcap", lambda: "File:" in lab.text(self.log))
         time.sleep(0.5)  # the file's name is said a moment before the socket is read
@@ -124,9 +126,9 @@ def record(sample: Sample, folder: Path) -> dict[str, Any]:
     return document
 
 
-def write(folder: Path, name: str, document: dict[str, Any], capture: bytes) -> None:
-    """Both files of a sample: the capture without its machine, the ground truth."""
-    (folder / f"{name}.pcapng").write_bytes(without_host(capture, name))
+def write(folder: Path, name: str, document: dict[str, Any], capture: bytes, script: str = "") -> None:
+    """Both files of a sample: the capture without its machine, the ground truth. ``script``: its maker, if not its namesake."""
+    (folder / f"{name}.pcapng").write_bytes(without_host(capture, script or name))
     (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -79,10 +79,10 @@ def make_accounts(lab: Lab, host: str, password: str, hostkeys: tuple[str, ...])
     (here / "run" / "sshd").mkdir(parents=True)
 
 
-def make_keys(lab: Lab) -> None:
+def make_keys(lab: Lab, host: str = "web") -> None:
     """Certificates, ssh keys, accounts and web content, all new and all invented."""
-    make_certificate(lab, "web", "shop.lab.example", "models.lab.example")
-    make_accounts(lab, "web", PASSWORD, ("build", *(f"esx-0{n}" for n in range(1, 5))))
+    make_certificate(lab, host, "shop.lab.example", "models.lab.example")
+    make_accounts(lab, host, PASSWORD, ("build", *(f"esx-0{n}" for n in range(1, 5))))
     site = lab.folder / "www"
     site.mkdir()
     (site / "index.html").write_text("<title>shop</title><p>lanterns, made to order</p>\n" * 20)

@@ -67,13 +67,13 @@ def serve(address: str, ports: list[str]) -> None:
     threading.Event().wait()
 
 
-def ask(own: str, target: tuple[str, int], sizes: tuple[int, int], times: int, pause: float) -> dict[str, Any]:
+def ask(own: tuple[str, int], target: tuple[str, int], sizes: tuple[int, int], times: int, pause: float) -> dict[str, Any]:
     """One TCP connection with ``times`` requests; what its socket sent and got. A refusal is an outcome, not an error."""
     up, down = sizes
-    said = {"proto": "tcp", "src": own, "dst": target[0], "dst_port": target[1], "time": round(time.time(), 6)}
+    said = {"proto": "tcp", "src": own[0], "dst": target[0], "dst_port": target[1], "time": round(time.time(), 6)}
     with socket.socket() as peer:
         peer.settimeout(10)
-        peer.bind((own, 0))
+        peer.bind(own)
         said["src_port"] = peer.getsockname()[1]
         try:
             peer.connect(target)
@@ -97,13 +97,15 @@ def _read(peer: socket.socket, wanted: int) -> int:
     return got
 
 
-def ask_datagrams(own: str, target: tuple[str, int], sizes: tuple[int, int], times: int, pause: float) -> dict[str, Any]:
+def ask_datagrams(
+    own: tuple[str, int], target: tuple[str, int], sizes: tuple[int, int], times: int, pause: float
+) -> dict[str, Any]:
     """``times`` datagrams from one socket, each answered unless no answer is asked for."""
     up, down = sizes
-    said = {"proto": "udp", "src": own, "dst": target[0], "dst_port": target[1], "time": round(time.time(), 6)}
+    said = {"proto": "udp", "src": own[0], "dst": target[0], "dst_port": target[1], "time": round(time.time(), 6)}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.settimeout(10)
-        peer.bind((own, 0))
+        peer.bind(own)
         got = 0
         for n in range(times):
             peer.sendto(request(up, down), target)
@@ -126,6 +128,7 @@ def main(words: list[str]) -> int:
     client.add_argument("own")
     client.add_argument("address")
     client.add_argument("port", type=int)
+    client.add_argument("--from", type=int, default=0, dest="source", help="own port; 0: any")
     client.add_argument("--up", type=int, default=64)
     client.add_argument("--down", type=int, default=400)
     client.add_argument("--times", type=int, default=1)
@@ -135,7 +138,9 @@ def main(words: list[str]) -> int:
         serve(said.address, said.ports)
     else:
         carry = ask if said.kind == "tcp" else ask_datagrams
-        json.dump(carry(said.own, (said.address, said.port), (said.up, said.down), said.times, said.pause), sys.stdout)
+        json.dump(
+            carry((said.own, said.source), (said.address, said.port), (said.up, said.down), said.times, said.pause), sys.stdout
+        )
     return 0
 
 

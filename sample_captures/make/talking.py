@@ -23,11 +23,12 @@ def serve(lab: Lab, host: str, address: str, *ports: str) -> None:
 
 def ask(
     lab: Lab, truth: Truth, who: str, kind: str, own: str, address: str, port: int, *,
-    up: int = 64, down: int = 400, times: int = 1, pause: float = 0.0, **more: Any,
+    source: int = 0, up: int = 64, down: int = 400, times: int = 1, pause: float = 0.0, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """One connection (or one socket's datagrams) of ``talk``; notes and returns what its socket said."""
     words = ["ask", kind, own, address, str(port), "--up", str(up), "--down", str(down), "--times", str(times)]
-    line = [sys.executable, "-m", "sample_captures.make.talk", *words, "--pause", str(pause)]
+    words += ["--from", str(source), "--pause", str(pause)]
+    line = [sys.executable, "-m", "sample_captures.make.talk", *words]
     said: dict[str, Any] = json.loads(lab.run(who, line))
     truth.plant(SECRET, "body", clear=True)
     row = {"who": who, "program": "talk", "service": None, **said, **more}
