@@ -108,6 +108,12 @@ class SourceError(BadInputError):
     title = "Source damaged"
 
 
+class CaptureChangedError(BadInputError):
+    """A capture is not any more what was indexed."""
+
+    title = "Capture has changed"
+
+
 class ForeignCaseError(BadInputError):
     """A case whose catalogue is not the one we write: shadowed views, macros, a newer schema."""
 
@@ -131,6 +137,12 @@ class CaseBusyError(ExternalError):
     """Another process holds the ingest lock of the case."""
 
     title = "Case is being written"
+
+
+class CaptureGoneError(ExternalError):
+    """A capture that was indexed is not where it was, or was never a file that can be read again."""
+
+    title = "Capture is not there"
 
 
 class DiskFullError(ExternalError):

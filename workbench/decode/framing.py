@@ -46,7 +46,10 @@ _LOOKALIKES: Final[tuple[tuple[bytes, str], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One capturing interface. snaplen: 0 where unlimited. tsresol: time units a second. tsoffset: seconds."""
+    """One capturing interface. snaplen: 0 where unlimited. tsresol: time units a second. tsoffset: seconds.
+
+    comments: what people noted about it, the first few.
+    """
 
     link_type: int
     snaplen: int = 0
@@ -54,6 +57,7 @@ class Interface:
     description: str = ""
     tsresol: int = 1_000_000
     tsoffset: int = 0
+    comments: tuple[str, ...] = ()
 
 
 class Framer:
@@ -92,6 +96,18 @@ class Framer:
 
     def _frame(self, buf: NDArray[np.uint8], start: int, end: int, eof: bool, frames: NDArray[Any]) -> tuple[int, int]:
         raise NotImplementedError
+
+    def section(self, record: int) -> tuple[int | None, int]:  # noqa: ARG002  of formats that have sections
+        """What must be known before the record at that offset of the stream, which the last call framed, can be read.
+
+        Where its section starts, None where the format has none, and how many interfaces that described until there.
+        Asked for records in order.
+        """
+        return None, len(self.interfaces)
+
+    def enter(self, frame: int, ts_ns: int) -> None:  # noqa: ARG002  of formats that go by it
+        """The next call brings bytes from a record further on: number (from 1) and time of that record."""
+        self.frames = frame - 1
 
     def ledger(self) -> list[LedgerLine]:
         """What was cut, damaged, skipped or worth telling."""

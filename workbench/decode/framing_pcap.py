@@ -83,6 +83,12 @@ class PcapFramer(Framer):
         self._state[_LAST] = -1
         self._lost = 0  # bytes stepped over since the damage; 0 where all is well
 
+    def enter(self, frame: int, ts_ns: int) -> None:
+        """As every framer's; the file's header is not expected any more."""
+        super().enter(frame, ts_ns)
+        self._skip_header = False
+        self._state[_LAST] = ts_ns // 1_000_000_000
+
     def _frame(self, buf: NDArray[np.uint8], start: int, end: int, eof: bool, frames: NDArray[Any]) -> tuple[int, int]:
         if self._skip_header:
             if end - start < 24:

@@ -7,7 +7,8 @@ time; of secrets and of blocks we do not know nothing but the length is read, an
 from __future__ import annotations
 
 import struct
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,6 +39,7 @@ from workbench.decode.pcapng_blocks import (
     SKIPPED,
     SLOTS,
     STATISTICS,
+    TS,
     WHY,
     find_block,
     walk,
@@ -94,6 +96,9 @@ class PcapngFramer(Framer):
         self._unknown: dict[int, int] = {}  # those too long for the buffer, or of one type too many
         self._texts: list[str] = []
         self._section_seen = False
+        self._sections: deque[tuple[int, int]] = deque()  # where they start, number of their first interface
+        self._described: deque[int] = deque()  # where this and later sections' interfaces were described
+        self._described_from = 0  # number of the first of those
         _section_order(head[:28])
 
     @property
@@ -108,6 +113,26 @@ class PcapngFramer(Framer):
         if not self._says_lost and not (lost >= 0).any():
             return None
         return self._lost_before + int(lost[lost > 0].sum())
+
+    def section(self, record: int) -> tuple[int | None, int]:
+        """As every framer's. What lies before the section of the last record asked for is forgotten."""
+        sections = self._sections
+        while len(sections) > 1 and sections[1][0] <= record:
+            sections.popleft()
+        if not sections:
+            return None, 0
+        start, first = sections[0]
+        while self._described_from < first:
+            self._described.popleft()
+            self._described_from += 1
+        return start, bisect_right(self._described, record)
+
+    def enter(self, frame: int, ts_ns: int) -> None:
+        """As every framer's; the section and its interfaces were read before. A packet without a time gets the last one's."""
+        super().enter(frame, ts_ns)
+        self._state[TS] = ts_ns
+        self._searching = False
+        self._skip = 0
 
     def _frame(self, buf: NDArray[np.uint8], start: int, end: int, eof: bool, frames: NDArray[Any]) -> tuple[int, int]:
         state, done = self._state, 0
@@ -212,7 +237,7 @@ class PcapngFramer(Framer):
         if kind in (SECTION, INTERFACE, STATISTICS) and length <= LONGEST_READ:
             body = buf[at + 8 : at + length - 4].tobytes()
             if kind == SECTION:
-                self._section(body)
+                self._section(body, at)
             elif kind == INTERFACE:
                 self._interface(body, at, done)
             else:
@@ -229,17 +254,20 @@ class PcapngFramer(Framer):
         self._skip -= step
         return step
 
-    def _section(self, body: bytes) -> None:
+    def _section(self, body: bytes, at: int) -> None:
         self._big = 1 if body[:4] == b"\x1a\x2b\x3c\x4d" else 0
         lost = self._table[: len(self.interfaces) - self._first, LOST]
         self._says_lost |= bool((lost >= 0).any())
         self._lost_before += int(lost[lost > 0].sum())
         self._first = len(self.interfaces)
         self._section_seen = True
+        if self._sections and self._sections[-1][1] == self._first:
+            self._sections.pop()  # it described no interface, so no packet lies in it: a file may be made of nothing else
+        self._sections.append((self._base + at, self._first))
         self._options(body, 16)
 
-    def _options(self, body: bytes, at: int) -> dict[int, bytes]:
-        """Options by code, the last of each; comments are kept on the way."""
+    def _options(self, body: bytes, at: int, comments: list[str] | None = None) -> dict[int, bytes]:
+        """Options by code, the last of each; comments are counted on the way, and the first of them added to `comments`."""
         found: dict[int, bytes] = {}
         order = ">HH" if self._big else "<HH"
         while at + 4 <= len(body):
@@ -249,6 +277,8 @@ class PcapngFramer(Framer):
                 break
             if code == 1:
                 self._comment(value)
+                if comments is not None and len(comments) < _COMMENTS_TOLD:
+                    comments.append(value.decode("utf-8", "replace"))
             found[code] = value
             at += 4 + (length + 3) // 4 * 4
         return found
@@ -266,7 +296,8 @@ class PcapngFramer(Framer):
             self._count_damage(self.frames + done + 1, f"byte {self._base + at}: an interface block that cannot be used")
             return
         link, snaplen = int.from_bytes(body[:2], order), int.from_bytes(body[4:8], order)  # type: ignore[arg-type]
-        options = self._options(body, 8)
+        comments: list[str] = []
+        options = self._options(body, 8, comments)
         resolution = options.get(9, b"\x06")[:1] or b"\x06"
         binary, exponent = resolution[0] & 0x80, resolution[0] & 0x7F
         offset = int.from_bytes(options.get(14, b"")[:8], order, signed=True)  # type: ignore[arg-type]
@@ -282,7 +313,9 @@ class PcapngFramer(Framer):
         elif exponent <= 27:
             row[DIVIDE] = 10 ** (exponent - 9)
         names = [options.get(code, b"").decode("utf-8", "replace") for code in (2, 3)]
-        self.interfaces.append(Interface(link, snaplen, names[0], names[1], (2 if binary else 10) ** exponent, offset))
+        resolved = (2 if binary else 10) ** exponent
+        self.interfaces.append(Interface(link, snaplen, names[0], names[1], resolved, offset, tuple(comments)))
+        self._described.append(self._base + at)
 
     def _statistic(self, body: bytes) -> None:
         order = "big" if self._big else "little"

@@ -12,6 +12,7 @@ _MODULES = (
     ("framing: pcapng", "workbench.decode.pcapng_blocks"),
     ("decoding", "workbench.decode.packets"),
     ("counting", "workbench.decode.tally"),
+    ("copying packets", "workbench.decode.pcapng_copy"),
 )
 
 

@@ -13,6 +13,7 @@ _MODULES: Final = (
     ("workbench.flows.community", "community ids"),
     ("workbench.flows.gather", "flow columns"),
     ("workbench.flows.update", "flow table"),
+    ("workbench.flows.match", "finding packets"),
 )
 
 

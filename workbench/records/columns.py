@@ -208,7 +208,23 @@ SOURCE_FILES: Final = Table(
         Column("sha256", _TXT, "of the file as it lies on disk; null with --hash off", privacy=_L),
         Column("bytes", _BIG, "size on disk", "bytes"),
         Column("first_offset", _BIG, "where its decompressed bytes start in the joined source", "bytes", null=False),
+        Column("mtime_ns", _BIG, "modification time, to know it again; null where not noted", "ns since 1970", privacy=_L),
     ),
+)
+
+SOURCE_BLOCKS: Final = Table(
+    "source_blocks",
+    "places where a source can be entered: the first packet record that starts in each 4 MiB block",
+    (
+        Column("source_id", _BIG, "row of `sources`", null=False),
+        Column("block", _BIG, "offset in the (decompressed, joined) source divided by 4 MiB", null=False),
+        Column("record_offset", _BIG, "where that record starts in the source", "bytes", null=False),
+        Column("frame", _BIG, "its frame number, from 1", null=False),
+        Column("ts_ns", _BIG, "its time", "ns since 1970", null=False),
+        Column("section_offset", _BIG, "where the pcapng section it lies in starts; null for pcap", "bytes"),
+        Column("interfaces", _INT, "interfaces of that section described before it", null=False),
+    ),
+    ("source_id", "block"),
 )
 
 LEDGER: Final = Table(
@@ -272,8 +288,19 @@ LINKS: Final = Table(
     ("flow_id",),
 )
 
-TABLES: Final[tuple[Table, ...]] = (FLOWS, FLOW_SLICES, FLOW_BLOCKS, SOURCES, SOURCE_FILES, LEDGER, ARP, TUNNELS, LINKS)
+TABLES: Final[tuple[Table, ...]] = (
+    FLOWS,
+    FLOW_SLICES,
+    FLOW_BLOCKS,
+    SOURCES,
+    SOURCE_FILES,
+    SOURCE_BLOCKS,
+    LEDGER,
+    ARP,
+    TUNNELS,
+    LINKS,
+)
 BY_NAME: Final[dict[str, Table]] = {t.name: t for t in TABLES}
 
 #: Grows by one with every change of the tables; `store` migrates older cases.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2

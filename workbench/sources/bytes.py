@@ -33,14 +33,15 @@ class RawBytes:
     """The bytes as they lie on disk, with the first ones to be looked at beforehand.
 
     position: bytes taken so far. size: bytes from where reading began to the end, None where that is
-    unknown (a pipe). rereadable: opening the path again gives the same bytes from the start. on_raw sees
-    every byte once, in order, as it is read.
+    unknown (a pipe). rereadable: opening the path again gives the same bytes from the start; mtime_ns: when
+    such a file was changed. on_raw sees every byte once, in order, as it is read.
     """
 
     def __init__(self, path: str, on_raw: OnRaw | None = None) -> None:
         self.path = path
         self.on_raw = on_raw
         self.position = 0
+        self.mtime_ns: int | None = None
         self._file = _open(path)
         fd = self._file.fileno()
         status = os.fstat(fd)
@@ -51,6 +52,7 @@ class RawBytes:
                 self.size: int | None = max(0, status.st_size - start)
                 self.head = os.pread(fd, MAGIC_BYTES, start)
                 self.rereadable = path != "-" and not path.startswith(_FD_FOLDER)
+                self.mtime_ns = status.st_mtime_ns if self.rereadable else None
                 self._ahead = b""
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
             else:
@@ -122,6 +124,11 @@ class ByteReader:
     def raw_position(self) -> int:
         """Bytes read from disk so far."""
         return self._raw.position
+
+    @property
+    def mtime_ns(self) -> int | None:
+        """When the file was changed, ns since 1970; None for what cannot be opened again."""
+        return self._raw.mtime_ns
 
     @property
     def raw_size(self) -> int | None:

@@ -20,8 +20,22 @@ if TYPE_CHECKING:
 #: A step gets the connection and the attached database's name, quoted and with its schema ("c".main.).
 Step = Callable[["DuckDBPyConnection", str], None]
 
+
+def _places_to_enter(con: DuckDBPyConnection, where: str) -> None:
+    """1 to 2: where a source can be entered, and when each of its files was changed. What is not noted stays unknown."""
+    con.execute(
+        f"CREATE TABLE {where}source_blocks (source_id BIGINT NOT NULL, block BIGINT NOT NULL, record_offset BIGINT NOT NULL,"
+        " frame BIGINT NOT NULL, ts_ns BIGINT NOT NULL, section_offset BIGINT, interfaces INTEGER NOT NULL)"
+    )
+    con.execute(f"ALTER TABLE {where}source_files ADD COLUMN mtime_ns BIGINT")
+    con.execute(
+        f"UPDATE {where}source_files f SET mtime_ns = s.mtime_ns FROM {where}sources s"
+        " WHERE s.source_id = f.source_id AND f.n = 0"
+    )
+
+
 #: version -> what brings a case of that version to the next one. Version 1 is the first.
-STEPS: Final[Mapping[int, Step]] = {}
+STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter}
 
 
 def migrate(con: DuckDBPyConnection, database: str, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA_VERSION) -> int:

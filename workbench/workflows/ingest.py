@@ -425,6 +425,7 @@ def _file_rows(report: Report) -> list[dict[str, Any]]:
             "sha256": f.sha256,
             "bytes": f.bytes,
             "first_offset": f.first_offset,
+            "mtime_ns": f.mtime_ns,
         }
         for n, f in enumerate(report.files)
     ]

@@ -6,16 +6,19 @@ kernels. No packet exists as a Python object. Deterministic: the same bytes give
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench.decode.framing import Framer, open_framer
 from workbench.decode.packets import decode_frames
 from workbench.decode.tally import UndecodedTally
 from workbench.errors import BadInputError
+from workbench.flows.rows import BLOCK_SHIFT
 from workbench.flows.table import FlowTable
+from workbench.records.arrow import arrow_schema
 from workbench.records.packet import FRAME, PACKET
 from workbench.records.reasons import LedgerLine
 from workbench.settings import FlowSettings
@@ -36,6 +39,8 @@ class Pipeline:
         self.framer: Framer | None = None
         self.frames_seen = 0
         self.offset = 0  # source offset behind the last record that was taken
+        self._block = -1  # the last 4 MiB block of the source in which a record started
+        self._places: list[dict[str, Any]] = []
         self._flags = 0 if settings.checksums == "ignore" else VERIFY_CHECKSUMS
         self._frames = np.empty(CHUNK, FRAME)
         self._packets = np.empty(CHUNK, PACKET)
@@ -84,12 +89,34 @@ class Pipeline:
         """Lines of decoding and of the flow table; the framers' are taken file by file."""
         return [*self.tally.ledger(), *self.table.ledger()]
 
+    def places(self) -> dict[str, pa.RecordBatch]:
+        """Rows of `source_blocks` since the last call: where the source can be entered later."""
+        rows, self._places = self._places, []
+        return {"source_blocks": pa.RecordBatch.from_pylist(rows, schema=arrow_schema("source_blocks"))} if rows else {}
+
+    def _note_places(self, n: int, base: int) -> None:
+        """Note the first of frames[:n] in each block that none was noted for; base: source offset of the buffer's start."""
+        frames, framer = self._frames, self.framer
+        assert framer is not None
+        last = (int(frames["rec"][n - 1]) + base) >> BLOCK_SHIFT
+        while self._block < last:
+            at = int(np.searchsorted(frames["rec"][:n], ((self._block + 1) << BLOCK_SHIFT) - base))
+            record = int(frames["rec"][at]) + base
+            section, interfaces = framer.section(record - self._base)
+            self._block = record >> BLOCK_SHIFT
+            row: dict[str, int | None] = {"source_id": self.table.source_id, "block": self._block, "record_offset": record}
+            row |= {"frame": self.frames_seen + at + 1, "ts_ns": int(frames["ts"][at]), "interfaces": interfaces}
+            row["section_offset"] = None if section is None else section + self._base
+            self._places.append(row)
+
     def _take(self, data: NDArray[np.uint8], start: int, end: int, base: int, *, eof: bool) -> int:
         framer, frames, packets = self.framer, self._frames, self._packets
         assert framer is not None
         while True:
             n, at = framer.frame(data, start, end, eof, frames)
             if n:
+                if (int(frames["rec"][n - 1]) + base) >> BLOCK_SHIFT > self._block:
+                    self._note_places(n, base)
                 decode_frames(data, frames, n, packets, self._flags)
                 self.tally.add(packets, n, self.frames_seen + 1)
                 self.table.update(data, packets, n, base)

@@ -66,12 +66,13 @@ class Tick:
 
 @dataclass(slots=True)
 class FileReport:
-    """One file of the source, as read. bytes: its size on disk."""
+    """One file of the source, as read. bytes: its size on disk; mtime_ns: when it was changed, before reading."""
 
     path: str
     first_offset: int
     bytes: int | None = None
     sha256: str | None = None
+    mtime_ns: int | None = None
 
 
 @dataclass(slots=True)
@@ -198,14 +199,16 @@ class _Run:
             pass
         except WorkbenchError as error:
             self.report.error = error
-        self._ship(self.pipeline.table.finish())
+        self._ship({**self.pipeline.table.finish(), **self.pipeline.places()})
         self.conn.send(self._summary())
 
     def _open(self, n: int) -> _Opened | WorkbenchError:
         path = self.job.paths[n]
         self.report.files.append(FileReport(path, self.length))
         try:
-            return _Opened(path, self.conn, sha256=self.job.hash)
+            opened = _Opened(path, self.conn, sha256=self.job.hash)
+            self.report.files[n].mtime_ns = opened.reader.mtime_ns
+            return opened
         except WorkbenchError as error:
             return error
 
@@ -241,7 +244,7 @@ class _Run:
         """Between two blocks: ship, tell, listen."""
         table = self.pipeline.table
         if table.pending() >= BATCH_ROWS:
-            self._ship(table.drain())
+            self._ship({**table.drain(), **self.pipeline.places()})
         if self.job.snapshots and time.monotonic() >= self.next_snapshot:
             self.next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
             self._send({"flows": table.open_rows()}, snapshot=True)
