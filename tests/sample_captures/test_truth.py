@@ -6,20 +6,16 @@ beside this one.
 
 from __future__ import annotations
 
-import json
-import struct
-import subprocess
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "sample_captures"
-TRUTHS = sorted(path for path in FOLDER.glob("*.json") if "connections" in json.loads(path.read_text()))
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmp6": 58}
+from sample_captures.make import names
+from tests.sample_captures.indexed import FOLDER, TRUTHS, Indexed, blocks, index, on_the_wire, wanted
+from tests.sample_captures.test_esxi_lateral import needs_root
+
 FAMILIES = {
     ("tcp", "completed"): {"SF", "RSTO"},  # curl resets what its peer still said when it had all it wanted
     ("tcp", "established"): {"SF", "RSTO", "RSTR"},
@@ -40,53 +36,9 @@ FAMILIES = {
 ALL_TOGETHER = 6_000_000
 
 
-def workbench(*words: str) -> Any:
-    words = (sys.executable, "-m", "workbench", *words, "--format", "json")
-    result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-class Indexed:
-    """A sample's truth, its capture's bytes, and what our index made of it."""
-
-    def __init__(self, truth: Path, case: Path) -> None:
-        self.truth: dict[str, Any] = json.loads(truth.read_text())
-        self.capture = truth.parent / self.truth["capture"]
-        self.bytes = self.capture.read_bytes()
-        self.summary = workbench("index", str(self.capture), "--case", str(case))
-        self.flows = workbench("query", "--case", str(case), "SELECT * FROM flows")
-        self.by_key: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-        self.told = {wanted(connection) for connection in self.truth["connections"]}
-        for flow in self.flows:
-            key = flow["proto"], flow["src_ip"], flow["src_port"], flow["dst_ip"], flow["dst_port"]
-            portless = *key[:2], None, *key[3:]  # for programs that don't tell their own port
-            self.by_key[key if key in self.told or portless not in self.told else portless].append(flow)
-
-    def found(self, connection: dict[str, Any]) -> list[dict[str, Any]]:
-        return self.by_key[wanted(connection)]
-
-
-def wanted(c: dict[str, Any]) -> tuple[Any, ...]:
-    return PROTOCOLS[c["proto"]], c["src"], c["src_port"], c["dst"], c["dst_port"]
-
-
-@pytest.fixture(scope="module", params=TRUTHS, ids=lambda path: path.stem)
-def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Indexed:
-    return Indexed(request.param, tmp_path_factory.mktemp("case") / "case")
-
-
-def blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        kind, length = struct.unpack_from("<II", data, at)
-        assert struct.unpack_from("<I", data, at + length - 4)[0] == length
-        yield kind, data[at + 8 : at + length - 4]
-        at += length
-
-
-def on_the_wire(secret: dict[str, Any], data: bytes) -> bool:
-    return secret["text"].encode(secret.get("encoding", "utf-8")) in data
+@pytest.fixture(params=[path.stem for path in TRUTHS])
+def sample(request: pytest.FixtureRequest, samples: dict[str, Indexed]) -> Indexed:
+    return samples[request.param]
 
 
 def test_every_connection_is_there_with_its_direction_and_state(sample: Indexed) -> None:
@@ -122,11 +74,17 @@ def test_payload_holds_what_the_programs_sent_and_got(sample: Indexed) -> None:
                     assert flow[column] < connection[told] * 1.2 + 4000, (told, connection, flow[column])
 
 
-def test_packets_add_up_to_dumpcaps_count(sample: Indexed) -> None:
-    (source,) = sample.summary["sources"]
-    counted = sample.truth["built"] if "built" in sample.truth else sample.truth["dumpcap"]  # built ones had no dumpcap
-    assert source["packets"] == counted["packets"] == sum(kind == 6 for kind, _ in blocks(sample.bytes))
-    assert "built" in sample.truth or source["dropped"] == counted["dropped"] == 0
+def test_packets_add_up_to_the_recorders_count(sample: Indexed) -> None:
+    counted = sample.truth.get("dumpcap", sample.truth.get("built"))
+    assert sample.source["packets"] == counted["packets"] == sum(kind == 6 for kind, _ in blocks(sample.bytes))
+    assert counted.get("dropped", 0) == 0 == (sample.source["dropped"] or 0)
+
+
+def test_packets_are_cut_where_the_recorder_was_told(sample: Indexed) -> None:
+    kept = {int.from_bytes(body[12:16], "little") for kind, body in blocks(sample.bytes) if kind == 6}
+    assert max(kept) <= sample.truth.get("snaplen", 262_144)
+    if "snaplen" in sample.truth:
+        assert sample.source["snaplen"] == sample.truth["snaplen"]
 
 
 def test_planted_secrets_are_in_the_capture(sample: Indexed) -> None:
@@ -135,11 +93,10 @@ def test_planted_secrets_are_in_the_capture(sample: Indexed) -> None:
 
 
 def test_hosts_have_their_macs(sample: Indexed) -> None:
-    told = {host["ip"]: host["mac"] for host in sample.truth["hosts"] if "mac" in host}
-    near = {
-        (flow["src_ip"], flow["src_mac"]) for flow in sample.flows if flow["src_mac"] in told.values() and flow["src_ip"] in told
-    }
-    assert near == {(address, told[address]) for address, _ in near}
+    told = {(host["ip"], host["mac"]) for host in sample.truth["hosts"] if "mac" in host}
+    addresses, macs = {ip for ip, _ in told}, {mac for _, mac in told}
+    near = {(flow["src_ip"], flow["src_mac"]) for flow in sample.flows if flow["src_ip"] in addresses and flow["src_mac"] in macs}
+    assert near <= told
     assert near or not told
 
 
@@ -158,3 +115,17 @@ def test_all_of_them_are_small_together_and_have_both_files() -> None:
     assert sum(path.stat().st_size for path in captures) < ALL_TOGETHER
     assert {path.stem for path in captures} <= {path.stem for path in FOLDER.glob("*.json")}
     assert len(TRUTHS) > 1
+
+
+@pytest.mark.lab
+@pytest.mark.slow
+@needs_root
+def test_a_sample_made_anew_agrees_with_its_own_truth(tmp_path: Path) -> None:
+    document = names.make(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"names.pcapng", "names.json"}
+    assert Counter(c["proto"] for c in document["connections"] if c["who"] == "desk") == {"udp": 12, "tcp": 2}
+    made = index([tmp_path / "names.json"], tmp_path / "case")["names"]
+    test_every_connection_is_there_with_its_direction_and_state(made)
+    test_nothing_else_talks_tcp_or_udp(made)
+    test_packets_add_up_to_the_recorders_count(made)
+    test_planted_secrets_are_in_the_capture(made)
