@@ -1,7 +1,8 @@
 """A throw-away network of namespaces joined by bridges, and the programs that run in it.
 
 Everything has a name of its own per run, so two labs can stand side by side; leaving the ``with`` block kills what was started
-and removes the namespaces, also after an error or SIGTERM. Needs root, iproute2 and ethtool.
+and removes the namespaces, also after an error, SIGTERM or SIGHUP. What a killed maker left, the next lab sweeps up. Needs root,
+iproute2 and ethtool.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn
 
+from sample_captures.make import leftovers
+
 WAIT = 15.0
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+"""what ends a lab in good order; SIGINT does so by itself"""
 MASK = 'for pair in $OVERLAY; do mount --bind "${pair%%=*}" "${pair##*=}"; done; exec "$@"'
 """run inside a private mount namespace: bind made files over system ones, then become the program"""
 
@@ -37,29 +42,33 @@ class Lab:
     """Namespaces, links and processes of one run; ``folder`` holds configurations and logs and goes away too."""
 
     def __init__(self) -> None:
+        leftovers.sweep()
         self.tag = f"wb{secrets.token_hex(3)}"
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
+        self.folder = Path(tempfile.gettempdir()) / self.tag
         self.spaces: list[str] = []
         self.running: list[subprocess.Popen[bytes]] = []
-        self.previous: signal._HANDLER = signal.SIG_DFL
+        self.previous: dict[int, signal._HANDLER] = {}
+        leftovers.write_record(self.tag, self.folder)
+        self.folder.mkdir(mode=0o700)
 
     def __enter__(self) -> Lab:
-        self.previous = signal.signal(signal.SIGTERM, _stop)
+        if threading.current_thread() is threading.main_thread():  # only there may signals be caught
+            minded = [number for number in ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup stays nohup
+            self.previous = {number: signal.signal(number, _stop) for number in minded}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in reversed(self.running):
-            self.end(process)
-        for space in reversed(self.spaces):
-            pids = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True, check=False).stdout.split()
-            for pid in pids:
-                try:
-                    os.kill(int(pid), signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        signal.signal(signal.SIGTERM, self.previous)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {*ENDINGS, signal.SIGINT})  # a second Ctrl-C waits until all is gone
+        try:
+            for process in self.running:
+                process.terminate()
+            for process in reversed(self.running):
+                self.end(process)
+            leftovers.remove(self.tag, self.folder)
+            for number, previous in self.previous.items():
+                signal.signal(number, previous)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def space(self, host: str) -> str:
         """The namespace's name of ``host``."""
@@ -67,8 +76,8 @@ class Lab:
 
     def add_space(self, host: str) -> None:
         """A new namespace with its loopback up."""
-        subprocess.run(["ip", "netns", "add", self.space(host)], check=True)
         self.spaces.append(self.space(host))
+        subprocess.run(["ip", "netns", "add", self.space(host)], check=True)
         self.ip(host, "link set lo up")
 
     def remove_space(self, host: str) -> None:
@@ -105,7 +114,7 @@ class Lab:
         self, host: str, program: Sequence[str], overlay: dict[Path, str] | None = None
     ) -> tuple[list[str], dict[str, str]]:
         """The argument list and environment that run ``program`` in ``host``, with made files bound over system ones."""
-        environment = {**os.environ, "LC_ALL": "C", "HOME": str(self.folder)}
+        environment = {**os.environ, "LC_ALL": "C", "HOME": str(self.folder), leftovers.MARK: self.tag}
         line = ["ip", "netns", "exec", self.space(host)]
         if overlay:
             environment["OVERLAY"] = " ".join(f"{made}={system}" for made, system in overlay.items())
@@ -120,8 +129,12 @@ class Lab:
         check: bool = True,
         overlay: dict[Path, str] | None = None,
         env: dict[str, str] | None = None,
+        text: str | None = None,
     ) -> str:
-        """Run a program to its end in ``host``; its stdout. Its stderr is in the error raised when ``check`` fails."""
+        """Run a program to its end in ``host``, ``text`` being its stdin; its stdout.
+
+        Its stderr is in the error raised when ``check`` fails.
+        """
         line, environment = self.command(host, program, overlay)
         result = subprocess.run(
             line,
@@ -130,7 +143,7 @@ class Lab:
             text=True,
             check=False,
             timeout=120,
-            stdin=subprocess.DEVNULL,
+            input=text or "",
         )
         if check and result.returncode:
             raise RuntimeError(f"{' '.join(program)} in {host}: exit {result.returncode}: {result.stderr.strip()}")
