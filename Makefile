@@ -28,8 +28,8 @@ check: $(STAMP) ## format, lint, types, floors
 bench: system $(STAMP) ## measure against peers on the same files; BENCH="--only index2g" for one part
 	$(BIN)/python -m benchmarks.run $(BENCH)
 
-lab: system $(STAMP) ## the sample's network with its servers running, and a shell in it (root)
-	$(BIN)/python -m sample_captures.make.shell
+lab: system $(STAMP) ## three DPUs with hosts behind them, tunnels and mirrors, and a shell in it (root)
+	$(BIN)/python -m tests.lab.shell
 
 soak: $(STAMP) ## index again and again for 30 minutes and watch memory; SOAK="--minutes 2" for less
 	$(BIN)/python -m benchmarks.soak $(SOAK)

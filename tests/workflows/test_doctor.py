@@ -41,7 +41,7 @@ def test_every_dependency_is_checked_at_its_declared_version() -> None:
 @pytest.mark.parametrize("version", ["0.1", "1.3.9rc1"])
 def test_an_old_package_is_wrong(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda _name: version)
-    assert found("duckdb") == Check("package", "duckdb", "wrong", version, "Needs 2.0 or later.")
+    assert found("duckdb") == Check("package", "duckdb", "wrong", version, "Needs 1.4 or later.")
 
 
 def test_an_absent_package_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
