@@ -132,7 +132,7 @@ def _values(lines: Iterable[bytes]) -> tuple[dict[str, dict[str, str]], dict[str
         try:
             match text[0]:
                 case "V":
-                    single.setdefault(name, {}).setdefault(str(int(text[2], 0)), text[3])
+                    single.setdefault(name, {})[str(int(text[2], 0))] = text[3]  # registered twice: the newer protocol is last
                 case "T":
                     single.setdefault(name, {}).update({"1": text[2], "0": text[3]})
                 case "R" if len(text) > 4:

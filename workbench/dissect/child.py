@@ -72,8 +72,9 @@ def _answer(request: Any, fd: int | None, tshark: str, catalogue: Catalogue, unm
         return _run(Capture(fd, tshark, catalogue.version, "ek", parser, options), min(request["limit"], MOST_LINES))
     number = int(request["number"])
     parser = Pieces(b"<packet>", b"</packet>", lambda piece: masking.rows(masking.parse(piece), catalogue, unmask=unmask))
-    options = ["-Y", f"frame.number == {number}", "-c", str(number)]
-    return _run(Capture(fd, tshark, catalogue.version, "pdml", parser, options), 1)
+    last = number + min(int(request["count"]), MOST_LINES) - 1
+    options = ["-Y", f"frame.number >= {number}", "-c", str(last)]
+    return _run(Capture(fd, tshark, catalogue.version, "pdml", parser, options), last - number + 1)
 
 
 def _run(capture: Capture, most: int) -> dict[str, Any]:

@@ -33,6 +33,7 @@ _FIRST: Final = 40.0
 #: Named here, since `list` is a method below.
 Lines = list[Line]
 Nodes = list[Node]
+Trees = list[list[Node]]
 _Rows = list[Any]
 
 
@@ -85,10 +86,15 @@ class Dissector:
 
         Raises as `list` does; BadInputError too where there is no such packet.
         """
-        found = self._ask({"do": "tree", "number": number}, pcapng)
+        found = self.trees(pcapng, number, 1)
         if not found:
             raise BadInputError(f"there is no packet {number} to dissect")
-        return _nodes(found)
+        return found[0]
+
+    def trees(self, pcapng: bytes | Path, first: int, count: int) -> Trees:
+        """The trees of `count` packets from `first` on, as many as there are."""
+        found = self._ask({"do": "tree", "number": max(1, first), "count": max(1, count)}, pcapng)
+        return [_nodes(rows) for rows in found]
 
     def cancel(self) -> None:
         """End what is being asked, from any thread; the question raises CancelledError."""
@@ -237,7 +243,7 @@ def _lines(found: _Rows) -> Lines:
 
 def _nodes(found: _Rows) -> Nodes:
     try:
-        return [node_from(row) for row in found[0]]
+        return [node_from(row) for row in found]
     except (ValueError, TypeError, RecursionError) as error:
         raise ExternalError("the process that dissects packets said what cannot be") from error
 

@@ -6,6 +6,7 @@ line names its user, an exchange's line quotes the request). Names of values com
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 from xml.etree import ElementTree as Tree
 
@@ -18,17 +19,22 @@ NODES: Final = 20_000
 DEPTH: Final = 80
 #: Longest text of a node that is unmasked, characters.
 _WHOLE: Final = 4096
-#: Lines of a tree that are no fields: these words are tshark's own and say how it is built.
-_STRUCTURE: Final = frozenset(
-    {
-        "Additional records",
-        "Answers",
-        "Authoritative nameservers",
-        "Queries",
-        "SEQ/ACK analysis",
-        "Timestamps",
-    }
-)
+#: Lines of a tree that are no fields but say how it is built, by the protocol that they stand in ('' = any).
+_STRUCTURE: Final = {
+    "": re.compile(r"Timestamps|SEQ/ACK analysis"),
+    "tcp": re.compile(r"TCP Option - [A-Za-z -]{1,40}(?: \([A-Z]{1,10}\))?(?:: [\w ,:()=-]{1,80})?"),
+    "dns": re.compile(r"Queries|Answers|Authoritative nameservers|Additional records"),
+    "tls": re.compile(
+        r"Extension: [a-z0-9_]{1,40} \(len=\d{1,5}\)|Server Name Indication extension|Key Share extension"
+        r"|Key Share Entry: Group: \w{1,30}, Key Exchange length: \d{1,5}"
+    ),
+    "ssh": re.compile(r"SSH Version \d|Algorithms|Key Exchange"),
+    "smb2": re.compile(
+        r"SMB2 (?:Transform )?Header|Encrypted SMB2 data"
+        r"|[A-Z][A-Za-z]{1,20}(?: [A-Z][A-Za-z]{1,20})? (?:Request|Response) \(0x[0-9a-f]{2}\)"
+    ),
+}
+_NONE: Final = re.compile(r"(?!)")
 #: Protocols whose line in the tree is not a field's, and what it is called.
 _UNNAMED: Final = "Data"
 _CUT: Final = ["", "(more was left out)", "", True, -1, 0, []]
@@ -51,7 +57,7 @@ def parse(piece: bytes) -> Tree.Element:
 
 def rows(packet: Tree.Element, catalogue: Catalogue, *, unmask: bool) -> list[Any]:
     """The packet's nodes as lists (name, label, value, masked, offset, length, children), as they cross the pipe."""
-    return _Walk(catalogue, unmask, _frame_length(packet)).below(packet, 0, in_tls=False)
+    return _Walk(catalogue, unmask, _frame_length(packet)).below(packet, 0, within=("",))
 
 
 class _Walk:
@@ -59,7 +65,8 @@ class _Walk:
         self.catalogue, self.unmask, self.size = catalogue, unmask, size
         self.count = 0
 
-    def below(self, parent: Tree.Element, depth: int, *, in_tls: bool) -> list[Any]:
+    def below(self, parent: Tree.Element, depth: int, within: tuple[str, ...]) -> list[Any]:
+        """within: the protocols that these stand in, outermost first."""
         out: list[Any] = []
         for element in parent:
             name = element.get("name", "")
@@ -69,8 +76,9 @@ class _Walk:
             if self.count > NODES or depth > DEPTH:
                 out.append(_CUT)
                 break
-            row = self.protocol(element, name) if element.tag == "proto" else self.field(element, name, in_tls)
-            row[6] = self.below(element, depth + 1, in_tls=in_tls or name == "tls")
+            proto = element.tag == "proto"
+            row = self.protocol(element, name) if proto else self.field(element, name, within)
+            row[6] = self.below(element, depth + 1, (*within, name) if proto else within)
             row[3] = row[3] and not (row[2] == "" and row[6])
             out.append(row)
         return out
@@ -81,7 +89,7 @@ class _Walk:
         value = _rest(element.get("showname", ""), label) if self.unmask else ""
         return [name if label != _UNNAMED else "", label, value, False, *self.place(element), []]
 
-    def field(self, element: Tree.Element, name: str, in_tls: bool) -> list[Any]:
+    def field(self, element: Tree.Element, name: str, within: tuple[str, ...]) -> list[Any]:
         label = self.catalogue.label(name) if name else None
         text = element.get("show", "")
         place = self.place(element)
@@ -89,17 +97,17 @@ class _Walk:
             line = element.get("showname") or text
             return [name, label or "", _rest(line, label or "")[:_WHOLE], False, *place, []]
         if label is None:
-            known = text if not name and text in _STRUCTURE else ""
+            known = text if not name and any(_STRUCTURE.get(one, _NONE).fullmatch(text) for one in ("", within[-1])) else ""
             return ["", known or "(text)", "" if known else _mask(place), not known, *place, []]
         if not text and not element.get("value"):  # a line that only holds others together
             return [name, label, "", len(element) == 0 and place[1] > 0, *place, []]
-        value = self.value(name, text, in_tls)
+        value = self.value(name, text, within)
         return [name, label, _mask(place) if value is None else value, value is None, *place, []]
 
-    def value(self, name: str, text: str, in_tls: bool) -> str | None:
+    def value(self, name: str, text: str, within: tuple[str, ...]) -> str | None:
         """What is shown of an allowed field; None for any other, and for one that does not look as it should."""
         shape = self.catalogue.shapes.get(name)
-        if shape is None or (name.startswith(ONLY_IN_TLS) and not in_tls):
+        if shape is None or (name.startswith(ONLY_IN_TLS) and "tls" not in within):
             return None
         found = shown(shape, text)
         said = "" if found is None or shape else self.catalogue.value(name, text)

@@ -25,6 +25,7 @@ TOTAL: Final = 256 << 20
 _READ: Final = 1 << 18
 #: How long tshark may take to end once it has said all, seconds.
 _ENDING: Final = 5.0
+_KILLED: Final = 1.0
 
 #: What tshark is told besides: bodies are masked anyway, so they are neither put together nor unpacked (zip bombs).
 PREFERENCES: Final = ("http.desegment_body:FALSE", "http.decompress_body:FALSE")
@@ -108,11 +109,19 @@ class Capture(PipeCapture):
     def close(self) -> None:
         """End tshark and give everything back."""
         with contextlib.suppress(Exception):
-            self.eventloop.run_until_complete(self.close_async())  # type: ignore[no-untyped-call]
+            self.eventloop.run_until_complete(self._end())
         self._running_processes.clear()
         os.close(self._pipe)
         with contextlib.suppress(Exception):
             self.eventloop.close()
+
+    async def _end(self) -> None:
+        """pyshark's own waits for the end of stderr, which whatever tshark started may hold open for ever."""
+        for process in list(self._running_processes):
+            await self._cleanup_subprocess(process)
+        for task in self._stderr_handling_tasks:
+            task.cancel()
+        await asyncio.gather(*self._stderr_handling_tasks, return_exceptions=True)
 
     # -- what pyshark calls -----------------------------------------------------------------------
 
@@ -140,4 +149,4 @@ class Capture(PipeCapture):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(process.wait(), _ENDING)
+                await asyncio.wait_for(process.wait(), _KILLED)
