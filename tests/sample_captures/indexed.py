@@ -28,8 +28,8 @@ def workbench(*words: str) -> Any:
 class Indexed:
     """A sample's truth, its capture's bytes, its source and its flows by key, without the port where its program didn't tell."""
 
-    def __init__(self, truth: Row, capture: Path, source: Row, flows: list[Row]) -> None:
-        self.truth, self.bytes, self.source, self.flows = truth, capture.read_bytes(), source, flows
+    def __init__(self, truth: Row, capture: Path, source: Row, flows: list[Row], case: Path) -> None:
+        self.truth, self.bytes, self.source, self.flows, self.case = truth, capture.read_bytes(), source, flows, case
         self.told = {wanted(connection) for connection in truth["connections"]}
         self.by_key: dict[Key, list[Row]] = defaultdict(list)
         for flow in flows:
@@ -50,10 +50,11 @@ def index(truths: list[Path], case: Path) -> dict[str, Indexed]:
     flows: dict[int, list[Row]] = defaultdict(list)
     for flow in workbench("query", "--case", str(case), "SELECT * FROM flows ORDER BY flow_id"):
         flows[flow["source_id"]].append(flow)
-    return {
-        name: Indexed(document, captures[name], sources[captures[name].stem], flows[sources[captures[name].stem]["source_id"]])
-        for name, (document, _) in documents.items()
-    }
+    found = {}
+    for name, (document, _) in documents.items():
+        source = sources[captures[name].stem]
+        found[name] = Indexed(document, captures[name], source, flows[source["source_id"]], case)
+    return found
 
 
 def wanted(c: Row) -> Key:
