@@ -17,6 +17,8 @@ from workbench.workflows.requests import ProgressSink
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from workbench.workflows.carve import CarveProgress, CarveSink
+
 _WORDS = {"compile": "Preparing kernels", "read": "Reading", "store": "Storing", "finish": "Finishing"}
 
 
@@ -48,6 +50,34 @@ def index_progress() -> Iterator[ProgressSink | None]:
                 total=now.total_bytes,
                 counts=f"{now.packets:,} packets  {now.flows:,} flows",
             )
+
+        yield show
+
+
+@contextmanager
+def carve_progress() -> Iterator[CarveSink | None]:
+    """A sink that draws one bar over the ranges that are read; None where nobody would see it."""
+    if not _seen():
+        yield None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[counts]}", markup=False),
+    )
+    with Progress(*columns, console=_console(), transient=True) as bars:
+        task = bars.add_task("Starting", total=None, counts="")
+
+        def show(now: CarveProgress) -> None:
+            if now.skipping:
+                said = f"Reading through {visible(PurePath(now.skipping).name)} to the place"
+            else:
+                said = f"Carving {visible(PurePath(now.source).name)}"
+            bars.update(task, description=said, completed=now.done, total=now.total, counts=f"{now.packets:,} packets")
 
         yield show
 

@@ -10,9 +10,10 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +23,18 @@ from workbench.decode.framing import Interface
 from workbench.decode.pcapng_copy import DONE, NEEDS, NUMBER, STATE_SLOTS, TARGET_COLUMNS, UNIT, copy_packets
 from workbench.errors import DiskFullError, MissingPathError, UsageError
 from workbench.export.pcapng import PcapngWriter
-from workbench.flows.match import FlowMatcher
-from workbench.records.visible import visible
-from workbench.workflows.captured import Capture, capture_paths, find_capture
-from workbench.workflows.ranges import CHUNK, Chunk, RangeReader, spans_of
-from workbench.workflows.wanted import Wanted, wanted_flow, wanted_flows
+from workbench.workflows.captured import capture_paths, find_capture
+from workbench.workflows.frames import Cancel, Frame, Search, Side, file_name, read_frames
+from workbench.workflows.ranges import Chunk
+from workbench.workflows.wanted import wanted_flows
 
 if TYPE_CHECKING:
     from workbench.store.reader import CaseReader
 
-Side = Literal["both", "src", "dst"]
-Cancel = Callable[[], bool]
+__all__ = ["CarveProgress", "CarveRequest", "CarveResult", "Frame", "Side", "carve", "carve_from", "read_frames", "searches"]
+
 CarveSink = Callable[["CarveProgress"], None]
 
-_SIDES: Final = {"src": 1, "dst": 2, "both": 3}
 _OUT: Final = 4 << 20
 
 
@@ -74,125 +73,6 @@ class CarveResult:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One packet behind a row.
-
-    number: in its source, from 1. offset: of its record in the joined, decompressed source. interface: its name, or the file's.
-    from_src: sent by the flow's originator. payload_at: where application payload begins in `data` (`captured` where none was
-    captured); what is behind it, padding and trailers too, counts as payload.
-    """
-
-    number: int
-    source_id: int
-    flow_id: int
-    ts_ns: int
-    offset: int
-    captured: int
-    wire: int
-    link_type: int
-    interface: str
-    from_src: bool
-    payload_at: int
-    data: bytes
-    comments: tuple[str, ...] = ()
-
-
-def read_frames(
-    reader: CaseReader,
-    flow_id: int,
-    *,
-    side: Side = "both",
-    start: int = 0,
-    limit: int | None = None,
-    cancel: Cancel | None = None,
-) -> Iterator[Frame]:
-    """The packets of one flow, in the order of the capture, as they are found; `start`: how many to leave out first.
-
-    UsageError for a flow that the case does not have; CaptureGoneError, CaptureChangedError; CancelledError.
-    """
-    wanted = wanted_flow(reader, flow_id)
-    capture = find_capture(reader, wanted.source_id, wanted.first, wanted.last)
-    ranges = RangeReader(capture, cancel)
-    matcher = FlowMatcher(wanted.ends, capture.key_scope, _SIDES[side])
-    chosen, found = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
-    left = limit
-    try:
-        for chunk in ranges.chunks(spans_of(capture, wanted.blocks, wanted.first, wanted.last)):
-            m = matcher.match(chunk.packets, chunk.n, chunk.base, chosen, found)
-            for k in range(m):
-                if start:
-                    start -= 1
-                    continue
-                if left is not None:
-                    if left <= 0:
-                        return
-                    left -= 1
-                yield _frame(chunk, int(chosen[k]), capture, flow_id, from_src=not found[k] & 1)
-            if left == 0:
-                return
-    finally:
-        ranges.close()
-
-
-def _frame(chunk: Chunk, i: int, capture: Capture, flow_id: int, *, from_src: bool) -> Frame:
-    frame, packet = chunk.frames[i], chunk.packets[i]
-    at, captured = int(frame["off"]), int(frame["cap"])
-    interface = chunk.framer.interfaces[int(frame["iface"])]
-    data = chunk.buf[at : at + captured].tobytes()
-    return Frame(
-        number=chunk.number + i,
-        source_id=capture.source_id,
-        flow_id=flow_id,
-        ts_ns=int(frame["ts"]),
-        offset=chunk.base + int(frame["rec"]),
-        captured=captured,
-        wire=int(frame["wire"]),
-        link_type=int(frame["link"]),
-        interface=visible(interface.name) or file_name(capture, chunk.file),
-        from_src=from_src,
-        payload_at=_payload_at(packet, at, captured, data),
-        data=data,
-        comments=_comments(chunk, i),
-    )
-
-
-def _payload_at(packet: Any, at: int, captured: int, data: bytes) -> int:
-    """Where the payload begins. A TCP header that contradicts itself counts as one of 20 bytes, and the rest as payload."""
-    begins = int(packet["pay"]) - at
-    if packet["proto"] == 6 and packet["flags"] == 0 and packet["payload"] == 0 and packet["frag_key"] == 0:
-        ip = begins - int(packet["ip_bytes"])
-        if 0 <= ip < captured:
-            begins = min(begins, ip + (4 * (data[ip] & 15) if packet["version"] == 4 else 40) + 20)
-    return max(0, min(begins, captured))
-
-
-def _comments(chunk: Chunk, i: int) -> tuple[str, ...]:
-    """Comments among the options of a packet's block, as they stand there."""
-    if chunk.framer.kind != "pcapng":
-        return ()
-    frame = chunk.frames[i]
-    rec, behind = int(frame["rec"]), int(frame["off"]) + (int(frame["cap"]) + 3 & ~3)
-    head = chunk.buf[rec : rec + 8].tobytes()
-    order: Literal["little", "big"] = "little" if head[1:4] == b"\0\0\0" else "big"
-    kind, end = int.from_bytes(head[:4], order), rec + int.from_bytes(head[4:], order) - 4
-    body = chunk.buf[behind:end].tobytes() if kind in (2, 6) else b""
-    comments, at = [], 0
-    while at + 4 <= len(body):
-        code, length = (int.from_bytes(body[at + n : at + n + 2], order) for n in (0, 2))
-        if code == 0 or at + 4 + length > len(body):
-            break
-        if code == 1:
-            comments.append(body[at + 4 : at + 4 + length].decode("utf-8", "replace"))
-        at += 4 + (length + 3 & ~3)
-    return tuple(comments)
-
-
-def file_name(capture: Capture, file: int) -> str:
-    """The name of a source's file, as text that can be shown."""
-    return visible(os.fsencode(Path(capture.files[file].path).name).decode("utf-8", "replace"))
-
-
 def carve(
     request: CarveRequest, out: BinaryIO | Path, progress: CarveSink | None = None, cancel: Cancel | None = None
 ) -> CarveResult:
@@ -214,15 +94,14 @@ def carve_from(
     cancel: Cancel | None = None,
 ) -> CarveResult:
     """As `carve`, for a case that is open already; `request.case` is not looked at."""
-    groups = wanted_flows(reader, request.flow_ids, request.filter)
-    captures = [find_capture(reader, w.source_id, w.first, w.last) for w in groups]
+    found = searches(reader, request, cancel)
     if not isinstance(out, Path):
-        return _Carving(groups, captures, request, out, progress, cancel).run()
+        return _Carving(found, request.limit, out, progress).run()
     _refuse_captures(reader, out)
     try:
         with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name[:40]}.", suffix=".part", delete=False) as part:
             try:
-                result = _Carving(groups, captures, request, cast("BinaryIO", part.file), progress, cancel).run()
+                result = _Carving(found, request.limit, cast("BinaryIO", part.file), progress).run()
                 part.close()
                 _as_created(Path(part.name))
                 Path(part.name).replace(out)
@@ -236,6 +115,15 @@ def carve_from(
             f"{out} cannot be written: {error.strerror}", "Name a file in a folder you can write to."
         ) from error
     return result
+
+
+def searches(reader: CaseReader, request: CarveRequest, cancel: Cancel | None = None) -> list[Search]:
+    """One search a source. Every capture is checked here, before anything is read of any."""
+    found = []
+    for wanted in wanted_flows(reader, request.flow_ids, request.filter):
+        capture = find_capture(reader, wanted.source_id, wanted.first, wanted.last)
+        found.append(Search(wanted, capture, request.side, cancel))
+    return found
 
 
 def _as_created(part: Path) -> None:
@@ -259,14 +147,11 @@ def _refuse_captures(reader: CaseReader, out: Path) -> None:
 class _Carving:
     """One run."""
 
-    groups: list[Wanted]
-    captures: list[Capture]
-    request: CarveRequest
+    searches: list[Search]
+    limit: int | None
     out: BinaryIO
     progress: CarveSink | None
-    cancel: Cancel | None
     packets: int = 0
-    done: int = 0
     total: int = 0
     notes: list[str] = field(default_factory=list)
     writer: PcapngWriter = field(init=False)
@@ -274,46 +159,42 @@ class _Carving:
 
     def run(self) -> CarveResult:
         self.writer = PcapngWriter(self.out, application=f"workbench {__version__}")
-        plans = [spans_of(c, w.blocks, w.first, w.last) for w, c in zip(self.groups, self.captures, strict=True)]
-        self.total = sum(span.last - span.first for plan in plans for span in plan)
-        for wanted, capture, spans in zip(self.groups, self.captures, plans, strict=True):
-            ranges = RangeReader(capture, self.cancel, lambda path, how: self._tell(capture, f"{how} {path}"))  # noqa: B023
-            try:
-                whole = self._source(wanted, capture, ranges.chunks(spans))
-            finally:
-                ranges.close()
-            self.notes += [f"{capture.path}: {note}" for note in ranges.notes]
+        self.total = sum(search.size for search in self.searches)
+        for search in self.searches:
+            with _closing(search):
+                search.ranges.skipping = lambda path, how, search=search: self._tell(search, f"{path} ({how})")
+                whole = self._source(search)
+            self.notes += [f"{search.capture.path}: {note}" for note in search.ranges.notes]
             if not whole:
                 break
-        return CarveResult(self.packets, sum(w.count for w in self.groups), self.writer.bytes, tuple(self.notes))
+            if told := search.differences():
+                self.notes.append(f"{search.capture.path}: {told}")
+        return CarveResult(self.packets, sum(s.wanted.count for s in self.searches), self.writer.bytes, tuple(self.notes))
 
-    def _source(self, wanted: Wanted, capture: Capture, chunks: Iterator[Chunk]) -> bool:
+    def _source(self, search: Search) -> bool:
         """All packets of one source; False where the limit was reached."""
-        matcher = FlowMatcher(wanted.ends, capture.key_scope, _SIDES[self.request.side])
-        chosen, found = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
-        interfaces: dict[tuple[Interface, str], int] = {}
+        known: dict[tuple[Interface, str], int] = {}
         targets, of = np.zeros((0, TARGET_COLUMNS), np.int64), None
-        for chunk in chunks:
-            m = matcher.match(chunk.packets, chunk.n, chunk.base, chosen, found)
-            if self.request.limit is not None:
-                m = min(m, self.request.limit - self.packets)
+        for hits in search.hits():
+            chunk, chosen = hits.chunk, hits.chosen
+            if self.limit is not None:
+                chosen = chosen[: self.limit - self.packets]
             if chunk.framer is not of or len(targets) != len(chunk.framer.interfaces):
                 of, targets = chunk.framer, np.zeros((len(chunk.framer.interfaces), TARGET_COLUMNS), np.int64)
-            if m:
-                self._describe(chunk, chosen[:m], capture, interfaces, targets)
-                self._write(chunk, chosen, m, targets)
-            self.packets += m
-            self._tell(capture)
-            if self.packets == self.request.limit:
+            if len(chosen):
+                self._describe(chunk, chosen, search, known, targets)
+                self._write(chunk, chosen, targets)
+            self.packets += len(chosen)
+            self._tell(search)
+            if self.packets == self.limit:
                 return False
-        self._compare(wanted, capture, matcher)
         return True
 
     def _describe(
         self,
         chunk: Chunk,
         chosen: NDArray[np.int64],
-        capture: Capture,
+        search: Search,
         known: dict[tuple[Interface, str], int],
         targets: NDArray[np.int64],
     ) -> None:
@@ -321,7 +202,7 @@ class _Carving:
         used = np.unique(chunk.frames["iface"][chosen])
         for number in used[targets[used, UNIT] == 0].tolist():
             interface = chunk.framer.interfaces[number]
-            name = interface.name or file_name(capture, chunk.file if chunk.framer.kind == "pcapng" else 0)
+            name = interface.name or file_name(search.capture, 0)
             if (interface, name) not in known:
                 known[interface, name] = self.writer.interface(
                     interface.link_type, interface.snaplen, name, interface.description, interface.tsresol, interface.comments
@@ -329,31 +210,26 @@ class _Carving:
             target = known[interface, name]
             targets[number, NUMBER], targets[number, UNIT] = target, self.writer.unit(target)
 
-    def _write(self, chunk: Chunk, chosen: NDArray[np.int64], m: int, targets: NDArray[np.int64]) -> None:
+    def _write(self, chunk: Chunk, chosen: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
         state = np.zeros(STATE_SLOTS, np.int64)
         pcapng = chunk.framer.kind == "pcapng"
         first = 0
-        while first < m:
-            used = copy_packets(chunk.buf, chunk.frames, chunk.n, chosen, first, m, targets, pcapng, self.room, state)
+        while first < len(chosen):
+            used = copy_packets(chunk.buf, chunk.frames, chunk.n, chosen, first, len(chosen), targets, pcapng, self.room, state)
             self.writer.blocks(memoryview(self.room)[:used])  # type: ignore[arg-type]
             first = int(state[DONE])
             if state[NEEDS] > len(self.room):
                 self.room = np.empty(int(state[NEEDS]), np.uint8)
 
-    def _compare(self, wanted: Wanted, capture: Capture, matcher: FlowMatcher) -> None:
-        """The number of packets found of each flow must be what the index counted."""
-        rows = matcher.rows
-        src, dst = wanted.src_pkts[matcher.order], wanted.dst_pkts[matcher.order]
-        other = np.flatnonzero((rows["src_seen"] != src) | (rows["dst_seen"] != dst))
-        if not len(other):
-            return
-        i = int(other[0])
-        have, want = int(rows["src_seen"][i] + rows["dst_seen"][i]), int(src[i] + dst[i])
-        self.notes.append(
-            f"{capture.path}: {len(other)} of {len(rows)} flows have other numbers of packets than the index counted"
-            f" (flow {int(wanted.flow_ids[matcher.order[i]])}: {have:,} found, {want:,} counted)"
-        )
-
-    def _tell(self, capture: Capture, skipping: str = "") -> None:
+    def _tell(self, search: Search, skipping: str = "") -> None:
         if self.progress is not None:
-            self.progress(CarveProgress(self.done, self.total, self.packets, capture.path, skipping))
+            done = sum(s.ranges.bytes_read for s in self.searches)
+            self.progress(CarveProgress(min(done, self.total), self.total, self.packets, search.capture.path, skipping))
+
+
+@contextmanager
+def _closing(search: Search) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        search.close()

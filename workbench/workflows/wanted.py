@@ -70,7 +70,10 @@ def wanted_flows(reader: CaseReader, flow_ids: Sequence[int], text: str | None) 
 def _filtered(reader: CaseReader, text: str) -> tuple[str, tuple[Any, ...]]:
     if not text.strip():
         return "true", ()
-    raise UsageError(f"filters cannot be used yet: {text!r} {reader.case.root}", "Name a flow.")
+    from workbench.workflows.show import case_filter
+
+    made = case_filter(reader, text)
+    return made.sql, made.params
 
 
 def _refuse_unknown(reader: CaseReader, flow_ids: Sequence[int], sources: list[dict[str, int]]) -> None:
