@@ -86,6 +86,9 @@ def sweep() -> list[str]:
     """Remove every lab whose maker is dead; their tags. Labs of makers in another container are not ours to judge."""
     gone = []
     here = machine()
+    for half in RECORDS.glob(".wb*"):
+        if started(int(half.suffix[1:])) is None:
+            half.unlink(missing_ok=True)
     for note in sorted(RECORDS.glob("wb*.json")):
         try:
             owner = json.loads(note.read_text())

@@ -57,7 +57,7 @@ def build(lab: DpuLab) -> None:
     for dpu in lab.plan.dpus:
         start_switch(lab, dpu)
         lab.vsctl(dpu, *switch.bridges(lab.plan, dpu), *switch.exporters("ovsbr1"))
-    servers.make_keys(lab)
+    servers.make_keys(lab, "admin")
     _write_ssh_config(lab)
     for dpu in lab.plan.dpus:
         _start_sshd(lab, dpu)

@@ -13,14 +13,15 @@ import ctypes
 import re
 import socket
 import subprocess
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sample_captures.make.lab import Lab
 from tests.lab import building, switch
 from tests.lab.plan import DEFAULT, Plan
 
+TUN = Path("/dev/net/tun")
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
@@ -29,6 +30,10 @@ class DpuLab(Lab):
     """The DPUs of ``plan`` with everything behind them, up when the ``with`` block begins."""
 
     def __init__(self, plan: Plan = DEFAULT) -> None:
+        if not TUN.exists():
+            raise FileNotFoundError(
+                f"{TUN} is missing: a bridge's own port is a tap device (modprobe tun; in a container, add it)"
+            )
         super().__init__()
         self.plan = plan
         self.switches: dict[str, subprocess.Popen[bytes]] = {}
@@ -85,19 +90,17 @@ class DpuLab(Lab):
 
     def udp_socket(self, host: str, port: int) -> socket.socket:
         """A UDP socket of this process that lives in ``host`` and is bound to its loopback, where the exporters send to."""
-        made: list[socket.socket] = []
 
-        def inside() -> None:
+        def inside() -> socket.socket:
             with Path(f"/run/netns/{self.space(host)}").open("rb") as space:
                 if LIBC.setns(space.fileno(), CLONE_NEWNET):  # for this thread alone
                     raise OSError(ctypes.get_errno(), f"setns {self.space(host)}")
-            made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            made[0].bind(("127.0.0.1", port))
+            end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            end.bind(("127.0.0.1", port))
+            return end
 
-        thread = threading.Thread(target=inside)
-        thread.start()
-        thread.join()
-        return made[0]
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(inside).result()
 
     def restart_switch(self, dpu: str) -> None:
         """End ovs-vswitchd and start it anew; bridges and ports come back from its database, OpenFlow rules don't."""

@@ -6,6 +6,21 @@ import pytest
 
 from tests import needs
 
-PROGRAMS = ("ip", "ethtool", "ovs-vswitchd", "ovsdb-server", "nginx", "dnsmasq", "sshd", "nft", "curl", "dumpcap", "openssl")
+PROGRAMS = (
+    "ip",
+    "ethtool",
+    "unshare",
+    "bash",
+    "ovs-vswitchd",
+    "ovsdb-server",
+    "nginx",
+    "dnsmasq",
+    "dig",
+    "sshd",
+    "ssh",
+    "nft",
+    "curl",
+)
+PROGRAMS += ("dumpcap", "tcpdump", "openssl")
 LAB = [pytest.mark.lab, needs.root("for network namespaces"), *(needs.program(name) for name in PROGRAMS)]
 SHARED = [*LAB, pytest.mark.xdist_group("dpu_lab")]

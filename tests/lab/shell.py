@@ -86,18 +86,37 @@ def tools(lab: DpuLab) -> Path:
     return folder
 
 
+def shell_words(lab: DpuLab) -> list[str]:
+    """The person's shell; a bash at a terminal says ``(lab)`` and has our tools first whatever the person's own file sets."""
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    if Path(shell).name != "bash":
+        return [shell]
+    own = lab.folder / "bashrc"
+    own.write_text(f'[ -f ~/.bashrc ] && . ~/.bashrc\nPATH={lab.folder}/bin:$PATH\nPS1="(lab) $PS1"\n')
+    return [shell, "--rcfile", str(own)]
+
+
 def main() -> int:
     """Build the lab, leave a shell in ``admin``, take everything down when it ends; the shell's exit code."""
     if os.geteuid() != 0:
         print("make lab needs root: it makes network namespaces.", file=sys.stderr)
         return 4
     began = time.monotonic()
-    with DpuLab() as lab:
-        print(f"The lab {lab.tag} is up in {time.monotonic() - began:.1f} s.\n{message(lab)}", flush=True)
-        line, environment = lab.command("admin", [os.environ.get("SHELL") or "/bin/sh"])
-        environment |= {"LAB": lab.tag, "PATH": f"{tools(lab)}:{environment['PATH']}"}
-        environment["HOME"] = os.environ.get("HOME", "/root")
-        return subprocess.run(line, env=environment, check=False).returncode
+    try:
+        with DpuLab() as lab:
+            print(f"The lab {lab.tag} is up in {time.monotonic() - began:.1f} s.\n{message(lab)}", flush=True)
+            line, environment = lab.command("admin", shell_words(lab))
+            environment |= {
+                "LAB": lab.tag,
+                "PATH": f"{tools(lab)}:{environment['PATH']}",
+                "HOME": os.environ.get("HOME", "/root"),
+            }
+            return subprocess.run(line, env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        return 130
+    except FileNotFoundError as error:
+        print(f"The lab can't be put up: {error}. .ci/system names the Debian packages it uses.", file=sys.stderr)
+        return 4
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ import pytest
 
 from sample_captures.make.lab import wait_for
 from sample_captures.make.recording import Recorder
-from tests.lab import marks, switch
+from tests.lab import building, marks, switch
 from tests.lab.dataplane import DpuLab
+from tests.lab.plan import Host, Network, Plan
 
 pytestmark = marks.SHARED
 WEB, MODELS = "10.20.1.10", "10.20.2.10"
@@ -226,11 +227,24 @@ def test_ports_count_what_crosses_them(dpu_lab: DpuLab) -> None:
     wait_for("the counter", lambda: dpu_lab.counters("dpu2", "pf0vf0")["tx_bytes"] - before["tx_bytes"] > size)
 
 
-def test_a_switch_comes_back_from_a_restart_with_its_ports(dpu_lab: DpuLab) -> None:
+@pytest.mark.parametrize("crash", [False, True], ids=["restarted", "crashed"])
+def test_a_switch_comes_back_with_its_ports(dpu_lab: DpuLab, crash: bool) -> None:
     dpu_lab.add_flows("dpu1", "ovsbr1", "cookie=0x78,priority=9,icmp,actions=drop")
-    pid = dpu_lab.switches["dpu1"].pid
+    before = dpu_lab.switches["dpu1"]
+    if crash:
+        before.kill()
+        before.wait()
     dpu_lab.restart_switch("dpu1")
-    assert dpu_lab.switches["dpu1"].pid != pid
+    assert dpu_lab.switches["dpu1"].pid != before.pid
     assert "cookie=0x78" not in dpu_lab.ofctl("dpu1", "dump-flows", "ovsbr1")
     assert fetch(dpu_lab, "app1", f"http://{WEB}/lab") == dpu_lab.tag
     assert fetch(dpu_lab, "train-1", f"http://{MODELS}/lab") == dpu_lab.tag
+
+
+def test_a_plan_of_ones_own_can_be_put_up() -> None:
+    small = Network("blue", "10.20.7", "geneve", 7, 7)
+    plan = Plan(("left", "right"), (small,), (Host("a", "left", "pf0vf0", small, 1), Host("b", "right", "pf0vf9", small, 2)))
+    with DpuLab(plan) as lab:
+        building.start_nginx(lab, plan.host("b"))
+        assert fetch(lab, "a", "http://10.20.7.2/lab") == lab.tag
+        assert lab.vsctl("right", "list-ports", "ovsbr1").split() == ["geneve-left", "mirror1", "pf0vf9"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import marks
+from tests.lab import dataplane, marks, shell
 from tests.lab.traces import traces
 
 pytestmark = marks.LAB
@@ -56,8 +56,48 @@ def test_the_shell_reaches_everything_and_leaves_nothing_behind(tmp_path: Path) 
     assert traces(tag) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=["term", "hangup", "ctrl-c"])
-def test_a_shell_that_is_told_to_end_leaves_nothing_behind(number: signal.Signals) -> None:
+def test_labs_can_be_put_up_at_the_same_time() -> None:
+    command = [sys.executable, "-m", "tests.lab.shell"]
+    both = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), cwd=ROOT, text=True)
+        for _ in range(2)
+    ]
+    said = []
+    for one in both:  # the first waits in its shell until the second is up too
+        assert one.stdin
+        one.stdin.write("echo tag=$LAB; echo got=$(on app1 curl -s -m 5 http://10.20.1.10/lab); read end\n")
+        one.stdin.flush()
+    for one in both:
+        assert one.stdout
+        lines = []
+        while not lines or not lines[-1].startswith("got="):
+            lines.append(one.stdout.readline())
+            assert lines[-1], "the shell ended"
+        said.append((told("".join(lines), "tag"), told("".join(lines), "got").strip()))
+    for one in both:
+        one.communicate("end\n", timeout=60)
+    assert [one.returncode for one in both] == [0, 0]
+    assert said[0][0] != said[1][0]
+    assert all(tag == got for tag, got in said)
+    assert [traces(tag) for tag, _ in said] == [[], []]
+
+
+def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert shell.main() == 4
+    assert "needs root" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    monkeypatch.setattr(dataplane, "TUN", tmp_path / "tun")
+    assert shell.main() == 4
+    assert f"{tmp_path}/tun is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)], ids=["term", "hangup", "ctrl-c"]
+)
+def test_a_shell_that_is_told_to_end_leaves_nothing_behind(number: signal.Signals, code: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "tests.lab.shell"],
         stdin=subprocess.PIPE,
@@ -67,13 +107,13 @@ def test_a_shell_that_is_told_to_end_leaves_nothing_behind(number: signal.Signal
         cwd=ROOT,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # as a person's shell starts it
-    ) as shell:
-        assert shell.stdin
-        assert shell.stdout
-        shell.stdin.write("echo tag=$LAB\n")
-        shell.stdin.flush()
-        tag = next(line.strip().removeprefix("tag=") for line in shell.stdout if line.startswith("tag="))
+    ) as started:
+        assert started.stdin
+        assert started.stdout
+        started.stdin.write("echo tag=$LAB\n")
+        started.stdin.flush()
+        tag = next(line.strip().removeprefix("tag=") for line in started.stdout if line.startswith("tag="))
         assert traces(tag)
-        shell.send_signal(number)
-        assert shell.wait(60) != 0
+        started.send_signal(number)
+        assert started.wait(60) == code
     assert traces(tag) == []
