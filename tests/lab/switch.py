@@ -53,10 +53,11 @@ def bridges(plan: Plan, dpu: str) -> list[str]:
             add(f"add-port ovsbr2 {host.port}")
         else:
             add(f"add-port ovsbr1 {host.port} tag={host.network.tag}")
+    firsts = {network.tunnel: network for network in reversed(plan.tunnelled())}
     for network in plan.tunnelled():
         for other in plan.dpus:
             if other != dpu:  # a full mesh, so tunnels must not forward to tunnels: protected
-                port = f"{network.tunnel}-{other}"
+                port = f"{network.tunnel if firsts[network.tunnel] is network else network.name}-{other}"
                 add(f"add-port ovsbr1 {port} tag={network.tag} protected=true")
                 add(f"set interface {port} type={network.tunnel} options:key={network.vni}")
                 add(f"set interface {port} options:local_ip={here} options:remote_ip={plan.underlay(other)}")

@@ -12,12 +12,12 @@ import pytest
 
 from sample_captures.make import churn
 from tests import needs
-from tests.sample_captures.test_truth import FOLDER, Indexed, wanted, workbench
+from tests.sample_captures.indexed import FOLDER, Indexed, index, wanted, workbench
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
-    return Indexed(FOLDER / "churn.json", tmp_path_factory.mktemp("case") / "case")
+@pytest.fixture
+def sample(samples: dict[str, Indexed]) -> Indexed:
+    return samples["churn"]
 
 
 def seconds(text: str) -> float:
@@ -70,7 +70,7 @@ def test_payload_is_what_the_sockets_carried(sample: Indexed) -> None:
 
 def test_each_holder_announces_itself(sample: Indexed, tmp_path: Path) -> None:
     case = tmp_path / "case"
-    workbench("index", str(sample.capture), "--case", str(case))
+    workbench("index", str(FOLDER / sample.truth["capture"]), "--case", str(case))
     sql = "SELECT src_mac, ts FROM arp WHERE src_ip = dst_ip ORDER BY ts"
     said = [(row["src_mac"], seconds(row["ts"])) for row in workbench("query", "--case", str(case), sql)]
     for pod in sample.truth["workloads"]:
@@ -93,5 +93,5 @@ def test_the_story_can_be_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     document = churn.make(tmp_path)
     assert document["dumpcap"]["dropped"] == 0
     assert len(holders(document)) == 3
-    again = Indexed(tmp_path / "churn.json", tmp_path / "case")
+    again = index([tmp_path / "churn.json"], tmp_path / "case")["churn"]
     assert all(len(again.by_key[wanted(c)]) == 1 for c in document["connections"])

@@ -9,16 +9,16 @@ import pytest
 
 from sample_captures.make import rdma_frames, rocev2
 from sample_captures.make.rdma_frames import Port
-from tests.sample_captures.test_truth import FOLDER, Indexed, blocks
+from tests.sample_captures.indexed import FOLDER, Indexed, blocks
 
 NEAR, FAR = Port("a", "192.0.2.1", "02:00:00:00:00:01"), Port("b", "192.0.2.2", "02:00:00:00:00:02")
 NEAR_V6, FAR_V6 = Port("a", "2001:db8::1", "02:00:00:00:00:01"), Port("b", "2001:db8::2", "02:00:00:00:00:02")
 ACKNOWLEDGE = rdma_frames.bth(0x11, 0x11A, 0x3F10) + rdma_frames.aeth(0x1F, 1)
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
-    return Indexed(FOLDER / "rocev2.json", tmp_path_factory.mktemp("case") / "case")
+@pytest.fixture
+def sample(samples: dict[str, Indexed]) -> Indexed:
+    return samples["rocev2"]
 
 
 def test_each_direction_of_a_queue_pair_is_a_flow_to_4791_with_what_was_sent(sample: Indexed) -> None:
