@@ -241,8 +241,9 @@ def test_what_is_indexed_is_skipped_and_another_key_scope_is_2(own_case: Path, c
     assert again.returncode == 0
     assert b"already" in again.stderr
     assert len(rows(workbench(home, "flows", "--case", case, "--format", "json"))) == 10
-    other = workbench(home, "index", capture, "--case", case, "--key-scope", "none")
-    assert (other.returncode, other.stdout) == (2, b"")
+    for option in (("--key-scope", "none"), ("--bpf", "udp")):
+        other = workbench(home, "index", capture, "--case", case, *option)
+        assert (other.returncode, other.stdout) == (2, b"")
 
 
 def test_standard_input(tmp_path: Path, capture: Path, home: dict[str, str]) -> None:

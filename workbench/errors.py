@@ -89,6 +89,12 @@ def _remake_filter_error(message: str, remedy: str, position: int, length: int, 
     return FilterError(message, remedy, position=position, length=length, near=near)
 
 
+class BpfError(UsageError):
+    """A capture filter that libpcap does not take, for any link type or for the one at hand."""
+
+    title = "Wrong capture filter"
+
+
 class NotACaseError(UsageError):
     """The folder is not a case, or holds none yet."""
 

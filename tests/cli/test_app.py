@@ -80,7 +80,8 @@ def test_every_exit_code_is_documented() -> None:
         (["completions", "tcsh"], "bash"),
         (["query", "--case", "x", "SELECT '\udce9'"], "UTF-8"),
         (["flows", "--case", "x\udce9"], "UTF-8"),
-        (["index", "a.pcap", "--case", "x", "--bpf", "tcp"], "--bpf"),
+        (["index", "a.pcap", "--case", "x", "--bpf"], "--bpf"),
+        (["index", "a.pcap", "--case", "x", "--bpf", "tcp\udce9"], "UTF-8"),
         (["flows", "--case", "x", "--filter", "tcp\udce9"], "UTF-8"),
     ],
 )

@@ -51,9 +51,9 @@ def test_the_request_has_the_documented_defaults(asked: list[IndexRequest]) -> N
 
 
 def test_options_reach_the_request(asked: list[IndexRequest]) -> None:
-    words = ["index", "-", "--case", "c", "--hash", "off", "--join", "never", "--key-scope", "vni"]
+    words = ["index", "-", "--case", "c", "--hash", "off", "--join", "never", "--key-scope", "vni", "--bpf", "udp"]
     assert cli.run(words) == 0
-    assert asked == [IndexRequest(("-",), Path("c"), hash=False, join="never", key_scope="vni")]
+    assert asked == [IndexRequest(("-",), Path("c"), hash=False, join="never", key_scope="vni", bpf="udp")]
 
 
 def test_json_is_one_object(asked: list[IndexRequest], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

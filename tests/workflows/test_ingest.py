@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.capture_files import pcap, udp_frame, write_flows
-from workbench.errors import MissingPathError, UsageError
+from workbench.errors import BpfError, MissingPathError, UsageError
 from workbench.store.reader import CaseReader
 from workbench.workflows import pool
 from workbench.workflows.ingest import index_sources
@@ -89,6 +89,82 @@ def test_a_capture_already_there_is_skipped_and_another_scope_refused(tmp_path: 
     assert len(rows(tmp_path / "case", "SELECT * FROM flows")) == 5
     with pytest.raises(UsageError, match="--key-scope both"):
         index(tmp_path / "case", capture, key_scope="vni")
+
+
+def test_another_filter_for_what_is_there_is_refused(tmp_path: Path) -> None:
+    capture = write_flows(tmp_path / "a.pcap", 5)
+    index(tmp_path / "with", capture, bpf="udp port 53")
+    assert index(tmp_path / "with", capture, bpf=" udp  port 53 ").skipped == [str(capture)]
+    for other in (None, "", "udp"):
+        with pytest.raises(UsageError, match="indexed with --bpf 'udp port 53'"):
+            index(tmp_path / "with", capture, bpf=other)
+    index(tmp_path / "without", capture)
+    with pytest.raises(UsageError, match="indexed without --bpf"):
+        index(tmp_path / "without", capture, bpf="udp")
+    assert len(rows(tmp_path / "without", "SELECT * FROM flows")) == 5
+
+
+def test_what_a_filter_leaves_out_is_counted_and_no_packet(tmp_path: Path) -> None:
+    frames = []
+    for n in range(5000):  # several chunks; every fifth passes, the last of them is no IP
+        frame = udp_frame(n % 200, 300, 1000 + n % 7, 53 if n % 5 == 0 else 80)
+        frames.append((1_700_000_000 + n / 1e3, frame if n != 4995 else frame[:12] + b"\x88\xcc" + frame[14:]))
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(pcap(frames))
+    result = index(tmp_path / "case", capture, bpf="port 53 or ether proto 0x88cc")
+    (source,) = result.sources
+    assert (source["state"], source["packets"], source["bpf"]) == ("ok", 1000, "port 53 or ether proto 0x88cc")
+    lines = {line["reason"]: (line["kind"], line["count"], line["first_frames"], line["detail"]) for line in result.ledger}
+    assert lines == {
+        "not_selected": ("unseen", 4000, "2,3,4,5,7", "port 53 or ether proto 0x88cc"),
+        "link_control": ("undecoded", 1, "4996", "0x88cc LLDP 1"),
+    }
+    assert rows(tmp_path / "case", "SELECT sum(src_pkts + dst_pkts)::BIGINT AS n FROM flows") == [{"n": 999}]
+    assert rows(tmp_path / "case", "SELECT bpf FROM sources") == [{"bpf": "port 53 or ether proto 0x88cc"}]
+
+
+def test_frame_numbers_of_the_flow_table_are_those_of_the_file(tmp_path: Path) -> None:
+    frames = [(1_700_000_000 + n, udp_frame(1, 300, 1000, 53 if n % 3 == 0 else 80)) for n in range(9000)]
+    back = 6000  # passes; its clock is behind that of the one before
+    frames[back] = (1_600_000_000.0, frames[back][1])
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(pcap(frames))
+    result = index(tmp_path / "case", capture, bpf="udp port 53")
+    assert {line["reason"]: line["first_frames"] for line in result.ledger}["clock_back"] == str(back + 1)
+
+
+def test_a_filter_that_nothing_passes_is_an_answer(tmp_path: Path) -> None:
+    capture = write_flows(tmp_path / "a.pcap", 5)
+    result = index(tmp_path / "case", capture, bpf="tcp")
+    assert not result.refused
+    (source,) = result.sources
+    assert (source["state"], source["packets"], source["flows"], source["ts_first"]) == ("ok", 0, 0, None)
+    assert [(line["reason"], line["count"]) for line in result.ledger] == [("not_selected", 10)]
+    assert index(tmp_path / "case", capture, bpf="tcp").skipped == [str(capture)]
+
+
+def test_a_link_type_that_the_filter_cannot_be_said_for(tmp_path: Path) -> None:
+    raw = tmp_path / "raw.pcap"
+    raw.write_bytes(pcap([(1_700_000_000, udp_frame(1, 2, 3, 4)[14:])] * 7, link=101))
+    good = write_flows(tmp_path / "good.pcap", 3)
+    result = index(tmp_path / "case", raw, good, bpf="not vlan")
+    states = {Path(s["path"]).name: (s["state"], s["packets"]) for s in result.sources}
+    assert states == {"raw.pcap": ("refused", 0), "good.pcap": ("ok", 6)}
+    (error,) = result.refused
+    assert "raw.pcap" in error.message
+    assert "no VLAN support for Raw IP" in error.message
+    assert [(line["reason"], line["count"], line["first_frames"]) for line in result.ledger] == [
+        ("not_selectable", 7, "1,2,3,4,5")
+    ]
+    again = index(tmp_path / "case", raw, bpf="udp")  # a refused source may be tried again
+    assert [(s["state"], s["packets"]) for s in again.sources] == [("ok", 7)]
+
+
+def test_a_wrong_filter_makes_nothing(tmp_path: Path) -> None:
+    capture = write_flows(tmp_path / "a.pcap", 5)
+    with pytest.raises(BpfError, match="syntax error"):
+        index(tmp_path / "case", capture, bpf="udp port")
+    assert not (tmp_path / "case").exists()
 
 
 def test_a_later_index_adds(tmp_path: Path) -> None:

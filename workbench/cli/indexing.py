@@ -85,13 +85,23 @@ def index(
     key_scope: Annotated[
         Scope, typer.Option("--key-scope", help="Which network ids key a flow, besides addresses, ports and protocol.")
     ] = Scope.BOTH,
+    bpf: Annotated[
+        str | None,
+        typer.Option(
+            "--bpf",
+            metavar="FILTER",
+            help="Index only packets that pass this capture filter, as tcpdump has it.",
+            show_default=False,
+            callback=options.utf8,
+        ),
+    ] = None,
     form: options.Summary = SummaryFormat.TABLE,
 ) -> int:
     """Index captures into a case.
 
     Prints what is in them and what was not seen. Ctrl-C keeps what was indexed until then.
     """
-    request = IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value, key_scope.value)
+    request = IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value, key_scope.value, bpf)
     result = _run(request)
     from workbench.cli.summary import print_json, print_tables
 

@@ -64,6 +64,8 @@ class Framer:
     """The reader of one stream of records; `frame` is called with range after range of it, in order."""
 
     kind: str = ""
+    #: The byte order of what the stream's own header says.
+    big_endian: bool = False
 
     def __init__(self) -> None:
         self.interfaces: list[Interface] = []

@@ -71,6 +71,7 @@ class PcapFramer(Framer):
         big = int.from_bytes(head[:4], "big") in _MAGIC
         magic, major, minor, _, _, snaplen, network = struct.unpack(">IHHIIII" if big else "<IHHIIII", head[:24])
         order = _length_order(major, minor)
+        self.big_endian = big
         unit, size = _MAGIC[magic]
         # the upper bits say whether and how long a frame check sequence is: the IP length leaves it out anyway
         link = network & 0xFFFF

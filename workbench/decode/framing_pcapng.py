@@ -99,7 +99,7 @@ class PcapngFramer(Framer):
         self._sections: deque[tuple[int, int]] = deque()  # where they start, number of their first interface
         self._described: deque[int] = deque()  # where this and later sections' interfaces were described
         self._described_from = 0  # number of the first of those
-        _section_order(head[:28])
+        self.big_endian = bool(_section_order(head[:28]))
 
     @property
     def dropped(self) -> int | None:

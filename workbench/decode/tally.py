@@ -100,18 +100,30 @@ def _add_detail(row: int, value: int, details: Numbers) -> None:
             return
 
 
-@exported(types.void(PACKETS, types.int64, types.int64, types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1]))
-def _count(packets: NDArray[Any], n: int, first_frame: int, counts: Numbers, firsts: Numbers, details: Numbers) -> None:
-    """Add packets[:n]. counts[row]; firsts[row, 5]; details[row, k] = (value, count)."""
+_NUMBERS: Final = types.int64[::1]
+
+
+@exported(types.void(PACKETS, types.int64, types.int64, _NUMBERS, _NUMBERS, types.int64[:, ::1], types.int64[:, :, ::1]))
+def _count(
+    packets: NDArray[Any], n: int, first_frame: int, numbers: Numbers, counts: Numbers, firsts: Numbers, details: Numbers
+) -> None:
+    """Add packets[:n]. counts[row]; firsts[row, 5]; details[row, k] = (value, count).
+
+    numbers: the packets' frame numbers; where it is empty they count from first_frame.
+    """
     for i in range(min(n, len(packets))):
         p = packets[i]
+        frame = numbers[i] if i < len(numbers) else first_frame + i
         undecoded = p.status == P.UNDECODED
         if p.marks & P.CUT:
-            _add(_SNAPLEN, first_frame + i, counts, firsts)
+            _add(_SNAPLEN, frame, counts, firsts)
         if undecoded:
             reason = min(i64(p.reason), MAX_REASONS - 1)
-            _add(reason, first_frame + i, counts, firsts)
+            _add(reason, frame, counts, firsts)
             _add_detail(reason, i64(p.detail), details)
+
+
+_NONE: Final = np.empty(0, np.int64)
 
 
 class UndecodedTally:
@@ -122,9 +134,12 @@ class UndecodedTally:
         self._firsts = np.zeros((_ROWS, _FIRST), np.int64)
         self._details = np.zeros((_ROWS, _DETAILS, 2), np.int64)
 
-    def add(self, packets: NDArray[Any], n: int, first_frame: int) -> None:
-        """Count packets[:n]; first_frame: the number, from 1, of packets[0] within the source."""
-        _count(packets, n, first_frame, self._counts, self._firsts, self._details)
+    def add(self, packets: NDArray[Any], n: int, first_frame: int, numbers: NDArray[np.int64] | None = None) -> None:
+        """Count packets[:n]; first_frame: the number, from 1, of packets[0] within the source.
+
+        numbers: the number of every one of them, where some of the source's were left out.
+        """
+        _count(packets, n, first_frame, _NONE if numbers is None else numbers, self._counts, self._firsts, self._details)
 
     @property
     def undecoded(self) -> int:

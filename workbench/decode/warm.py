@@ -13,6 +13,7 @@ _MODULES = (
     ("decoding", "workbench.decode.packets"),
     ("counting", "workbench.decode.tally"),
     ("copying packets", "workbench.decode.pcapng_copy"),
+    ("capture filters", "workbench.decode.bpf"),
 )
 
 

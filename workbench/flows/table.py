@@ -133,16 +133,32 @@ class FlowTable:
         self._memory = _new_memory(settings)
         self._scratch = np.zeros((2, 0), np.uint64)
         self._aside: list[pa.RecordBatch] = []
+        self._told: NDArray[np.int64] | None = None  # as STATE.frames, with the numbers that `update` was given
 
-    def update(self, buf: NDArray[np.uint8], packets: NDArray[Any], n: int, base: int) -> None:
+    def update(
+        self, buf: NDArray[np.uint8], packets: NDArray[Any], n: int, base: int, numbers: NDArray[np.int64] | None = None
+    ) -> None:
         """Take packets[:n] (PACKET rows, in capture order) decoded from `buf`; base: source offset of buf[0].
 
-        ValueError where there are fewer than n packets.
+        numbers: their frame numbers, where packets of the source are left out, then with every call; otherwise they
+        count from 1. ValueError where there are fewer than n packets, or numbers.
         """
-        if not 0 <= n <= len(packets):
+        if not 0 <= n <= len(packets) or (numbers is not None and n > len(numbers)):
             raise ValueError(f"{n} packets asked for, {len(packets)} given")
         for start in range(0, n, _SPARE // 2):
+            before = self._memory.get("seen")
             self._update(buf, packets[start : min(n, start + _SPARE // 2)], base)
+            if numbers is not None:
+                self._renumber(before, numbers[start:])
+
+    def _renumber(self, before: int, numbers: NDArray[np.int64]) -> None:
+        """Note the given numbers of the packets, counted from `before`, that the kernel just told of by its own."""
+        frames = self._memory.row["frames"][0]
+        if self._told is None:
+            self._told = np.zeros_like(frames)
+        new = np.flatnonzero(frames > before)
+        new = new[self._told[new] == 0]
+        self._told[new] = numbers[frames[new] - before - 1]
 
     def _update(self, buf: NDArray[np.uint8], packets: NDArray[Any], base: int) -> None:
         n = len(packets)
@@ -229,7 +245,7 @@ class FlowTable:
     def ledger(self) -> list[LedgerLine]:
         """What the table has to tell, with the first frame numbers; counts so far."""
         lines = []
-        frames = self._memory.row["frames"][0]
+        frames = self._memory.row["frames"][0] if self._told is None else self._told
         for reason, count, kind in _LINES:
             total = self._memory.get(count)
             if total:

@@ -28,6 +28,8 @@ _NAMES: Final[dict[int, str]] = {
     258: "PKTAP",
     276: "LINUX_SLL2",
 }
+#: Every LINKTYPE_ value that has a name here.
+LINK_TYPES: Final = tuple(_NAMES)
 
 
 def link_name(link_type: int) -> str:

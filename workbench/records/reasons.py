@@ -76,6 +76,12 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("link_control", "undecoded", "link-layer control traffic (LLDP, slow protocols, flow control)", LINK_CONTROL),
     Reason("snaplen", "unseen", "packets captured short; lengths come from their headers, later bytes were not seen"),
     Reason("dropped", "unseen", "packets the capturing side says it dropped"),
+    Reason("not_selected", "unseen", "frames that the capture filter given with --bpf leaves out; detail is the filter"),
+    Reason(
+        "not_selectable",
+        "unseen",
+        "frames of a link type that the filter given with --bpf cannot be said for; left out, detail is why",
+    ),
     Reason("cut", "unseen", "the source ends inside a packet or block; what was there is indexed"),
     Reason("damaged", "unseen", "bytes that are no record; reading stopped or went on behind them"),
     Reason(

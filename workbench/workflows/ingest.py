@@ -19,7 +19,7 @@ from workbench import __version__
 from workbench.errors import BadInputError, InternalError, SourceError, UsageError, WorkbenchError
 from workbench.records.links import link_name
 from workbench.records.reasons import LedgerLine
-from workbench.records.visible import path_text
+from workbench.records.visible import path_text, visible
 from workbench.settings import Settings, load_settings
 from workbench.workflows.kernels import prepare_kernel_cache
 from workbench.workflows.pool import Attempt, Worker, first_worker, processes_for, wait
@@ -36,7 +36,7 @@ _TELL_EVERY: Final = 0.1
 #: Seconds that a worker may be silent after a cancel: enough to ship a full flow table on a busy machine.
 _PATIENCE: Final = 10.0
 #: Ledger reasons that make a source `partial`: something of it was not indexed.
-_LOSSES: Final = frozenset({"cut", "damaged", "read_error", "cancelled", "worker_died"})
+_LOSSES: Final = frozenset({"cut", "damaged", "read_error", "cancelled", "worker_died", "not_selectable"})
 
 
 def index_sources(
@@ -50,10 +50,14 @@ def index_sources(
     progress: called at most ten times a second from the calling thread. cancel: set it to stop; what
     was read until then is kept. on_writer: given the open case, so that a screen in this process can
     read rows while they arrive; open flows are then refreshed each second.
-    Raises MissingPathError, UsageError (another key scope for an indexed capture), CaseBusyError,
-    DiskFullError, ExternalError where the audit log is to be signed and cannot be. Files that yield nothing
-    are no exception: they are in `refused`.
+    Raises MissingPathError, UsageError (another key scope or filter for an indexed capture), BpfError,
+    CaseBusyError, DiskFullError, ExternalError where the audit log is to be signed and cannot be, or a filter is
+    given and there is no libpcap. Files that yield nothing are no exception: they are in `refused`.
     """
+    if request.bpf is not None:  # before anything is made
+        from workbench.sources.bpf import check_filter
+
+        request = replace(request, bpf=check_filter(request.bpf))
     return _Ingest(request, load_settings(), progress, cancel or threading.Event(), on_writer).run()
 
 
@@ -151,6 +155,11 @@ class _Ingest:
                     f"{spec.paths[0]} is in this case already, indexed with --key-scope {known['key_scope']}",
                     "Use another case folder for another key scope.",
                 )
+            if known["bpf"] != self.request.bpf:
+                how = "without --bpf" if known["bpf"] is None else f"with --bpf {visible(repr(known['bpf']))}"
+                raise UsageError(
+                    f"{spec.paths[0]} is in this case already, indexed {how}", "Use another case folder for another filter."
+                )
             self.result.skipped.append(spec.paths[0])
             self.result.sources.append(known)
         for spec in new:
@@ -178,12 +187,13 @@ class _Ingest:
             "flows": 0,
             "state": "indexing",
             "key_scope": self.request.key_scope,
+            "bpf": self.request.bpf,
             "mtime_ns": stats[0].st_mtime_ns if complete else None,  # by its own name, which `path` may only spell
         }
         self.entries[source_id] = _Entry(spec, row, [], sum(s.st_size for s in stats) if complete else None)
         self.writer.add_source(row)
-        job = Job(source_id, spec.paths, spec.sensor, self.request.hash, self.flow_settings, self.on_writer is not None)
-        self.queue.append(Attempt(job))
+        job = Job(source_id, spec.paths, spec.sensor, self.request.hash, self.flow_settings, self.request.bpf)
+        self.queue.append(Attempt(replace(job, snapshots=self.on_writer is not None)))
 
     # -- serving ----------------------------------------------------------------------------------
 
@@ -291,8 +301,8 @@ class _Ingest:
             )
             .to_pylist()[0]
         )
-        report = Report(source_id, packets=int(found["packets"]), flows=int(found["flows"]), cancelled=self.cancelled)
-        self._finished(attempt, report)
+        packets, flows = int(found["packets"]), int(found["flows"])
+        self._finished(attempt, Report(source_id, frames=packets, packets=packets, flows=flows, cancelled=self.cancelled))
 
     def _cancel(self) -> None:
         self.cancelled, self.cancelled_at = True, time.monotonic()
@@ -322,7 +332,7 @@ class _Ingest:
         if report.cancelled:
             read = f"read up to source offset {attempt.offset}"
             entry.lines.append(LedgerLine("cancelled", max(0, (entry.size or 0) - attempt.raw), (), read))
-        if report.error is not None and report.packets:
+        if report.error is not None and report.frames:
             reason = "damaged" if isinstance(report.error, SourceError) else "read_error"
             entry.lines.append(LedgerLine(reason, 0, (), report.error.message))
         entry.row.update(self._described(entry, report))
@@ -338,7 +348,7 @@ class _Ingest:
         if row["state"] == "refused":
             self.audit.append("source_refused", path=row["path"], why=row["detail"])
         else:
-            shown = ("path", "sha256", "packets", "flows", "state", "key_scope")
+            shown = ("path", "sha256", "packets", "flows", "state", "key_scope", "bpf")
             self.audit.append("source_indexed", **{name: row[name] for name in shown})
 
     def _described(self, entry: _Entry, report: Report) -> dict[str, Any]:
@@ -360,11 +370,17 @@ class _Ingest:
 
     def _state(self, entry: _Entry, report: Report) -> tuple[str, str | None]:
         losses = [line for line in entry.lines if line.reason in _LOSSES and not _recovered(line)]
-        if report.packets == 0 and not any(line.reason in {"cancelled", "worker_died"} for line in losses):
+        unfit = next((line for line in losses if line.reason == "not_selectable"), None)
+        if report.frames == 0 and not any(line.reason in {"cancelled", "worker_died"} for line in losses):
             error = report.error or BadInputError(
                 f"{entry.spec.paths[0]} holds no packets" + (" (cut or damaged)" if losses else ""),
                 "Check how it was captured or copied.",
             )
+        elif unfit is not None and unfit.count == report.frames:
+            error = BadInputError(f"the capture filter cannot be said for its link type: {unfit.detail}", "Use another filter.")
+        else:
+            error = None
+        if error is not None:
             self.result.refused.append(_naming(error, entry.spec.paths[0]))
             return "refused", error.message
         if losses or report.error is not None:

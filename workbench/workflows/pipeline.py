@@ -6,7 +6,7 @@ kernels. No packet exists as a Python object. Deterministic: the same bytes give
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,9 @@ from workbench.records.reasons import LedgerLine
 from workbench.settings import FlowSettings
 from workbench.sources.blocks import Block
 
+if TYPE_CHECKING:  # its kernel is only loaded where there is a filter
+    from workbench.workflows.selection import Selection
+
 #: Packets a chunk: 2048 rows of both kinds are about 500 KB.
 CHUNK: Final = 2048
 VERIFY_CHECKSUMS: Final = 1
@@ -31,13 +34,18 @@ _NOTHING: Final = np.empty(0, np.uint8)
 
 
 class Pipeline:
-    """Feed it the blocks of each file of a source in order; take ended flows from `table`."""
+    """Feed it the blocks of each file of a source in order; take ended flows from `table`.
 
-    def __init__(self, source_id: int, sensor: str, settings: FlowSettings) -> None:
+    selection: the capture filter; what it leaves out is framed and counted, but is no packet of the source.
+    """
+
+    def __init__(self, source_id: int, sensor: str, settings: FlowSettings, selection: Selection | None = None) -> None:
         self.table = FlowTable(source_id, sensor, settings)
         self.tally = UndecodedTally()
+        self.selection = selection
         self.framer: Framer | None = None
-        self.frames_seen = 0
+        self.frames_seen = 0  # records of the source
+        self.packets = 0  # of them, those that were selected
         self.offset = 0  # source offset behind the last record that was taken
         self._block = -1  # the last 4 MiB block of the source in which a record started
         self._places: list[dict[str, Any]] = []
@@ -83,11 +91,12 @@ class Pipeline:
     @property
     def undecoded(self) -> int:
         """Packets that are neither in a flow nor in `arp`."""
-        return self.frames_seen - self.table.packets - self.table.arp_packets
+        return self.packets - self.table.packets - self.table.arp_packets
 
     def ledger(self) -> list[LedgerLine]:
         """Lines of decoding and of the flow table; the framers' are taken file by file."""
-        return [*self.tally.ledger(), *self.table.ledger()]
+        left_out = self.selection.ledger() if self.selection is not None else []
+        return [*self.tally.ledger(), *left_out, *self.table.ledger()]
 
     def places(self) -> dict[str, pa.RecordBatch]:
         """Rows of `source_blocks` since the last call: where the source can be entered later."""
@@ -117,10 +126,15 @@ class Pipeline:
             if n:
                 if (int(frames["rec"][n - 1]) + base) >> BLOCK_SHIFT > self._block:
                     self._note_places(n, base)
-                decode_frames(data, frames, n, packets, self._flags)
-                self.tally.add(packets, n, self.frames_seen + 1)
-                self.table.update(data, packets, n, base)
+                kept, numbers = n, None
+                if self.selection is not None:
+                    numbers = self.selection.take(framer, data, frames, n, self.frames_seen + 1)
+                    kept = len(numbers)
+                decode_frames(data, frames, kept, packets, self._flags)
+                self.tally.add(packets, kept, self.frames_seen + 1, numbers)
+                self.table.update(data, packets, kept, base, numbers)
                 self.frames_seen += n
+                self.packets += kept
             elif at == start:
                 break
             start = at

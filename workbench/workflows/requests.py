@@ -22,7 +22,8 @@ class IndexRequest:
     """Index `paths` (files, folders, globs, '-' for standard input) into the case folder `case`.
 
     hash: SHA-256 of every file, beside the indexing. join: whether rotated files are one source.
-    key_scope: what besides the 5-tuple keys a flow.
+    key_scope: what besides the 5-tuple keys a flow. bpf: the capture filter (pcap-filter(7)) that packets must
+    pass to be indexed; None or blank = all.
     """
 
     paths: tuple[str, ...]
@@ -30,6 +31,7 @@ class IndexRequest:
     hash: bool = True
     join: Join = "auto"
     key_scope: KeyScope = "both"
+    bpf: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

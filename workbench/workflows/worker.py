@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the parent imports this module before it spawns anything: n
 
     from workbench.decode.framing import Framer
     from workbench.sources.bytes import ByteReader
+    from workbench.workflows.selection import Selection
 
 #: Ended flows are shipped by this many rows: large enough to amortise, small enough to stay flat.
 BATCH_ROWS: Final = 65_536
@@ -41,7 +42,7 @@ class Job:
     """One source to index. skip: shipments the parent has from an earlier attempt that died.
 
     stop_at: source offset before which to stop, where earlier attempts died; None = read to the end.
-    snapshots: send the open flows each second, for a screen.
+    bpf: the capture filter, already checked; None = everything. snapshots: send the open flows each second, for a screen.
     """
 
     source_id: int
@@ -49,6 +50,7 @@ class Job:
     sensor: str
     hash: bool
     flows: FlowSettings
+    bpf: str | None = None
     snapshots: bool = False
     skip: int = 0
     stop_at: int | None = None
@@ -77,7 +79,10 @@ class FileReport:
 
 @dataclass(slots=True)
 class Report:
-    """What became of a source. error: what stopped it, None where it was read to its end."""
+    """What became of a source. error: what stopped it, None where it was read to its end.
+
+    frames: records read; packets: those of them that the capture filter lets through.
+    """
 
     source_id: int
     kind: str = ""
@@ -85,6 +90,7 @@ class Report:
     links: list[int] = field(default_factory=list)
     snaplens: list[int] = field(default_factory=list)
     dropped: int | None = None
+    frames: int = 0
     packets: int = 0
     flows: int = 0
     ts_first: int | None = None
@@ -164,6 +170,15 @@ def _load_kernels() -> None:
         import workbench.workflows.pipeline  # noqa: F401
 
 
+def _selection(text: str | None) -> Selection | None:
+    """The filter of a job; its kernel is only loaded (or compiled) where there is one."""
+    if text is None:
+        return None
+    from workbench.workflows.selection import selection_of
+
+    return selection_of(text)
+
+
 class _Run:
     """The state of one job."""
 
@@ -185,9 +200,10 @@ class _Run:
         self.loading.join()
         from workbench.workflows.pipeline import Pipeline
 
+        selection = _selection(self.job.bpf)
         self.loaded = True
         self.conn.send(Ready())
-        self.pipeline = Pipeline(self.job.source_id, self.job.sensor, self.job.flows)
+        self.pipeline = Pipeline(self.job.source_id, self.job.sensor, self.job.flows, selection)
         try:
             for n in range(len(self.job.paths)):
                 if n:
@@ -248,7 +264,7 @@ class _Run:
         if self.job.snapshots and time.monotonic() >= self.next_snapshot:
             self.next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
             self._send({"flows": table.open_rows()}, snapshot=True)
-        self.conn.send(Tick(self.raw_done + reader.raw_position, self.pipeline.offset, self.pipeline.frames_seen, table.flows))
+        self.conn.send(Tick(self.raw_done + reader.raw_position, self.pipeline.offset, self.pipeline.packets, table.flows))
         if self._told_to_stop():
             raise _Stopped
 
@@ -291,7 +307,7 @@ class _Run:
     def _summary(self) -> Report:
         report, table = self.report, self.pipeline.table
         report.lines.extend(self.pipeline.ledger())
-        report.packets = self.pipeline.frames_seen
+        report.frames, report.packets = self.pipeline.frames_seen, self.pipeline.packets
         report.flows = table.flows
         report.ts_first, report.ts_last = table.ts_first, table.ts_last
         return report
