@@ -66,8 +66,8 @@ def _answer(request: Any, fd: int | None, tshark: str, catalogue: Catalogue, unm
         return {"error": "request"}
     sandbox.allot_processor()
     if request["do"] == "list":
-        names = info.fields(catalogue)
-        parser = Pieces(b'{"timestamp"', b"\n", lambda piece: info.row(piece, catalogue))
+        names = [*info.fields(catalogue), *([info.WHOLE] if unmask else [])]
+        parser = Pieces(b'{"timestamp"', b"\n", lambda piece: info.row(piece, catalogue, unmask=unmask))
         options = ["-E", "occurrence=a", *(word for name in names for word in ("-e", name))]
         return _run(Capture(fd, tshark, catalogue.version, "ek", parser, options), min(request["limit"], MOST_LINES))
     number = int(request["number"])

@@ -130,6 +130,11 @@ _EACH: Final = 3
 Fields = Mapping[str, list[str]]
 
 
+#: tshark's own text for a packet; asked for only where nothing is masked.
+WHOLE: Final = "_ws.col.Info"
+_WHOLE_KEY: Final = WHOLE.replace(".", "_")
+
+
 def fields(catalogue: Catalogue) -> list[str]:
     """Every field that lines are made of and that this tshark has."""
     named = [field for said in _SAID.values() for field, _ in said]
@@ -137,14 +142,20 @@ def fields(catalogue: Catalogue) -> list[str]:
     return [name for name in dict.fromkeys([*_BASE, *named]) if name in catalogue.shapes]
 
 
-def row(piece: bytes, catalogue: Catalogue) -> list[Any] | None:
-    """One packet's line as it crosses the pipe (see lines.Line), from a line of `-T ek`; None where it is none."""
+def row(piece: bytes, catalogue: Catalogue, *, unmask: bool = False) -> list[Any] | None:
+    """One packet's line as it crosses the pipe (see lines.Line), from a line of `-T ek`; None where it is none.
+
+    unmask: its text is tshark's own, if that is among what came.
+    """
     try:
         said = json.loads(piece)["layers"]
         got = {str(name): [str(one) for one in values] for name, values in said.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return _Packet(got, catalogue).row()
+    found = _Packet(got, catalogue).row()
+    if unmask and got.get(_WHOLE_KEY):
+        found[-1] = got[_WHOLE_KEY][0][: 4 * LONGEST]
+    return found
 
 
 class _Packet:

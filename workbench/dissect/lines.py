@@ -10,7 +10,7 @@ from typing import Any
 class Line:
     """One packet in a list. number: its place in what was handed over, from 1. length: bytes on the wire.
 
-    src, dst: addresses ('' where none). protocol: the highest one. info: made from allowed fields only.
+    src, dst: addresses ('' where none). protocol: the highest one. info: made from allowed fields only (unmasked: tshark's own).
     """
 
     number: int
