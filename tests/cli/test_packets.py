@@ -40,7 +40,9 @@ def test_stdout_is_data(case: Path, tmp_path: Path) -> None:
 
 
 def test_packets_are_listed(case: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["packets", "--case", str(case), "--filter", "", "--side", "dst", "--limit", "3", "--format", "json"]) == 0
+    assert (
+        run(["packets", "--case", str(case), "--filter", "", "--side", "dst", "--limit", "3", "--format", "json", "--plain"]) == 0
+    )
     rows = json.loads(capfd.readouterr().out)
     assert [(r["frame"], r["flow_id"], r["side"]) for r in rows] == [(2, FLOW, "dst"), (4, FLOW + 1, "dst"), (6, FLOW + 2, "dst")]
     assert rows[0] == {

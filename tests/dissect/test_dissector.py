@@ -116,8 +116,9 @@ def test_a_list_and_a_tree(cache: Path) -> None:
         found = {node.name: node for node in talk.flat(nodes)}
         assert (found["tcp.dstport"].value, found["tcp.dstport"].offset, found["tcp.dstport"].length) == ("80", 36, 2)
         assert found["http.request.method"].value == "GET"
-        assert found["http.request.uri"].masked
-        assert found["http.request.uri"].value == f"(masked, {len('/a?token=S3CRET')} bytes)"
+        assert found["http.request.uri"].value == "/a", "a path loses its query"
+        assert found["http.request.uri.query"].masked
+        assert found["http.request.uri.query"].value == f"(masked, {len('token=S3CRET')} bytes)"
         with pytest.raises(BadInputError, match="no packet 8"):
             dissector.tree(WEB, 8)
         group = process_of(dissector)

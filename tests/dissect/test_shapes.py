@@ -102,7 +102,7 @@ def test_the_allow_list_names_known_shapes_and_nothing_that_is_content() -> None
     ] == []
     for name in (
         "http.cookie",
-        "http.request.uri",
+        "http.request.full_uri",
         "http.file_data",
         "tcp.payload",
         "smb2.acct",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli.formats import Format
 from workbench.cli.interrupt import cancel_on_interrupt, stop_on_interrupt
@@ -16,97 +14,82 @@ from workbench.errors import UsageError
 from workbench.records.visible import visible
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.dissect.dissector import Dissector
     from workbench.dissect.lines import Line, Node
     from workbench.store.reader import CaseReader
-    from workbench.workflows.carve import Frame
+    from workbench.workflows.carve import CarveRequest, Frame
 
-Side = Literal["both", "src", "dst"]
-
-LIST = pa.schema(
-    [
-        ("frame", pa.int64()),
-        ("ts", pa.timestamp("ns")),
-        ("side", pa.utf8()),
-        ("src", pa.utf8()),
-        ("dst", pa.utf8()),
-        ("protocol", pa.utf8()),
-        ("length", pa.int64()),
-        ("info", pa.utf8()),
-        ("flow_id", pa.int64()),
-        ("source_id", pa.int64()),
-    ]
-)
-TREE = pa.schema(
-    [
-        ("depth", pa.int64()),
-        ("name", pa.utf8()),
-        ("label", pa.utf8()),
-        ("value", pa.utf8()),
-        ("masked", pa.bool_()),
-        ("offset", pa.int64()),
-        ("length", pa.int64()),
-    ]
-)
+#: Columns of a list and of a tree written as rows, with their Arrow types.
+LIST = {
+    "frame": "int64",
+    "ts": "timestamp[ns]",
+    "side": "string",
+    "src": "string",
+    "dst": "string",
+    "protocol": "string",
+    "length": "int64",
+    "info": "string",
+    "flow_id": "int64",
+    "source_id": "int64",
+}
+TREE = {
+    "depth": "int64",
+    "name": "string",
+    "label": "string",
+    "value": "string",
+    "masked": "bool",
+    "offset": "int64",
+    "length": "int64",
+}
 
 
-def check(*, unmask: bool, reason: str | None, tree: int | None, flows: int) -> None:
-    """UsageError for options that do not go together; nothing is opened before."""
+def check(*, unmask: bool, reason: str | None, tree: int | None, flows: int, plain: bool) -> str | None:
+    """The reason for unmasking, None where nothing is unmasked. UsageError for options that do not go together."""
     if unmask and not (reason or "").strip():
         raise UsageError("--unmask needs a reason", "Say why with --reason TEXT; it is kept in the audit log of the case.")
     if reason is not None and not unmask:
         raise UsageError("--reason goes with --unmask", "Add --unmask to see what is masked, or leave --reason out.")
+    if plain and (unmask or tree is not None):
+        raise UsageError("--plain dissects nothing", "Leave it out to see inside packets.")
     if tree is not None and flows != 1:
         raise UsageError("--tree shows a packet of one flow", "Name the flow with --flow ID.")
+    return reason
 
 
-def write_list(
-    case: Path,
-    flows: tuple[int, ...],
-    filter_: str | None,
-    side: Side,
-    limit: int | None,
-    form: Format,
-    *,
-    reason: str | None = None,
-) -> None:
-    """The packets of flows by id, or of all that a filter matches, a row each; unmasked where there is a reason."""
+def write_list(request: CarveRequest, form: Format, reason: str | None = None) -> None:
+    """The packets asked for, a row each; unmasked where there is a reason."""
     from workbench.cli.output import write_rows
     from workbench.workflows.dissect import listed, new_dissector, record_unmasking
-    from workbench.workflows.show import list_flows, reading
+    from workbench.workflows.show import reading
 
-    with reading(case) as reader, cancel_on_interrupt() as cancel, new_dissector(unmask=reason is not None) as dissector:
+    with (
+        reading(request.case) as reader,
+        cancel_on_interrupt() as cancel,
+        new_dissector(unmask=reason is not None) as dissector,
+        stop_on_interrupt(lambda: _stop(reader, dissector)),
+    ):
         if reason is not None:
-            what = {"flows": list(flows)} if filter_ is None else {"filter": filter_}
-            record_unmasking(reader, reason, dissector.version, side=side, limit=limit, **what)
-
-        def stop() -> None:
-            reader.interrupt()
-            dissector.cancel()
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            ids = iter(flows) if filter_ is None else _matching(reader, filter_, list_flows)
-            found = listed(reader, ids, side=side, limit=limit, dissector=dissector, cancel=cancel.is_set)
-            for batch in found:
-                yield pa.RecordBatch.from_pylist([_row(frame, line) for frame, line in batch], LIST)
-
-        with stop_on_interrupt(stop):
-            write_rows(pa.RecordBatchReader.from_batches(LIST, batches()), form)
+            what = {"flows": list(request.flow_ids)} if request.filter is None else {"filter": request.filter}
+            record_unmasking(reader, reason, dissector.version, side=request.side, limit=request.limit, **what)
+        found = listed(reader, request, dissector=dissector, cancel=cancel.is_set)
+        write_rows(_batches(LIST, ([_row(frame, line) for frame, line in batch] for batch in found)), form)
 
 
-def write_tree(case: Path, flow: int, number: int, form: Format, *, reason: str | None = None, side: Side = "both") -> None:
+def write_tree(case: Path, flow: int, number: int, form: Format, reason: str | None = None) -> None:
     """The tree of the packet with that number in its source, of that flow; unmasked where there is a reason."""
     from workbench.workflows.dissect import new_dissector, packet_tree
     from workbench.workflows.show import reading
 
-    with reading(case) as reader, cancel_on_interrupt() as cancel, new_dissector() as dissector:
-
-        def stop() -> None:
-            reader.interrupt()
-            dissector.cancel()
-
-        with stop_on_interrupt(stop):
-            frame = _frame(reader, flow, number, side, cancel.is_set)
-            nodes = packet_tree(reader, frame, reason, dissector=dissector, cancel=cancel.is_set)
+    with (
+        reading(case) as reader,
+        cancel_on_interrupt() as cancel,
+        new_dissector(unmask=reason is not None) as dissector,
+        stop_on_interrupt(lambda: _stop(reader, dissector)),
+    ):
+        frame = _frame(reader, flow, number, cancel.is_set)
+        nodes = packet_tree(reader, frame, reason, dissector=dissector, cancel=cancel.is_set)
     _write_nodes(nodes, form)
 
 
@@ -117,20 +100,27 @@ def _write_nodes(nodes: list[Node], form: Format) -> None:
         text = json.dumps([_nested(node) for node in nodes], indent=1) if form is Format.JSON else "\n".join(_text(nodes))
         sys.stdout.write(text + "\n")
         return
-    rows = [dict(zip(TREE.names, row, strict=True)) for row in _flat(nodes, 0)]
-    write_rows(pa.RecordBatchReader.from_batches(TREE, [pa.RecordBatch.from_pylist(rows, TREE)]), form)
+    rows = [dict(zip(TREE, row, strict=True)) for row in _flat(nodes, 0)]
+    write_rows(_batches(TREE, [rows]), form)
 
 
-def _matching(reader: CaseReader, filter_: str, list_flows: Callable[..., Any]) -> Iterator[int]:
-    with list_flows(reader, ["flow_id"], None, filter_) as rows:
-        for batch in rows:
-            yield from batch.column(0).to_pylist()
+def _batches(columns: dict[str, str], batches: Iterable[list[dict[str, Any]]]) -> pa.RecordBatchReader:
+    """Rows as Arrow batches; pyarrow is loaded here, so that help is fast."""
+    import pyarrow as pa
+
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns.items()])
+    return pa.RecordBatchReader.from_batches(schema, (pa.RecordBatch.from_pylist(batch, schema) for batch in batches))
 
 
-def _frame(reader: CaseReader, flow: int, number: int, side: Side, cancel: Callable[[], bool]) -> Frame:
+def _stop(reader: CaseReader, dissector: Dissector) -> None:
+    reader.interrupt()
+    dissector.cancel()
+
+
+def _frame(reader: CaseReader, flow: int, number: int, cancel: Callable[[], bool]) -> Frame:
     from workbench.workflows.carve import read_frames
 
-    for frame in read_frames(reader, flow, side=side, cancel=cancel):
+    for frame in read_frames(reader, flow, cancel=cancel):
         if frame.number == number:
             return frame
         if frame.number > number:
@@ -152,7 +142,7 @@ def _row(frame: Frame, line: Line) -> dict[str, Any]:
         frame.flow_id,
         frame.source_id,
     )
-    return dict(zip(LIST.names, values, strict=True))
+    return dict(zip(LIST, values, strict=True))
 
 
 def _nested(node: Node) -> dict[str, Any]:

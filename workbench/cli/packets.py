@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.cli import options
+from workbench.cli import dissected, options
 from workbench.cli.formats import choose_format
 from workbench.cli.interrupt import cancel_on_interrupt, stop_on_interrupt
 from workbench.cli.messages import tell
@@ -51,19 +51,37 @@ def packets(
         str | None,
         typer.Option("-w", "--write", metavar="FILE", help="Carve to this pcapng file; - is stdout.", show_default=False),
     ] = None,
+    tree: Annotated[
+        int | None,
+        typer.Option("--tree", metavar="FRAME", min=1, help="The tree of one packet of the flow.", show_default=False),
+    ] = None,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show content too; needs --reason, and is logged.")] = False,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="Why content is shown; kept in the audit log.", show_default=False),
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="List without dissecting: times, sizes, places; no tshark.")] = False,
     form: options.RowsFormat = None,
 ) -> None:
-    """The packets behind rows: carved to pcapng with -w, else listed.
+    """The packets behind rows: carved to pcapng with -w, else listed as tshark understands them.
 
-    They are read again from the captures, which must be where and as they were. Tunnels stay whole.
+    They are read again from the captures, which must be where and as they were. Tunnels stay whole. Of what is inside
+    packets only listed fields are shown, the rest is masked (docs/privacy.md).
     """
     if bool(flow) == (filter_ is not None):
         raise UsageError("packets of what? Give either --flow ID or --filter F", "`workbench flows` lists flows with their ids.")
     from workbench.workflows.carve import CarveRequest
 
     request = CarveRequest(case, tuple(flow or ()), filter_, side.value, limit)
-    if write is None:
+    why = dissected.check(unmask=unmask, reason=reason, tree=tree, flows=len(request.flow_ids), plain=plain)
+    if write is None and plain:
         _list(request, form)
+    elif write is None and tree is not None:
+        dissected.write_tree(case, request.flow_ids[0], tree, choose_format(form, None), why)
+    elif write is None:
+        dissected.write_list(request, choose_format(form, None), why)
+    elif plain or tree is not None or unmask:
+        raise UsageError("-w carves packets as they are", "Leave out --plain, --tree and --unmask, or -w.")
     elif form is not None:
         raise UsageError("--format says how packets are listed; -w writes pcapng", "Leave one of them out.")
     else:

@@ -46,7 +46,7 @@ class Dissector:
 
     def __init__(self, *, unmask: bool = False, timeout: float = 20.0, cache: Path | None = None) -> None:
         self._path = tshark_path()
-        self._unmask, self._timeout, self._cache = unmask, timeout, cache
+        self.unmask, self._timeout, self._cache = unmask, timeout, cache
         self._asking = threading.Lock()
         self._state = threading.Lock()
         self._cancelled = False
@@ -140,7 +140,7 @@ class Dissector:
         with kept.opened(self._cache, stamp) as catalogue:
             sock = self._start()
             try:
-                send(sock, {"tshark": self._path, "unmask": self._unmask}, catalogue)
+                send(sock, {"tshark": self._path, "unmask": self.unmask}, catalogue)
                 about = receive(sock, deadline if catalogue is not None else deadline + _FIRST)[0]
             except (TimeoutError, WireError) as error:
                 raise self._failure(error) from error

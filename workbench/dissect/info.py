@@ -42,7 +42,7 @@ _SAID: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "quic": (("quic.long.packet_type", ""), ("quic.version", "version"), ("tls.handshake.extensions_server_name", "SNI")),
     "http": (
         ("http.request.method", ""),
-        ("http.request.uri.path", ""),
+        ("http.request.uri", ""),
         ("http.host", "host"),
         ("http.response.code", "status"),
         ("http.content_type", ""),

@@ -22,7 +22,6 @@ _WHOLE: Final = 4096
 #: Lines of a tree that are no fields but say how it is built, by the protocol that they stand in ('' = any).
 _STRUCTURE: Final = {
     "": re.compile(r"Timestamps|SEQ/ACK analysis"),
-    "tcp": re.compile(r"TCP Option - [A-Za-z -]{1,40}(?: \([A-Z]{1,10}\))?(?:: [\w ,:()=-]{1,80})?"),
     "dns": re.compile(r"Queries|Answers|Authoritative nameservers|Additional records"),
     "tls": re.compile(
         r"Extension: [a-z0-9_]{1,40} \(len=\d{1,5}\)|Server Name Indication extension|Key Share extension"
@@ -96,6 +95,8 @@ class _Walk:
         if self.unmask:
             line = element.get("showname") or text
             return [name, label or "", _rest(line, label or "")[:_WHOLE], False, *place, []]
+        if label is None and (protocol := self.catalogue.protocol(name)) is not None:
+            return [name, protocol, "", False, *place, []]
         if label is None:
             known = text if not name and any(_STRUCTURE.get(one, _NONE).fullmatch(text) for one in ("", within[-1])) else ""
             return ["", known or "(text)", "" if known else _mask(place), not known, *place, []]

@@ -10,10 +10,10 @@ from __future__ import annotations
 import io
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
 from workbench.audit.log import AuditLog
@@ -22,16 +22,14 @@ from workbench.dissect.lines import Line, Node
 from workbench.dissect.tshark import Tshark
 from workbench.errors import UsageError
 from workbench.export.pcapng import PcapngWriter
-from workbench.workflows.carve import Frame, read_frames
+from workbench.workflows.carve import CarveRequest, searches
+from workbench.workflows.frames import Cancel, Frame, Side, frame_at, read_frames
 from workbench.workflows.kernels import cache_folder
 
 if TYPE_CHECKING:
     from workbench.store.reader import CaseReader
 
 __all__ = ["Dissector", "Frame", "Line", "Node", "Tshark", "listed", "masked_hex", "packet_hex", "packet_lines", "packet_tree"]
-
-Side = Literal["both", "src", "dst"]
-Cancel = Callable[[], bool]
 
 #: Packets of a flow that are dissected along: its first ones (handshakes), and those just before what is asked for.
 _FIRST: Final = 40
@@ -89,30 +87,13 @@ def packet_lines(
 
 
 def listed(
-    reader: CaseReader,
-    flow_ids: Iterable[int],
-    *,
-    side: Side = "both",
-    limit: int | None = None,
-    dissector: Dissector | None = None,
-    cancel: Cancel | None = None,
+    reader: CaseReader, request: CarveRequest, *, dissector: Dissector, cancel: Cancel | None = None
 ) -> Iterator[list[tuple[Frame, Line]]]:
-    """The packets of these flows, flow by flow, dissected in batches. Raises as `packet_lines` does."""
-    with _Held(dissector) as held:
-        batch: list[Frame] = []
-        left, size = limit, 0
-        for flow_id in flow_ids:
-            if left == 0:
-                break
-            for frame in read_frames(reader, flow_id, side=side, limit=left, cancel=cancel):
-                if batch and (len(batch) >= _PAGE or size + frame.captured > _BYTES):
-                    yield list(zip(batch, _lines(held, [], batch), strict=False))
-                    batch, size = [], 0
-                batch.append(frame)
-                size += frame.captured
-                left = None if left is None else left - 1
-        if batch:
-            yield list(zip(batch, _lines(held, [], batch), strict=False))
+    """The packets that `carve` would write, in the same order, dissected in batches. Raises as `packet_lines` does."""
+    before: list[Frame] = []
+    for page in _pages(_asked_for(reader, request, cancel)):
+        yield list(zip(page, _lines(dissector, before, page), strict=False))
+        before = page[-_BEFORE:]
 
 
 def packet_tree(
@@ -125,17 +106,17 @@ def packet_tree(
 ) -> list[Node]:
     """The tree of one packet. With a reason nothing in it is masked, and the audit log says so first.
 
-    dissector: a masking one that is kept; never used for what is unmasked. UsageError for a blank reason; ExternalError
-    where the log cannot be written; what reading the packets and `Dissector.tree` raise.
+    dissector: one that is kept; for another kind of showing than it was made for, one of its own is started and ended.
+    UsageError for a blank reason; ExternalError where the log cannot be written; what reading and `Dissector.tree` raise.
     """
     before = _before(reader, frame, cancel)
     capture, numbers = _pcapng([*before, frame])
-    if unmask_reason is None:
-        with _Held(dissector) as held:
-            return _renumbered(held.tree(capture, len(numbers)), numbers)
-    with new_dissector(unmask=True) as own:
-        record_unmasking(reader, unmask_reason, own.version, flows=[frame.flow_id], source=frame.source_id, packet=frame.number)
-        return _renumbered(own.tree(capture, len(numbers)), numbers)
+    unmask = unmask_reason is not None
+    with _Held(dissector if dissector is not None and dissector.unmask == unmask else None, unmask=unmask) as held:
+        if unmask_reason is not None:
+            what = {"flows": [frame.flow_id], "source": frame.source_id, "packet": frame.number}
+            record_unmasking(reader, unmask_reason, held.version, **what)
+        return _renumbered(held.tree(capture, len(numbers)), numbers)
 
 
 def masked_hex(frame: Frame) -> list[tuple[int, bytes | None]]:
@@ -173,8 +154,8 @@ def record_unmasking(reader: CaseReader, reason: str, tshark: str, **what: Any) 
 class _Held:
     """A dissector that was given, left open; or one of its own, ended behind."""
 
-    def __init__(self, given: Dissector | None) -> None:
-        self._given, self._own = given, None if given is not None else new_dissector()
+    def __init__(self, given: Dissector | None, *, unmask: bool = False) -> None:
+        self._given, self._own = given, None if given is not None else new_dissector(unmask=unmask)
 
     def __enter__(self) -> Dissector:
         held = self._given or self._own
@@ -186,7 +167,26 @@ class _Held:
             self._own.close()
 
 
-def _pages(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
+def _asked_for(reader: CaseReader, request: CarveRequest, cancel: Cancel | None) -> Iterator[Frame]:
+    left = request.limit
+    found = searches(reader, request, cancel)
+    try:
+        for search in found:
+            for hits in search.hits():
+                assert search.matcher is not None
+                flows = search.wanted.flow_ids[search.matcher.order[hits.found >> 1]]
+                for k in range(len(hits.chosen) if left is None else min(left, len(hits.chosen))):
+                    to_src = bool(hits.found[k] & 1)
+                    yield frame_at(hits.chunk, int(hits.chosen[k]), search.capture, int(flows[k]), from_src=not to_src)
+                left = None if left is None else max(0, left - len(hits.chosen))
+                if left == 0:
+                    return
+    finally:
+        for search in found:
+            search.close()
+
+
+def _pages(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
     page: list[Frame] = []
     size = 0
     for frame in frames:
@@ -195,7 +195,8 @@ def _pages(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
             page, size = [], 0
         page.append(frame)
         size += frame.captured
-    yield page
+    if page:
+        yield page
 
 
 def _lines(dissector: Dissector, before: Sequence[Frame], frames: Sequence[Frame]) -> list[Line]:

@@ -125,14 +125,15 @@ def read_frames(
         for hits in search.hits():
             before, seen = seen, seen + len(hits.chosen)
             for k in range(max(0, start - before), len(hits.chosen) if end is None else min(len(hits.chosen), end - before)):
-                yield _frame(hits.chunk, int(hits.chosen[k]), capture, flow_id, from_src=not hits.found[k] & 1)
+                yield frame_at(hits.chunk, int(hits.chosen[k]), capture, flow_id, from_src=not hits.found[k] & 1)
             if end is not None and seen >= end:
                 return
     finally:
         search.close()
 
 
-def _frame(chunk: Chunk, i: int, capture: Capture, flow_id: int, *, from_src: bool) -> Frame:
+def frame_at(chunk: Chunk, i: int, capture: Capture, flow_id: int, *, from_src: bool) -> Frame:
+    """The packet at that place of a chunk, as plain values."""
     frame, packet = chunk.frames[i], chunk.packets[i]
     at, captured = int(frame["off"]), int(frame["cap"])
     interface = chunk.framer.interfaces[int(frame["iface"])]
