@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,10 @@ from tests.capture_files import pcap, udp_frame
 from workbench.decode.framing import Framer, open_framer
 from workbench.errors import BpfError
 from workbench.records.packet import FRAME
+from workbench.store.reader import CaseReader
+from workbench.workflows.carve import CarveRequest, carve, read_frames
+from workbench.workflows.ingest import index_sources
+from workbench.workflows.requests import IndexRequest
 from workbench.workflows.selection import Selection, selection_of
 
 PLAIN = udp_frame(1, 2, 1000, 53)
@@ -85,3 +90,17 @@ def test_a_text_that_nobody_checked() -> None:
     found = selection_of(" udp  port 53")
     assert found is not None
     assert found.keep(*framed(pcap([(0, PLAIN)]))).tolist() == [True]
+
+
+def test_packets_behind_a_flow_are_those_that_were_selected(tmp_path: Path) -> None:
+    frames = [(1_700_000_000 + n, udp_frame(1, 2, 1000, 53, bytes(10 if n % 3 else 100))) for n in range(30)]
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(pcap(frames))
+    case = tmp_path / "case"
+    index_sources(IndexRequest((str(capture),), case, bpf="udp and greater 100"))
+    with CaseReader(case) as reader:
+        (flow,) = reader.query("SELECT flow_id, src_pkts FROM flows").to_pylist()
+        assert flow["src_pkts"] == 10
+        assert [frame.number for frame in read_frames(reader, flow["flow_id"])] == list(range(1, 31, 3))
+    result = carve(CarveRequest(case, (flow["flow_id"],)), tmp_path / "out.pcapng")
+    assert (result.packets, result.notes) == (10, ())

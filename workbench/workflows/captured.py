@@ -52,7 +52,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A source that is there and unchanged, with the places where it can be entered, in order."""
+    """A source that is there and unchanged, with the places where it can be entered, in order.
+
+    bpf: the capture filter it was indexed with; None = everything.
+    """
 
     source_id: int
     path: str
@@ -60,6 +63,7 @@ class Capture:
     files: tuple[CaptureFile, ...]
     offsets: NDArray[np.int64]
     places: tuple[Place, ...]
+    bpf: str | None = None
 
     def file_at(self, offset: int) -> int:
         """Number of the file that holds that offset of the source."""
@@ -93,7 +97,7 @@ def find_capture(reader: CaseReader, source_id: int, first: int = 0, last: int |
     rows = source_places(reader, source_id, first >> BLOCK_SHIFT, until)
     places = tuple(Place(**row) for row in rows)
     offsets = np.array([p.record_offset for p in places], np.int64)
-    return Capture(source_id, source["path"], source["key_scope"] or "both", files, offsets, places)
+    return Capture(source_id, source["path"], source["key_scope"] or "both", files, offsets, places, source["bpf"])
 
 
 def capture_paths(reader: CaseReader) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from workbench.decode.framing import Framer, open_framer
 from workbench.decode.packets import decode_frames
 from workbench.errors import CancelledError, SourceError
-from workbench.records.packet import FRAME, PACKET
+from workbench.records.packet import FRAME, PACKET, UNDECODED
 from workbench.sources.seeking import SeekingBytes
 from workbench.workflows.captured import BLOCK_SHIFT, Capture, Place
+
+if TYPE_CHECKING:
+    from workbench.workflows.selection import Selection
 
 #: Packets a chunk, as when indexing.
 CHUNK: Final = 2048
@@ -65,6 +68,8 @@ class _Open:
 class RangeReader:
     """Reads spans of one capture, in rising order. Close it.
 
+    What a capture filter left out when it was indexed comes as undecoded: it is in no flow.
+
     skipping: told (path, compression) when a compressed file must be read through to reach a span. notes: what went wrong.
     """
 
@@ -77,6 +82,13 @@ class RangeReader:
     _buf: NDArray[np.uint8] = field(default_factory=lambda: np.empty(2 * _READ, np.uint8))
     _frames: NDArray[Any] = field(default_factory=lambda: np.empty(CHUNK, FRAME))
     _packets: NDArray[Any] = field(default_factory=lambda: np.empty(CHUNK, PACKET))
+    _selection: Selection | None = None
+
+    def __post_init__(self) -> None:
+        if self.capture.bpf is not None:
+            from workbench.workflows.selection import selection_of
+
+            self._selection = selection_of(self.capture.bpf)
 
     def chunks(self, spans: Sequence[Span]) -> Iterator[Chunk]:
         """Every record of the spans, decoded. CancelledError where `cancel` said so."""
@@ -148,6 +160,9 @@ class RangeReader:
         high = max(low, high)
         frames = self._frames[low:high]
         decode_frames(self._buf, frames, high - low, self._packets, 0)
+        if self._selection is not None:
+            kept = self._selection.keep(framer, self._buf, frames, high - low)
+            self._packets["status"][: high - low][~kept] = UNDECODED
         return Chunk(self._buf, frames, self._packets, high - low, base, framer.frames - n + low + 1, number, framer)
 
     def _fill(self, stream: SeekingBytes, end: int, size: int) -> tuple[int, bool]:
