@@ -88,15 +88,15 @@ class DpuLab(Lab):
             found |= {f"{side}_{name}": int(value) for name, value in re.findall(r"(\w+)=(\d+)", rest)}
         return found
 
-    def udp_socket(self, host: str, port: int) -> socket.socket:
-        """A UDP socket of this process that lives in ``host`` and is bound to its loopback, where the exporters send to."""
+    def udp_socket(self, host: str, port: int, address: str = "127.0.0.1") -> socket.socket:
+        """A UDP socket of this process that lives in ``host``; bound to its loopback unless told, where the exporters send to."""
 
         def inside() -> socket.socket:
             with Path(f"/run/netns/{self.space(host)}").open("rb") as space:
                 if LIBC.setns(space.fileno(), CLONE_NEWNET):  # for this thread alone
                     raise OSError(ctypes.get_errno(), f"setns {self.space(host)}")
             end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            end.bind(("127.0.0.1", port))
+            end.bind((address, port))
             return end
 
         with ThreadPoolExecutor(1) as thread:

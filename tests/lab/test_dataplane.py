@@ -78,6 +78,25 @@ def test_second_uplinks_carry_the_plain_network(dpu_lab: DpuLab) -> None:
     assert after["tx_pkts"] > before["tx_pkts"]
 
 
+def test_what_is_sent_to_all_arrives_once(dpu_lab: DpuLab) -> None:
+    """Tunnels join every DPU to every other: without the split horizon a broadcast would go round for ever."""
+    with (
+        dpu_lab.udp_socket("web", 9999, "0.0.0.0") as web,
+        dpu_lab.udp_socket("app1", 9999, "0.0.0.0") as app1,
+        dpu_lab.udp_socket("app2", 9999, "0.0.0.0") as app2,
+        dpu_lab.udp_socket("models", 9999, "0.0.0.0") as models,
+    ):
+        web.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        web.sendto(b"to all", ("10.20.1.255", 9999))
+        for end, address in ((app1, "10.20.1.21"), (app2, "10.20.1.22"), (models, MODELS)):
+            web.sendto(b"to one", (address, 9999))
+            end.settimeout(10)
+            heard = [end.recv(99)]
+            while heard[-1] != b"to one":
+                heard.append(end.recv(99))
+            assert heard == ([b"to one"] if end is models else [b"to all", b"to one"])
+
+
 def test_switches_are_the_userspace_kind_with_bluefields_ports(dpu_lab: DpuLab) -> None:
     for dpu in dpu_lab.plan.dpus:
         for bridge in dpu_lab.vsctl(dpu, "list-br").split():
