@@ -69,6 +69,10 @@ def dig(lab: Lab, truth: Truth, who: str, *words: str) -> str:
     status = re.findall(r"status: (\w+),", said)[-1]
     for n, (port, queries) in enumerate(sockets.items(), 1):
         proto = last if n == len(sockets) else "udp"  # an answer cut short was asked for over UDP first
+        again = [c for c in truth.connections if (c["proto"], c["src"], c["src_port"]) == (proto, HOSTS[who][0], port)]
+        if again:  # dig chose that port before
+            again[0]["queries"] += queries
+            continue
         truth.add(
             who=who, program="dig", time=began, proto=proto, src=HOSTS[who][0], src_port=port, dst=SERVER, dst_port=53,
             service="dns", outcome="completed" if proto == "tcp" else "answered", queries=queries, status=status,

@@ -46,8 +46,8 @@ class Truth:
     def plant(self, text: str, kind: str, *, clear: bool, encoding: str = "utf-8") -> str:
         """Note a made-up secret that goes over the wire; returns it.
 
-        kind: password, cookie, header, body or command; clear: whether its bytes in ``encoding`` stand in the capture as they
-        are (not so within TLS, ssh or Base64).
+        kind: password, user, cookie, header, query, body or command; clear: whether its bytes in ``encoding`` stand in the
+        capture as they are (not so within TLS, ssh or Base64).
         """
         secret = {"text": text, "kind": kind, "clear": clear, "encoding": encoding}
         if secret not in self.planted:

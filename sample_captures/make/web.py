@@ -24,14 +24,16 @@ HOSTS = {
 }
 SITE, API = "portal.lab.example", "api.lab.example"
 FORM_PASSWORD = "Quince-Harbour-71"
+USER = "quillfeather"
+TICKET = "tkt-84c0moorhen"
 TLS_PASSWORD = "Walnut-Ferry-38"
 COOKIE = "s3ss-9f27c1e0amberkite"
 API_KEY = "key-5b1d77gravelheron"
 COMMAND = "tar czf /tmp/ledger-osprey.tgz /srv/accounts/ledger-osprey"
 BALANCE = "balance of account 4477 is 91,300 thistledown"
 REPORT = "row,secret\n0,copper-lark-signature\n"
-BASIC = ("ivy", "Marble-Otter-55")
-WRONG = ("ivy", "Marble-Otter-54")
+BASIC = (USER, "Marble-Otter-55")
+WRONG = (USER, "Marble-Otter-54")
 NGINX = """
 worker_processes 1; daemon off; master_process off; user root; pid {folder}/nginx.pid; error_log {folder}/nginx.err;
 events {{ worker_connections 64; }}
@@ -80,11 +82,14 @@ def in_clear(lab: Lab, truth: Truth) -> None:
     fetch(lab, truth, "laptop", f"{site}/", f"{site}/style.css", f"{site}/missing", options=named)
     time.sleep(0.5)
     password = truth.plant(FORM_PASSWORD, "password", clear=True)
+    truth.plant(USER, "user", clear=True)
     truth.plant(COOKIE, "cookie", clear=True)
     truth.plant(BALANCE, "body", clear=True)
     jar = str(lab.folder / "jar")
-    fetch(lab, truth, "laptop", f"{site}/login", options=(*named, "-d", f"user=ivy&password={password}", "-L", "-c", jar))
+    fetch(lab, truth, "laptop", f"{site}/login", options=(*named, "-d", f"user={USER}&password={password}", "-L", "-c", jar))
     fetch(lab, truth, "laptop", f"{site}/account", f"{site}/", options=(*named, "-b", jar))
+    link = f"{site}/account?ticket={truth.plant(TICKET, 'query', clear=True)}"
+    fetch(lab, truth, "laptop", link, f"{site}/style.css", options=(*named, "-e", link))
     time.sleep(0.5)
     key = f"X-Api-Key: {truth.plant(API_KEY, 'header', clear=True)}"
     job = f'{{"job": "backup", "command": "{truth.plant(COMMAND, "command", clear=True)}"}}'
@@ -108,7 +113,11 @@ def in_tls(lab: Lab, truth: Truth) -> None:
     fetch(lab, truth, "laptop", f"{site}/", f"{site}/style.css", f"{site}/catalogue.json", options=(*named, "--tlsv1.3"))
     password = truth.plant(TLS_PASSWORD, "password", clear=False)
     fetch(
-        lab, truth, "laptop", f"{site}/login", options=(*named, "--tlsv1.3", "--http1.1", "-d", f"user=ivy&password={password}")
+        lab,
+        truth,
+        "laptop",
+        f"{site}/login",
+        options=(*named, "--tlsv1.3", "--http1.1", "-d", f"user={USER}&password={password}"),
     )
     time.sleep(0.5)
     fetch(lab, truth, "batch", f"https://{API}/jobs", options=(*named, "--tls-max", "1.2", "-d", "{}"))

@@ -24,7 +24,7 @@ HOSTS = {
     "jump": ("10.40.3.66", "intruder's foothold"),
 }
 SERVER = HOSTS["files"][0]
-PERSON = ("ivy", "Pewter-Canyon-12")
+PERSON = ("quillfeather", "Pewter-Canyon-12")
 MASTER = ("root", "Saffron-Glacier-90")
 GUESSES = ("Pewter-Canyon-11", "Winter-Lantern-1", "Saffron-Glacier-89")
 READ = "minutes of the heron committee: sell the lighthouse"
@@ -71,6 +71,7 @@ def impacket(script: str, account: tuple[str, str], *words: str) -> list[str]:
 def office(lab: Lab, truth: Truth) -> None:
     """The person lists, reads and writes; the second time all is encrypted."""
     truth.step("a person at work")
+    truth.plant(PERSON[0], "user", clear=True, encoding="utf-16-le")
     truth.plant(PERSON[1], "password", clear=False)
     listed = visit(lab, truth, "desk", smbclient(PERSON, "-L", SERVER), pipe="srvsvc")
     truth.connections[-1]["shares"] = [share for share in (*SHARES, "IPC$") if share in listed]

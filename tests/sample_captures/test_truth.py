@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from sample_captures.make import names
+from tests import needs
 from tests.sample_captures.indexed import FOLDER, TRUTHS, Indexed, blocks, index, on_the_wire, wanted
 from tests.sample_captures.test_esxi_lateral import needs_root
+from workbench.records.columns import TABLES
+from workbench.workflows.show import reading
 
 FAMILIES = {
     ("tcp", "completed"): {"SF", "RSTO"},  # curl resets what its peer still said when it had all it wanted
@@ -120,12 +123,26 @@ def test_all_of_them_are_small_together_and_have_both_files() -> None:
 @pytest.mark.lab
 @pytest.mark.slow
 @needs_root
+@needs.program("nft")
 def test_a_sample_made_anew_agrees_with_its_own_truth(tmp_path: Path) -> None:
     document = names.make(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"names.pcapng", "names.json"}
-    assert Counter(c["proto"] for c in document["connections"] if c["who"] == "desk") == {"udp": 12, "tcp": 2}
+    asked = Counter(c["proto"] for c in document["connections"] if c["who"] == "desk" for _ in c["queries"])
+    assert asked == {"udp": 12, "tcp": 2}
     made = index([tmp_path / "names.json"], tmp_path / "case")["names"]
     test_every_connection_is_there_with_its_direction_and_state(made)
     test_nothing_else_talks_tcp_or_udp(made)
     test_packets_add_up_to_the_recorders_count(made)
     test_planted_secrets_are_in_the_capture(made)
+
+
+def test_nothing_planted_stands_in_the_index(samples: dict[str, Indexed]) -> None:
+    case = next(iter(samples.values())).case
+    raw = b"".join(path.read_bytes() for path in case.rglob("*") if path.is_file())
+    with reading(case) as reader:
+        told = "".join(str(reader.query(f"SELECT * FROM {table.name}").to_pylist()) for table in TABLES)
+    assert "esxi-lateral" in told  # the question was asked
+    secrets = [secret for sample in samples.values() for secret in sample.truth.get("planted", [])]
+    assert len(secrets) > 50
+    found = [secret for secret in secrets if secret["text"] in told or secret["text"].encode() in raw or on_the_wire(secret, raw)]
+    assert not found
