@@ -47,3 +47,40 @@ def write_flows(path: Path, flows: int, packets_each: int = 2, start: float = 1_
             frames.append((start + (n * packets_each + k) / 1000, frame))
     path.write_bytes(pcap(frames))
     return path
+
+
+def packets_of(data: bytes) -> list[tuple[int, int, bytes]]:
+    """(time in ns, wire length, bytes) of the enhanced packets of a little-endian pcapng; a plain reader, for what is written."""
+    found, units, at = [], [], 0
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        assert struct.unpack_from("<I", data, at + length - 4) == (length,)
+        if kind == 1:
+            units.append(10 ** (9 - dict(options_of(data[at + 16 : at + length - 4])).get(9, b"\x06")[0]))
+        elif kind == 6:
+            interface, high, low, captured, wire = struct.unpack_from("<IIIII", data, at + 8)
+            found.append(((high << 32 | low) * units[interface], wire, data[at + 28 : at + 28 + captured]))
+        at += length
+    return found
+
+
+def blocks_of(data: bytes) -> list[tuple[int, bytes]]:
+    """(type, body) of every block of a little-endian pcapng."""
+    found, at = [], 0
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        found.append((kind, data[at + 8 : at + length - 4]))
+        at += length
+    return found
+
+
+def options_of(body: bytes) -> list[tuple[int, bytes]]:
+    """(code, value) of little-endian options; `body` begins with the first."""
+    found, at = [], 0
+    while at + 4 <= len(body):
+        code, length = struct.unpack_from("<HH", body, at)
+        if code == 0:
+            break
+        found.append((code, body[at + 4 : at + 4 + length]))
+        at += 4 + (length + 3) // 4 * 4
+    return found

@@ -2,13 +2,12 @@
 
 import io
 import os
-import struct
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.capture_files import pcap, udp_frame, write_flows
+from tests.capture_files import packets_of, pcap, udp_frame, write_flows
 from workbench.errors import CancelledError, CaptureChangedError, CaptureGoneError, UsageError
 from workbench.store.reader import CaseReader
 from workbench.workflows.carve import CarveRequest, CarveResult, Frame, carve, read_frames
@@ -36,24 +35,6 @@ def carved(case: Path, **options: object) -> tuple[CarveResult, list[tuple[int, 
     result = carve(CarveRequest(case, **options), out)  # type: ignore[arg-type]
     assert result.bytes == len(out.getvalue())
     return result, packets_of(out.getvalue())
-
-
-def packets_of(data: bytes) -> list[tuple[int, int, bytes]]:
-    """A plain reader of little-endian pcapng, for what the writer writes."""
-    found, units, at = [], [], 0
-    while at < len(data):
-        kind, length = struct.unpack_from("<II", data, at)
-        assert struct.unpack_from("<I", data, at + length - 4) == (length,)
-        if kind == 1:
-            options = data[at + 16 : at + length - 4]
-            units.append(10 ** (9 - options[options.index(b"\x09\0\x01\0") + 4]))
-        elif kind == 6:
-            interface, high, low, captured, wire = struct.unpack_from("<IIIII", data, at + 8)
-            found.append(((high << 32 | low) * units[interface], wire, data[at + 28 : at + 28 + captured]))
-        else:
-            assert kind == 0x0A0D0D0A
-        at += length
-    return found
 
 
 def test_every_packet_of_a_sample_is_in_one_flow_once(tmp_path: Path) -> None:
