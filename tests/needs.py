@@ -21,3 +21,15 @@ def program(name: str) -> pytest.MarkDecorator:
 def root(why: str) -> pytest.MarkDecorator:
     """Leave a test out where it is not run by root."""
     return pytest.mark.skipif(os.geteuid() != 0 and not required(), reason=f"needs root {why}")
+
+
+def libpcap() -> pytest.MarkDecorator:
+    """Leave a test out where libpcap is not installed."""
+    from workbench.errors import ExternalError
+    from workbench.sources.bpf import libpcap_version
+
+    try:
+        libpcap_version()
+    except ExternalError as error:
+        return pytest.mark.skipif(not required(), reason=error.message)
+    return pytest.mark.skipif(False, reason="")

@@ -4,9 +4,12 @@ import sys
 
 import pytest
 
+from tests import needs
 from workbench.errors import BpfError, ExternalError, UsageError
 from workbench.sources import bpf
 from workbench.sources.bpf import LONGEST_TEXT, check_filter, compile_filter, libpcap_version
+
+pytestmark = needs.libpcap()
 
 #: What the Linux kernel notes on a packet is read at offsets from here on (SKF_AD_OFF); no capture file has it.
 KERNEL_NOTES = 0xFFFFF000

@@ -41,7 +41,7 @@ def test_every_dependency_is_checked_at_its_declared_version() -> None:
 @pytest.mark.parametrize("version", ["0.1", "1.3.9rc1"])
 def test_an_old_package_is_wrong(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda _name: version)
-    assert found("duckdb") == Check("package", "duckdb", "wrong", version, "Needs 1.4 or later.")
+    assert found("duckdb") == Check("package", "duckdb", "wrong", version, "Needs 2.0 or later.")
 
 
 def test_an_absent_package_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,3 +102,16 @@ def test_terminal(env: dict[str, str], colours: str, monkeypatch: pytest.MonkeyP
     assert found("colours").value == colours
     assert found("size").value == "70x20"
     assert "80x24" in found("size").advice
+
+
+def test_libpcap_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.sources import bpf
+
+    monkeypatch.setattr(bpf, "_NAMES", ("libno-such-library.so.7",))
+    bpf._libpcap.cache_clear()
+    try:
+        check = found("libpcap")
+    finally:
+        bpf._libpcap.cache_clear()
+    assert check.state == "missing"
+    assert "Install libpcap" in check.advice

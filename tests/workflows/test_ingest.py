@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.capture_files import pcap, udp_frame, write_flows
 from workbench.errors import BpfError, MissingPathError, UsageError
 from workbench.store.reader import CaseReader
@@ -91,6 +92,7 @@ def test_a_capture_already_there_is_skipped_and_another_scope_refused(tmp_path: 
         index(tmp_path / "case", capture, key_scope="vni")
 
 
+@needs.libpcap()
 def test_another_filter_for_what_is_there_is_refused(tmp_path: Path) -> None:
     capture = write_flows(tmp_path / "a.pcap", 5)
     index(tmp_path / "with", capture, bpf="udp port 53")
@@ -104,6 +106,7 @@ def test_another_filter_for_what_is_there_is_refused(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "without", "SELECT * FROM flows")) == 5
 
 
+@needs.libpcap()
 def test_what_a_filter_leaves_out_is_counted_and_no_packet(tmp_path: Path) -> None:
     frames = []
     for n in range(5000):  # several chunks; every fifth passes, the last of them is no IP
@@ -123,6 +126,7 @@ def test_what_a_filter_leaves_out_is_counted_and_no_packet(tmp_path: Path) -> No
     assert rows(tmp_path / "case", "SELECT bpf FROM sources") == [{"bpf": "port 53 or ether proto 0x88cc"}]
 
 
+@needs.libpcap()
 def test_frame_numbers_of_the_flow_table_are_those_of_the_file(tmp_path: Path) -> None:
     frames = [(1_700_000_000 + n, udp_frame(1, 300, 1000, 53 if n % 3 == 0 else 80)) for n in range(9000)]
     back = 6000  # passes; its clock is behind that of the one before
@@ -133,6 +137,7 @@ def test_frame_numbers_of_the_flow_table_are_those_of_the_file(tmp_path: Path) -
     assert {line["reason"]: line["first_frames"] for line in result.ledger}["clock_back"] == str(back + 1)
 
 
+@needs.libpcap()
 def test_a_filter_that_nothing_passes_is_an_answer(tmp_path: Path) -> None:
     capture = write_flows(tmp_path / "a.pcap", 5)
     result = index(tmp_path / "case", capture, bpf="tcp")
@@ -143,6 +148,7 @@ def test_a_filter_that_nothing_passes_is_an_answer(tmp_path: Path) -> None:
     assert index(tmp_path / "case", capture, bpf="tcp").skipped == [str(capture)]
 
 
+@needs.libpcap()
 def test_a_link_type_that_the_filter_cannot_be_said_for(tmp_path: Path) -> None:
     raw = tmp_path / "raw.pcap"
     raw.write_bytes(pcap([(1_700_000_000, udp_frame(1, 2, 3, 4)[14:])] * 7, link=101))
@@ -160,6 +166,7 @@ def test_a_link_type_that_the_filter_cannot_be_said_for(tmp_path: Path) -> None:
     assert [(s["state"], s["packets"]) for s in again.sources] == [("ok", 7)]
 
 
+@needs.libpcap()
 def test_a_wrong_filter_makes_nothing(tmp_path: Path) -> None:
     capture = write_flows(tmp_path / "a.pcap", 5)
     with pytest.raises(BpfError, match="syntax error"):

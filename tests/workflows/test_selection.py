@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import needs
 from tests.capture_files import pcap, udp_frame
 from workbench.decode.framing import Framer, open_framer
 from workbench.errors import BpfError
@@ -15,6 +16,8 @@ from workbench.workflows.carve import CarveRequest, carve, read_frames
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
 from workbench.workflows.selection import Selection, selection_of
+
+pytestmark = needs.libpcap()
 
 PLAIN = udp_frame(1, 2, 1000, 53)
 

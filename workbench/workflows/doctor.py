@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from workbench import __version__
-from workbench.errors import WorkbenchError
+from workbench.errors import ExternalError, WorkbenchError
 from workbench.workflows.kernels import cache_folder, prepare_kernel_cache, warmed
 
 #: ok; info: worth knowing, nothing to do; missing: optional, something does not work without; wrong: must be put right.
@@ -75,6 +75,7 @@ def examine() -> Iterator[Check]:
     yield from _terminal()
     for name, purpose in _TOOLS:
         yield _tool(name, purpose)
+    yield _libpcap()
 
 
 def _python() -> Check:
@@ -162,6 +163,15 @@ def _tool(name: str, purpose: str) -> Check:
     if tool.path is None:
         return Check("tool", name, "missing", "not found", f"Nothing in this version needs it; it is for {purpose}.")
     return Check("tool", name, "ok", f"{tool.version or 'version unknown'}, {tool.path}")
+
+
+def _libpcap() -> Check:
+    from workbench.sources.bpf import libpcap_version
+
+    try:
+        return Check("tool", "libpcap", "ok", libpcap_version())
+    except ExternalError as error:
+        return Check("tool", "libpcap", "missing", error.message, error.remedy)
 
 
 def _cores() -> int:
