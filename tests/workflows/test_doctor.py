@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
+from workbench.dissect.tshark import Tshark
 from workbench.workflows import doctor
 from workbench.workflows.doctor import Check, examine
 
@@ -55,9 +57,33 @@ def test_an_absent_package_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_absent_programs_are_missing_and_say_what_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
+    check = found("tcpdump")
+    assert check.state == "missing"
+    assert "capturing" in check.advice
     check = found("tshark")
     assert check.state == "missing"
-    assert "dissecting" in check.advice
+    assert "apt install tshark" in check.advice
+
+
+@needs.program("tshark")
+def test_the_tshark_that_dissects_is_named_and_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = found("tshark")
+    assert check.state in ("ok", "info")
+    assert check.value[0].isdigit()
+    monkeypatch.setattr("workbench.dissect.dissector.find_tshark", lambda _cache: Tshark("/bin/tshark", "9.9.9", ("a.b", "c.d")))
+    check = found("tshark")
+    assert (check.state, check.value) == ("info", "9.9.9, /bin/tshark")
+    assert "lacks 2" in check.advice
+    assert "a.b, c.d." in check.advice
+
+
+def test_a_tshark_that_does_not_answer_is_told(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (homes / "tshark").write_text("#!/bin/sh\nexit 1\n")
+    (homes / "tshark").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{homes}:/usr/bin:/bin")
+    check = found("tshark")
+    assert check.state == "missing"
+    assert "does not answer" in check.value
 
 
 def test_a_wrong_settings_file_is_named(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

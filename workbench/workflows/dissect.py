@@ -12,14 +12,12 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
 from workbench.audit.log import AuditLog
-from workbench.dissect.dissector import Dissector, find_tshark
+from workbench.dissect.dissector import Dissector
 from workbench.dissect.lines import Line, Node
-from workbench.dissect.tshark import Tshark
 from workbench.errors import UsageError
 from workbench.export.pcapng import PcapngWriter
 from workbench.workflows.carve import CarveRequest, searches
@@ -29,7 +27,7 @@ from workbench.workflows.kernels import cache_folder
 if TYPE_CHECKING:
     from workbench.store.reader import CaseReader
 
-__all__ = ["Dissector", "Frame", "Line", "Node", "Tshark", "listed", "masked_hex", "packet_hex", "packet_lines", "packet_tree"]
+__all__ = ["Dissector", "Frame", "Line", "Node", "listed", "masked_hex", "packet_hex", "packet_lines", "packet_tree"]
 
 #: Packets of a flow that are dissected along: its first ones (handshakes), and those just before what is asked for.
 _FIRST: Final = 40
@@ -48,12 +46,7 @@ _NUMBERS: Final = re.compile(r"frame\.number|.*(?:_in|_to|_frame|\.fragment|\.se
 
 def new_dissector(*, unmask: bool = False, timeout: float = 20.0) -> Dissector:
     """A dissector that keeps tshark's catalogue in the user's cache. ExternalError where tshark is not installed."""
-    return Dissector(unmask=unmask, timeout=timeout, cache=_cache())
-
-
-def installed_tshark() -> Tshark:
-    """The tshark that dissects, and what of the allow-list it lacks. ExternalError where there is none that answers."""
-    return find_tshark(_cache())
+    return Dissector(unmask=unmask, timeout=timeout, cache=cache_folder() / "dissect")
 
 
 def packet_lines(
@@ -254,7 +247,3 @@ def _renumbered(nodes: Sequence[Node], numbers: Sequence[int]) -> list[Node]:
             value = str(numbers[int(value) - 1])
         out.append(replace(node, value=value, children=tuple(_renumbered(node.children, numbers))))
     return out
-
-
-def _cache() -> Path:
-    return cache_folder() / "dissect"

@@ -49,7 +49,6 @@ _PACKAGES: Final = (
 )
 #: Programs and what they are for. Nothing that this version does needs one of them.
 _TOOLS: Final = (
-    ("tshark", "dissecting packets"),
     ("dumpcap", "capturing from an interface"),
     ("tcpdump", "capturing where dumpcap is absent"),
     ("ovs-vsctl", "mirrors and policies on Open vSwitch"),
@@ -76,6 +75,7 @@ def examine() -> Iterator[Check]:
     for name, purpose in _TOOLS:
         yield _tool(name, purpose)
     yield _libpcap()
+    yield _tshark()
 
 
 def _python() -> Check:
@@ -154,6 +154,24 @@ def _colours() -> str:
     if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
         return f"16 million (TERM={kind})"
     return f"{256 if '256color' in kind else 16} (TERM={kind})"
+
+
+def _tshark() -> Check:
+    """tshark is asked in its sandbox: asked directly it would run scripts of whoever asks."""
+    from workbench.dissect.dissector import find_tshark
+    from workbench.dissect.tshark import INSTALL
+
+    if shutil.which("tshark") is None:
+        return Check("tool", "tshark", "missing", "not found", f"Without it packets are not dissected. {INSTALL}")
+    try:
+        found = find_tshark(cache_folder() / "dissect")
+    except WorkbenchError as error:
+        return Check("tool", "tshark", "missing", error.message, f"Packets are not dissected. {error.remedy}".strip())
+    value = f"{found.version}, {found.path}"
+    if not found.missing:
+        return Check("tool", "tshark", "ok", f"{value}; knows all fields that are shown")
+    some = ", ".join(found.missing[:5]) + (", ..." if len(found.missing) > 5 else "")
+    return Check("tool", "tshark", "info", value, f"It lacks {len(found.missing)} of the fields that are shown: {some}.")
 
 
 def _tool(name: str, purpose: str) -> Check:
