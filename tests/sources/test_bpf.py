@@ -83,6 +83,18 @@ def test_no_name_of_a_host_is_looked_up() -> None:
             compile_filter(text, 1)
 
 
+def test_libpcap_knows_every_word_that_is_not_taken_for_a_name() -> None:
+    """Behind `host` a name would be looked up, and a word of the language is mostly a mistake."""
+    mistakes = 0
+    for word in bpf._KEYWORDS:
+        try:
+            bpf._compile(f"host {word}", 1, False, optimise=False)
+        except BpfError as error:
+            mistakes += 1
+            assert "unknown host" not in error.message, word
+    assert mistakes > 100
+
+
 @pytest.mark.parametrize("link_type", [0, 1, 101, 105, 113, 127, 228, 276])
 @pytest.mark.parametrize("text", ["inbound", "outbound", "ifindex 1", "vlan", "vlan 5 and ip", "tcp port 80", "mpls and ip"])
 def test_nothing_that_only_a_kernel_knows_is_read(link_type: int, text: str) -> None:

@@ -43,23 +43,24 @@ _KEYWORDS: Final = frozenset(
     """
     aarp action addr1 addr2 addr3 addr4 address1 address2 address3 address4 ah and arp atalk bcc broadcast byte carp clnp
     connectmsg csnp decnet dir direction dpc dst es-is esis esp ether fddi fisu gateway geneve greater hdpc hfisu hlssu hmsu
-    hopc host hsio hsls icmp icmp6 icmp6code icmp6type icmpcode icmptype ifindex ifname igmp igrp iih ilmi inbound ip ip6 ipx
+    hopc host hsio hsls icmp icmp6 icmp6code icmp6type icmpcode icmptype ifindex ifname igmp igrp iih ilmic inbound ip ip6 ipx
     is-is isis iso l1 l2 lane lat len length less link llc lsp lssu lsu mask metac metaconnect mopdl moprc mpls msu multicast
     net netbeui not oam oamf4 oamf4ec oamf4sc on opc or outbound pim port portrange ppp pppoed pppoes proto protochain psnp ra
-    radio rarp reason rnr rset rulenum ruleset sc sca sctp sio slip sls snp src srnr stp subrulenum subtype ta tcp tcpflags
-    tr type udp vci vlan vpi vrrp vxlan wlan
-    icmp-echo icmp-echoreply icmp-ireq icmp-ireqreply icmp-maskreply icmp-maskreq icmp-paramprob icmp-redirect
-    icmp-routeradvert icmp-routersolicit icmp-sourcequench icmp-timxceed icmp-tstamp icmp-tstampreply icmp-unreach
-    icmp6-destinationunreach icmp6-echo icmp6-echoreply icmp6-homeagentdiscoveryreply icmp6-homeagentdiscoveryrequest
-    icmp6-inversenadvert icmp6-inversensolicit icmp6-mobileprefixadvert icmp6-mobileprefixsolicit
-    icmp6-multicastlistenerdone icmp6-multicastlistenerquery icmp6-multicastlistenerreportv1
-    icmp6-multicastlistenerreportv2 icmp6-multicastrouteradvert icmp6-multicastroutersolicit
-    icmp6-multicastroutertermination icmp6-neighboradvert icmp6-neighborsolicit icmp6-nodeinformationquery
-    icmp6-nodeinformationresponse icmp6-packettoobig icmp6-parameterproblem icmp6-redirect icmp6-routeradvert
-    icmp6-routerrenum icmp6-routersolicit icmp6-timeexceeded icmp6-certpathadvert icmp6-certpathsolicit
-    tcp-ack tcp-cwr tcp-ece tcp-fin tcp-push tcp-rst tcp-syn tcp-urg
+    radio rarp reason rnr rset rulenum ruleset sc sca sctp sio slip sls snp src srnr stp subrulenum subtype ta tcp tcpflags tr
+    type udp vci vlan vpi vrrp wlan
+    icmp-echo icmp-echoreply icmp-ireq icmp-ireqreply icmp-maskreply icmp-maskreq icmp-paramprob icmp-redirect icmp-routeradvert
+    icmp-routersolicit icmp-sourcequench icmp-timxceed icmp-tstamp icmp-tstampreply icmp-unreach icmp6-certpathadvert
+    icmp6-certpathsolicit icmp6-destinationunreach icmp6-echo icmp6-echoreply icmp6-homeagentdiscoveryreply
+    icmp6-homeagentdiscoveryrequest icmp6-ineighbordiscoveryadvert icmp6-ineighbordiscoverysolicit icmp6-mobileprefixadvert
+    icmp6-mobileprefixsolicit icmp6-multicastlistenerdone icmp6-multicastlistenerquery icmp6-multicastlistenerreportv1
+    icmp6-multicastlistenerreportv2 icmp6-multicastrouteradvert icmp6-multicastroutersolicit icmp6-multicastrouterterm
+    icmp6-neighboradvert icmp6-neighborsolicit icmp6-nodeinformationquery icmp6-nodeinformationresponse icmp6-packettoobig
+    icmp6-parameterproblem icmp6-redirect icmp6-routeradvert icmp6-routerrenum icmp6-routersolicit icmp6-timeexceeded tcp-ack
+    tcp-cwr tcp-ece tcp-fin tcp-push tcp-rst tcp-syn tcp-urg
     """.split()  # noqa: SIM905  quoted one by one they fill a page
 )
+#: Words of later versions.
+_LATER: Final = {"vxlan": (1, 11)}
 #: Behind these stand names that are no hosts: services and protocols of this machine's lists, words of one protocol.
 _NAMING: Final = frozenset(
     "action dir direction ifname llc on port portrange proto protochain reason rset ruleset subtype type".split()  # noqa: SIM905
@@ -116,9 +117,13 @@ def _libpcap() -> ctypes.CDLL:
 
 
 def _check_version(said: str) -> None:
-    number = re.search(r"(\d+)\.(\d+)", said)
-    if number is None or (int(number[1]), int(number[2])) < _LEAST:
+    if _version(said) < _LEAST:
         raise ExternalError(f"--bpf needs libpcap 1.8 or later; this is {visible(said)}", _INSTALL)
+
+
+def _version(said: str) -> tuple[int, int]:
+    number = re.search(r"(\d+)\.(\d+)", said)
+    return (int(number[1]), int(number[2])) if number is not None else (0, 0)
 
 
 def libpcap_version() -> str:
@@ -174,15 +179,16 @@ def _check_text(text: str) -> None:
             f"the capture filter has {size:,} bytes, {LONGEST_TEXT:,} at most are compiled",
             "Name prefixes (net) or ranges (portrange) in place of single ones, or filter what was indexed.",
         )
+    keywords = _KEYWORDS | {word for word, since in _LATER.items() if _version(libpcap_version()) >= since}
     qualifier = ""
     for match in _WORD.finditer(text):
         word = match["word"]
         if word is None or word in _JOINING:
             continue
-        if word in _KEYWORDS:
+        if word in keywords:
             qualifier = word
         elif qualifier not in _NAMING:
-            near = difflib.get_close_matches(word, sorted(_KEYWORDS), 2, 0.6)
+            near = difflib.get_close_matches(word, sorted(keywords), 2, 0.6)
             raise BpfError(
                 f"{visible(word)!r} in the capture filter is no word of its language, and names of hosts are not looked up",
                 f"Did you mean {' or '.join(near)}?"
