@@ -7,7 +7,7 @@ import pytest
 from tests import needs
 from workbench.errors import BpfError, ExternalError, UsageError
 from workbench.sources import bpf
-from workbench.sources.bpf import LONGEST_TEXT, check_filter, compile_filter, libpcap_version
+from workbench.sources.bpf import LONGEST_TEXT, MOST_JOINED, check_filter, compile_filter, libpcap_version
 
 pytestmark = needs.libpcap()
 
@@ -119,11 +119,14 @@ def test_a_link_type_that_has_no_such_thing() -> None:
 
 
 def test_a_long_filter_takes_seconds_at_most_and_is_still_right() -> None:
-    text = " or ".join(f"port {n}" for n in range(1, 350))
+    text = " or ".join(f"port {n}" for n in range(1, MOST_JOINED + 2))
     assert len(text) < LONGEST_TEXT
     program = compile_filter(text, 1)
     assert len(program) > 8192  # as it came, not optimised
-    assert {k for code, _, _, k in program if code == 0x15} >= set(range(1, 350))
+    assert {k for code, _, _, k in program if code == 0x15} >= set(range(1, MOST_JOINED + 2))
+    for joint in (" or ", "||", ")&&("):
+        with pytest.raises(BpfError, match="joins 301"):
+            compile_filter("(port 1" + f"{joint}port 1" * (MOST_JOINED + 1) + ")", 1)
 
 
 def test_without_libpcap_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

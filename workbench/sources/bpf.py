@@ -26,8 +26,11 @@ from workbench.records.visible import visible
 #: One instruction of a classic BPF program: code, jt, jf, k; numbers as struct bpf_insn holds them, k unsigned.
 Instruction: TypeAlias = tuple[int, int, int, int]
 
-#: Bytes of a filter. libpcap's time grows with the square of it and its stack with it: here still seconds and half a MiB.
+#: Bytes of a filter, and how often it says `and` or `or`. libpcap's time grows with the square of what it joins and more
+#: (800 port ranges take minutes), its stack with the length; here it is a few seconds and half a MiB.
 LONGEST_TEXT: Final = 4096
+MOST_JOINED: Final = 300
+_JOINS: Final = re.compile(r"\b(?:and|or)\b|&&|\|\|")
 #: Programs longer than this are not optimised: libpcap would take minutes to.
 _LONGEST_OPTIMISED: Final = 8192
 #: As libpcap names itself on Linux distributions, elsewhere and on macOS.
@@ -174,9 +177,10 @@ def _check_text(text: str) -> None:
         raise BpfError("the capture filter is not UTF-8") from error
     if "\0" in text:
         raise BpfError("the capture filter holds a NUL character")
-    if size > LONGEST_TEXT:
+    joined = len(_JOINS.findall(text))
+    if size > LONGEST_TEXT or joined > MOST_JOINED:
         raise BpfError(
-            f"the capture filter has {size:,} bytes, {LONGEST_TEXT:,} at most are compiled",
+            f"the capture filter has {size:,} bytes and joins {joined:,} parts; at most {LONGEST_TEXT:,} and {MOST_JOINED} compile",
             "Name prefixes (net) or ranges (portrange) in place of single ones, or filter what was indexed.",
         )
     keywords = _KEYWORDS | {word for word, since in _LATER.items() if _version(libpcap_version()) >= since}
