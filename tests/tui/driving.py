@@ -8,6 +8,8 @@ from rich.cells import set_cell_size
 from textual.pilot import Pilot
 
 from workbench.tui.screens.case import CaseScreen
+from workbench.tui.screens.filtering import FilterPane
+from workbench.tui.screens.packets import PacketsScreen
 
 
 async def settle(pilot: Pilot[Any]) -> None:
@@ -15,7 +17,15 @@ async def settle(pilot: Pilot[Any]) -> None:
     for _ in range(4):
         await pilot.pause()
         await pilot.app.workers.wait_for_complete()
+        while not all(part.resting for part in restless(pilot)):
+            await pilot.pause(0.01)
     await pilot.pause()
+
+
+def restless(pilot: Pilot[Any]) -> list[FilterPane | PacketsScreen]:
+    """Parts that wait a moment before they ask."""
+    screens = pilot.app.screen_stack
+    return [*(s for s in screens if isinstance(s, PacketsScreen)), *(p for s in screens for p in s.query(FilterPane))]
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:

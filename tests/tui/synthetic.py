@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
-from workbench.errors import CancelledError
+from workbench.dissect.lines import Line, Node
+from workbench.errors import CancelledError, ExternalError, FilterError
+from workbench.filters import Completion, compile_filter, complete
 from workbench.records.arrow import arrow_schema
-from workbench.tui.data import Bins, Sorting, Span, Summary
+from workbench.tui.data import Amount, Bins, Span, Summary, View, Wrong
 from workbench.tui.figures import from_us, to_us
+from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
 
 START = to_us(dt.datetime(2026, 3, 14, 9, 26, 53, 589_793))
 STATES = ("SF", "S0", "REJ", "S1", "RSTO", "OTH")
@@ -34,10 +39,8 @@ def flow(n: int, **changes: Any) -> dict[str, Any]:
         "ts": from_us(begin),
         "ts_end": from_us(begin + int(lasts * 1e6)),
         "duration": lasts,
-        "src_ip": f"10.20.{n // 250 % 250}.{n % 250 + 1}" if n % 9 else f"2001:db8:20::{n % 65536:x}",
+        "src_ip": f"10.20.{n // 250 % 250}.{n % 250 + 1}" if n % 9 else f"2001:db8:20::{n % 65536 + 1:x}",
         "dst_ip": f"192.168.{n * 7 % 250}.{n * 13 % 250 + 1}" if n % 9 else "2001:db8:ffff:1000:a1b2:c3d4:e5f6:1",
-        "src_addr": bytes(16),
-        "dst_addr": bytes(16),
         "src_port": 49152 + n * 31 % 16000,
         "dst_port": (443, 53, 22, 80, 8000, 902)[n % 6],
         "proto": 6 if tcp else 17,
@@ -74,7 +77,14 @@ def flow(n: int, **changes: Any) -> dict[str, Any]:
             "outer_src_mac": "02:00:00:00:01:01",
             "outer_dst_mac": "02:00:00:00:01:02",
         }
+    row |= {f"{side}_addr": packed(row[f"{side}_ip"]) for side in ("src", "dst")}
     return row | changes
+
+
+def packed(ip: str) -> bytes:
+    """16 bytes, IPv4 mapped."""
+    found = ipaddress.ip_address(ip)
+    return found.packed if found.version == 6 else bytes(10) + b"\xff\xff" + found.packed
 
 
 def table(rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -110,6 +120,30 @@ LEDGER = [
     {"source_id": 1, "reason": "cut", "kind": "unseen", "count": 816, "first_frames": None, "detail": "at byte 1,234,567,074"},
     {"source_id": 1, "reason": "clock_back", "kind": "note", "count": 2, "first_frames": "901,902", "detail": None},
 ]
+
+
+def keeps(text: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that a filter keeps, by the real language and the real engine."""
+    if not text.strip():
+        return rows
+    made = compile_filter(text, now=START)
+    with duckdb.connect() as con:
+        con.register("flows", table(rows))
+        kept = {n for (n,) in con.execute(f"SELECT flow_id FROM flows WHERE {made.sql}", made.params).fetchall()}
+    return [row for row in rows if row["flow_id"] in kept]
+
+
+def touches(row: dict[str, Any], span: Span) -> bool:
+    return to_us(row["ts"]) < span.end and to_us(row["ts_end"]) >= span.start
+
+
+SECRET = "hunter2"
+
+
+def frame(n: int, flow_id: int) -> Frame:
+    """Packet n of a flow: 54 bytes of headers, then a secret."""
+    data = bytes(range(54)) + SECRET.encode() + bytes(13)
+    return Frame(n * 3 + 7, 1, flow_id, (START + n * 1000) * 1000, n * 90, 74, 74, 1, "p0", n % 2 == 0, 54, data)
 
 
 class RowOrder:
@@ -169,6 +203,12 @@ class RowCase:
         self.gate.set()
         self.interrupted = threading.Event()
         self.generation = 0
+        self.counted: list[str] = []
+        self.stopped = 0
+        self.packets, self.slow_from, self.without_tshark = 40, -1, False
+        self.reads: list[tuple[int, int | None]] = []
+        self.reasons: list[str] = []
+        self.carved: list[CarveRequest] = []
 
     def summary(self) -> Summary:
         if isinstance(self.rows, int):
@@ -178,14 +218,16 @@ class RowCase:
         times = [to_us(row["ts"]) for row in self.rows] + [to_us(row["ts_end"]) for row in self.rows]
         return Summary(self.sources, self.ledger, len(self.rows), Span(min(times), max(times) + 1))
 
-    def order(self, sorting: Sorting, span: Span | None) -> RowOrder:
+    def order(self, view: View) -> RowOrder:
+        self.interrupted.clear()
         while not self.gate.wait(0.02):
             if self.interrupted.is_set():
                 raise CancelledError("interrupted")
+        sorting, span = view.sorting, view.span
         if isinstance(self.rows, int):
             order: RowOrder = EndlessOrder(self.rows)
         else:
-            rows = [r for r in self.rows if span is None or (to_us(r["ts"]) < span.end and to_us(r["ts_end"]) >= span.start)]
+            rows = [r for r in self.kept(view.filter) if span is None or touches(r, span)]
             none = [r for r in rows if r.get(sorting.column) is None]
             some = [r for r in rows if r.get(sorting.column) is not None]
             some.sort(key=lambda r: (r[sorting.column], r["flow_id"]), reverse=sorting.descending)
@@ -193,16 +235,93 @@ class RowCase:
         self.orders.append(order)
         return order
 
-    def timeline(self, span: Span, bins: int) -> Bins:
+    def kept(self, text: str) -> list[dict[str, Any]]:
+        assert not isinstance(self.rows, int)
+        return keeps(text, self.rows)
+
+    def check(self, text: str) -> Wrong | None:
+        try:
+            compile_filter(text, now=self.summary().extent.end)
+        except FilterError as error:
+            return Wrong.of(error)
+        return None
+
+    def complete(self, text: str, cursor: int) -> Sequence[Completion]:
+        return complete(text, cursor, self.values)
+
+    def values(self, column: str, prefix: str, limit: int) -> list[str]:
+        rows = [] if isinstance(self.rows, int) else self.rows
+        return sorted({str(v) for row in rows if (v := row.get(column)) is not None and str(v).startswith(prefix)})[:limit]
+
+    def amount(self, view: View) -> Amount:
+        rows = [r for r in self.kept(view.filter) if view.span is None or touches(r, view.span)]
+        packets, size = (sum(r[f"src_{what}"] + r[f"dst_{what}"] for r in rows) for what in ("pkts", "bytes"))
+        return Amount(len(rows), packets, size)
+
+    def timeline(self, span: Span, bins: int, kept: str) -> Bins:
+        self.counted.append(kept)
         counts = np.zeros((3, bins), np.int64)
-        rows = [flow(n) for n in range(300)] if isinstance(self.rows, int) else self.rows
+        rows = [flow(n) for n in range(300)] if isinstance(self.rows, int) else self.kept(kept)
         for row in rows:
             at = (to_us(row["ts"]) - span.start) * bins // span.width
             if 0 <= at < bins:
                 counts[:, at] += (1, row["src_pkts"] + row["dst_pkts"], row["src_bytes"] + row["dst_bytes"])
         return Bins(span, counts[0], counts[1], counts[2])
 
+    # -- packets ------------------------------------------------------------------------------
+
+    def frames(self, flow_id: int, start: int, limit: int | None, cancel: Callable[[], bool]) -> Iterator[Frame]:
+        self.reads.append((start, limit))
+        end = self.packets if limit is None else min(self.packets, start + limit)
+        for n in range(start, end):
+            if n == self.slow_from:
+                while not self.gate.wait(0.02):
+                    if cancel():
+                        raise CancelledError("stopped")
+            yield frame(n, flow_id)
+
+    def lines(self, flow_id: int, start: int, limit: int) -> Sequence[Line]:
+        if self.without_tshark:
+            raise ExternalError("tshark is not installed", "Install the Debian package tshark.")
+        return [
+            Line(n * 3 + 7, 0, "", "", "TLS", 60 + n, f"words of {n}") for n in range(start, min(self.packets, start + limit))
+        ]
+
+    def tree(self, frame: Frame, reason: str | None) -> Sequence[Node]:
+        if self.without_tshark:
+            raise ExternalError("tshark is not installed", "Install the Debian package tshark.")
+        if reason is not None:
+            self.reasons.append(reason)
+        secret = SECRET if reason is not None else "(masked, 7 bytes)"
+        fields = (
+            Node("ip.src", "Source Address", "10.20.0.5", False, 26, 4),
+            Node("http.authorization", "Authorization", secret, reason is None, 66, 7),
+        )
+        return [
+            Node("eth", "Ethernet", "", False, 0, 14),
+            Node("ip", "Internet Protocol", "", False, 14, 20, fields[:1]),
+            Node("http", "Hypertext Transfer Protocol", "", False, 54, 20, fields[1:]),
+        ]
+
+    def hex(self, frame: Frame, reason: str | None) -> Sequence[tuple[int, bytes | None]]:
+        if reason is not None:
+            return [(0, frame.data)]
+        return [(0, frame.data[: frame.payload_at]), (frame.payload_at, None)]
+
+    def stop_dissecting(self) -> None:
+        pass
+
+    def carve(self, request: CarveRequest, out: Path, progress: Any, cancel: Callable[[], bool]) -> CarveResult:
+        self.carved.append(request)
+        progress(CarveProgress(50, 100, 12, "/captures/rack-7.pcapng"))
+        while not self.gate.wait(0.02):
+            if cancel():
+                raise CancelledError("stopped")
+        out.write_bytes(b"packets")
+        return CarveResult(41, 1, 7, ("one note",))
+
     def interrupt(self) -> None:
+        self.stopped += 1
         self.interrupted.set()
 
     def close(self) -> None:

@@ -8,7 +8,13 @@ from pathlib import Path
 from textual.binding import Binding
 
 from workbench.tui.application import WorkbenchApp
+from workbench.tui.screens.carve import CarveDialog
 from workbench.tui.screens.case import CaseScreen
+from workbench.tui.screens.packets import PacketsScreen
+from workbench.tui.widgets.filter_bar import FilterInput
+from workbench.tui.widgets.packet_hex import PacketHex
+from workbench.tui.widgets.packet_list import PacketList
+from workbench.tui.widgets.packet_tree import PacketTree
 from workbench.tui.widgets.timeline import Timeline
 from workbench.tui.widgets.virtual_table import VirtualTable
 
@@ -20,9 +26,10 @@ ELSEWHERE = {"case.previous", "app.commands"} | {
 
 
 def test_ids():
-    owners = (VirtualTable, Timeline, CaseScreen, WorkbenchApp)
+    app = (VirtualTable, Timeline, CaseScreen, WorkbenchApp, FilterInput)
+    owners = (*app, PacketsScreen, PacketList, PacketTree, PacketHex, CarveDialog)
     known = {b.id for owner in owners for b in owner.BINDINGS if isinstance(b, Binding)}
     table = PAGE.split("## Keys")[1].split("```toml")[0]
-    named = set(re.findall(r"`((?:table|case|timeline|app)\.[a-z_]+)`", table))
+    named = set(re.findall(r"`((?:table|case|timeline|app|filter|packets|tree|hex|carve)\.[a-z_]+)`", table))
     assert named <= known
     assert known - named == ELSEWHERE

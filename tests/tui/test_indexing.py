@@ -14,8 +14,8 @@ from tests.tui.synthetic import SOURCE, RowCase, flow
 from workbench.errors import BadInputError, CaseBusyError
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.indexing import IndexRun
-from workbench.tui.screens.case import indexing_words
 from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
+from workbench.tui.screens.index_watch import indexing_words
 from workbench.workflows.requests import IndexRequest, IndexResult, Progress
 
 REQUEST = IndexRequest(("rack-7.pcapng",), Path("/cases/rack-7"))

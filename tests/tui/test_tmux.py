@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def amount(cell):
 
 def flows_in(text):
     """How many flows the table has, by its title; -1 while it has none to say."""
-    found = re.search(r"(\d+) flows, row", text)
+    found = re.search(r"(\d+)(?: of \d+)? flows, row", text)
     return int(found[1]) if found else -1
 
 
@@ -101,7 +102,7 @@ def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     terminal.press("t")
     terminal.wait_for("Brush", "Zoom in")
     terminal.press("0")
-    terminal.wait(lambda text: text.split("\n")[3].startswith("▲"))
+    terminal.wait(lambda text: text.split("\n")[4].startswith("▲"))
     terminal.press("v")
     terminal.press("l", "l", "l", "l", "l", "l")
     terminal.wait_for("┣━━━━━▲")
@@ -139,6 +140,54 @@ def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     recent.wait_for(f"{before} flows, row 1", "ready")
     recent.press("q")
     recent.wait_for("exit code 0")
+
+
+@needs.program("tshark")
+def test_filter_packets_and_carve(start, tmp_path):
+    carved = tmp_path / "carved.pcapng"
+    terminal = start("open", str(SAMPLE), "--case", str(tmp_path / "case"))
+    terminal.wait_for("ready", "flows, row 1, by start ▲")
+    before = flows_in("\n".join(terminal.screen()))
+
+    terminal.press("/", *"ip.adr")
+    terminal.press("Space", *"==", "Space", *"10.20.1.10")
+    text = terminal.wait_for("✗ wrong", "ip.adr", "did you mean ip.addr")
+    assert "^^^^^^" in text.split("\n")[1]
+    terminal.press("Enter")
+    terminal.wait_for("✗ wrong", f"{before} flows, row")
+
+    terminal.press("C-u", *"tcp.dstp")
+    terminal.wait_for("▸ tcp.dstport", "… incomplete")
+    terminal.press("Tab")
+    terminal.wait(lambda text: "filter ✓ valid       tcp.dstport" in text)
+    terminal.press("Space", *"==", "Space", *"443", "Space", *"&&", "Space", *"conn_state", "Space", *"==", "Space", "S")
+    terminal.wait_for("▸ SF", "seen in conn_state")
+    terminal.press("Tab", "Enter")
+    text = terminal.wait_for("● applied", f" of {before} flows, row 1", "filtered", "ready")
+    assert 0 < flows_in(text) < before
+
+    terminal.press("p")
+    text = terminal.wait_for("packets, packet 1 of", "[SYN]", "Transmission Control Protocol", "Source Port")
+    packets = int(re.search(r"(\d+) packets, packet 1", text)[1])
+    terminal.press("j", "j", "j")
+    terminal.wait_for("packet 4 of", "Transport Layer Security", "·· ·· ··")
+    terminal.press("Tab", "g", "j", "l", "l")
+    terminal.wait(lambda text: "[" in text and "▾ Ethernet" in text)
+
+    terminal.press("e")
+    terminal.wait_for("Packets to a capture file", "this flow")
+    terminal.press("C-u", *str(carved), "Enter")
+    terminal.wait_for(f"✓ {packets} packets of 1 flow", "carved.pcapng")
+    terminal.press("Enter")
+    terminal.wait(lambda text: "Packets to a capture file" not in text)
+    terminal.press("q")
+    terminal.wait_for("exit code 0")
+    done = subprocess.run(
+        ["tshark", "-n", "-r", str(carved), "-T", "fields", "-e", "tcp.port"], capture_output=True, text=True, check=True
+    )
+    ports = done.stdout.split()
+    assert len(ports) == packets
+    assert all("443" in pair.split(",") for pair in ports)
 
 
 def test_few_colours_and_no_colours_are_legible(start, tmp_path):

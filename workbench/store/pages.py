@@ -297,6 +297,13 @@ def extent(case: CaseReader) -> tuple[int, int] | None:
     return None if row["a"] is None else (int(row["a"]), int(row["b"]))
 
 
+def amount(case: CaseReader, where: Where = EVERYTHING) -> tuple[int, int, int]:
+    """How many flows, and how many packets and IP bytes they have."""
+    sums = "coalesce(sum(src_pkts + dst_pkts), 0)::BIGINT AS packets, coalesce(sum(src_bytes + dst_bytes), 0)::BIGINT AS bytes"
+    row = case.query(f"SELECT count(*) AS flows, {sums} FROM flows WHERE {where.sql}", where.params).to_pylist()[0]
+    return int(row["flows"]), int(row["packets"]), int(row["bytes"])
+
+
 def top(case: CaseReader, column: str, measure: Measure = "bytes", count: int = 10, where: Where = EVERYTHING) -> pa.Table:
     """The values of a column of flows with most flows, bytes or packets: columns value, amount. Nulls are left out."""
     name = identifier(FLOWS.column(column).name)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import FilterError
+from workbench.filters import Completion, compile_filter, complete
+from workbench.records.columns import BY_NAME
 from workbench.store import pages
-from workbench.tui.data import Bins, Order, Sorting, Span, Summary
+from workbench.store.values import seen_values
+from workbench.tui.data import Amount, Bins, Order, Span, Summary, View, Wrong
+from workbench.workflows.show import case_filter
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from workbench.dissect.lines import Line, Node
     from workbench.store.reader import CaseReader
+    from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
+    from workbench.workflows.dissect import Dissector
 
 
 class StoredCase:
@@ -20,6 +30,7 @@ class StoredCase:
 
     def __init__(self, reader: CaseReader) -> None:
         self._reader = reader
+        self._tshark = _Tshark()
 
     @classmethod
     def open(cls, path: Path) -> StoredCase:
@@ -54,15 +65,80 @@ class StoredCase:
         rows: list[dict[str, Any]] = self._reader.query(sql).to_pylist()
         return rows
 
-    def order(self, sorting: Sorting, span: Span | None) -> Order:
+    def order(self, view: View) -> Order:
         """Flows in an order; the ends are there at once, the middle soon."""
-        where = pages.EVERYTHING if span is None else pages.Where.touching(span.start, span.end)
-        return StoredOrder(pages.Order(self._reader, sorting.column, descending=sorting.descending, where=where))
+        sorting = view.sorting
+        return StoredOrder(pages.Order(self._reader, sorting.column, descending=sorting.descending, where=self._where(view)))
 
-    def timeline(self, span: Span, bins: int) -> Bins:
+    def _where(self, view: View) -> pages.Where:
+        where = self._kept(view.filter)
+        return where if view.span is None else pages.Where.touching(view.span.start, view.span.end).and_(where)
+
+    def _kept(self, text: str) -> pages.Where:
+        if not text:
+            return pages.EVERYTHING
+        made = case_filter(self._reader, text)
+        return pages.Where(made.sql, made.params)
+
+    def check(self, text: str) -> Wrong | None:
+        """What is wrong with a filter; asks the case nothing."""
+        try:
+            compile_filter(text, tables=BY_NAME.keys())
+        except FilterError as error:
+            return Wrong.of(error)
+        return None
+
+    def complete(self, text: str, cursor: int) -> Sequence[Completion]:
+        """What could stand at the cursor, values of the case among it."""
+        return complete(text, cursor, partial(seen_values, self._reader))
+
+    def amount(self, view: View) -> Amount:
+        """How much a view is."""
+        flows, packets, size = pages.amount(self._reader, self._where(view))
+        return Amount(flows, packets, size)
+
+    def timeline(self, span: Span, bins: int, kept: str) -> Bins:
         """Counts per bin; the last bin may reach a little beyond the span."""
-        found = pages.timeline(self._reader, span.start, span.end, bins)
+        found = pages.timeline(self._reader, span.start, span.end, bins, self._kept(kept))
         return Bins(Span(found.start, found.start + found.width * bins), found.flows, found.packets, found.bytes)
+
+    # -- packets ----------------------------------------------------------------------------------
+
+    def frames(self, flow_id: int, start: int, limit: int | None, cancel: Callable[[], bool]) -> Iterator[Frame]:
+        """Packets of a flow as they are found."""
+        from workbench.workflows.carve import read_frames
+
+        return read_frames(self._reader, flow_id, start=start, limit=limit, cancel=cancel)
+
+    def lines(self, flow_id: int, start: int, limit: int) -> Sequence[Line]:
+        """Words of a page of packets."""
+        from workbench.workflows.dissect import packet_lines
+
+        return packet_lines(self._reader, flow_id, start, limit, dissector=self._tshark.held())
+
+    def tree(self, frame: Frame, reason: str | None) -> Sequence[Node]:
+        """A packet's tree; with a reason unmasked, which the audit log says first."""
+        from workbench.workflows.dissect import packet_tree
+
+        return packet_tree(self._reader, frame, reason, dissector=self._tshark.held() if reason is None else None)
+
+    def hex(self, frame: Frame, reason: str | None) -> Sequence[tuple[int, bytes | None]]:
+        """A packet's bytes; with a reason all of them, which the audit log says first."""
+        from workbench.workflows.dissect import packet_hex
+
+        return packet_hex(self._reader, frame, reason)
+
+    def stop_dissecting(self) -> None:
+        """End tshark; the next question starts it again."""
+        self._tshark.end()
+
+    def carve(
+        self, request: CarveRequest, out: Path, progress: Callable[[CarveProgress], None], cancel: Callable[[], bool]
+    ) -> CarveResult:
+        """Write packets to a capture file, through the reader that is open already."""
+        from workbench.workflows.carve import carve_from
+
+        return carve_from(self._reader, request, out, progress, cancel)
 
     def interrupt(self) -> None:
         """Stop what every thread is asking."""
@@ -70,7 +146,33 @@ class StoredCase:
 
     def close(self) -> None:
         """Let go of the case."""
+        self._tshark.end()
         self._reader.close()
+
+
+class _Tshark:
+    """The masking dissector of a case, started at the first question: a start costs half a second. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._one: Dissector | None = None
+
+    def held(self) -> Dissector:
+        """The one that is running. ExternalError where tshark is not installed."""
+        from workbench.workflows.dissect import new_dissector
+
+        with self._lock:
+            if self._one is None:
+                self._one = new_dissector()
+            return self._one
+
+    def end(self) -> None:
+        """Stop what is being asked, and end it."""
+        with self._lock:
+            one, self._one = self._one, None
+        if one is not None:
+            one.cancel()
+            one.close()
 
 
 class StoredOrder:

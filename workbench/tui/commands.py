@@ -12,7 +12,7 @@ from textual.types import IgnoreReturnCallbackType
 
 from workbench.tui.themes import THEMES
 
-_GROUPS = {"table": "flows", "timeline": "timeline", "detail": "details", "case": "case", "app": "app", "start": "start"}
+_GROUPS = {"table": "flows", "detail": "details", "tree": "fields", "hex": "bytes"}
 
 
 class Commands(Provider):

@@ -1,4 +1,4 @@
-"""What the screens ask of a case: orders of its flows, pages of an order, a timeline, a summary.
+"""What the screens ask of a case: orders of its flows, pages of an order, a timeline, a summary, packets.
 
 Everything here is called from worker threads, never from the event loop, and may take as long as it
 needs; `interrupt` may be called from any thread and makes running calls raise. Screens know only these
@@ -7,14 +7,21 @@ protocols, so the same widgets show a case on disk, one that is being indexed, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from workbench.errors import FilterError
+from workbench.filters import Completion
+
+if TYPE_CHECKING:
+    from workbench.dissect.lines import Line, Node
+    from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,42 @@ class Sorting:
 
     column: str = "ts"
     descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which flows in which order: the one filter, the one time range and the one order of a screen.
+
+    filter: text of the filter language, '' for all flows. It stays text, since what `-15m` means follows the case.
+    """
+
+    sorting: Sorting = Sorting()
+    span: Span | None = None
+    filter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What is wrong with a filter: `length` characters from `position` on, counted from 0."""
+
+    message: str
+    remedy: str
+    position: int
+    length: int
+
+    @classmethod
+    def of(cls, error: FilterError) -> Wrong:
+        """From what the language raises."""
+        return cls(error.message, error.remedy, error.position, error.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much a choice of flows is: flows, and the packets and IP bytes in them."""
+
+    flows: int
+    packets: int
+    bytes: int
 
 
 class PageSource(Protocol):
@@ -106,11 +149,46 @@ class CaseData(Protocol):
     def summary(self) -> Summary:
         """Sources, ledger and extent as they are now."""
 
-    def order(self, sorting: Sorting, span: Span | None) -> Order:
-        """All flows, or those that touch `span`, in an order; ties by flow_id."""
+    def order(self, view: View) -> Order:
+        """Flows that touch its span and that its filter keeps, in its order; ties by flow_id.
 
-    def timeline(self, span: Span, bins: int) -> Bins:
-        """Flows (by first packet), packets and bytes (spread over slices of long flows) per bin."""
+        FilterError where the filter is wrong.
+        """
+
+    def timeline(self, span: Span, bins: int, kept: str) -> Bins:
+        """Flows (by first packet), packets and bytes (spread over slices of long flows) that a filter keeps, per bin."""
+
+    def check(self, text: str) -> Wrong | None:
+        """What is wrong with a filter; None where it can be applied. No rows are read."""
+
+    def complete(self, text: str, cursor: int) -> Sequence[Completion]:
+        """What could stand at the cursor: fields, operators, values that are in the case."""
+
+    def amount(self, view: View) -> Amount:
+        """How many flows a view has, and how much is in them."""
+
+    def frames(self, flow_id: int, start: int, limit: int | None, cancel: Callable[[], bool]) -> Iterator[Frame]:
+        """Packets of a flow in order of their capture, from its `start`th on; as they are found.
+
+        Raises what says that the capture is gone or another one now (errors.WorkbenchError).
+        """
+
+    def lines(self, flow_id: int, start: int, limit: int) -> Sequence[Line]:
+        """Protocol and words of a flow's packets as tshark has them. ExternalError without tshark."""
+
+    def tree(self, frame: Frame, reason: str | None) -> Sequence[Node]:
+        """A packet's protocols and fields; values of people masked, unless there is a reason, which is put on record."""
+
+    def hex(self, frame: Frame, reason: str | None) -> Sequence[tuple[int, bytes | None]]:
+        """A packet's bytes in pieces by offset; None for a masked piece that ends where the next begins, or the packet does."""
+
+    def stop_dissecting(self) -> None:
+        """Make a tree or lines that are being asked for raise; from any thread."""
+
+    def carve(
+        self, request: CarveRequest, out: Path, progress: Callable[[CarveProgress], None], cancel: Callable[[], bool]
+    ) -> CarveResult:
+        """Write packets to a capture file."""
 
     def interrupt(self) -> None:
         """Make orders and timelines that are being computed raise; from any thread."""

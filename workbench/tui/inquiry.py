@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from workbench.errors import CancelledError
-from workbench.tui.data import CaseData, Order, Sorting, Span
+from workbench.tui.data import CaseData, Order, Span, View
 from workbench.tui.messages import BinsReady, OrderComplete, OrderReady, SummaryReady, WorkFailed
 
 #: A refresh may take at most this share of the time while indexing goes on beside it.
@@ -32,9 +32,9 @@ class Inquiry:
     def __init__(self, screen: Screen[Any], data: CaseData) -> None:
         self.data = data
         self.order: Order | None = None
-        self.asked: tuple[Sorting, Span | None] = (Sorting(), None)
-        self.shown: tuple[Sorting, Span | None] = (Sorting(), None)
-        self._before: tuple[Order, Sorting, Span | None] | None = None
+        self.asked = View()
+        self.shown = View()
+        self._before: tuple[Order, View] | None = None
         self._screen = screen
         self._serial = 0
         self._order_serial = 0
@@ -49,6 +49,11 @@ class Inquiry:
     def sorting(self) -> bool:
         """Whether an order is being made or not all of it is known."""
         return self._making or (self.order is not None and not self.order.complete)
+
+    @property
+    def filtering(self) -> bool:
+        """Whether rows of another filter are on their way."""
+        return self._making and self.asked.filter != self.shown.filter
 
     @property
     def may_refresh(self) -> bool:
@@ -68,24 +73,26 @@ class Inquiry:
         self._summing = True
         self._work("summary", self._sum_up)
 
-    def put_in_order(self, sorting: Sorting, span: Span | None, keep: int | None = None, *, patient: bool = False) -> None:
-        """Ask for an order. keep: the flow under which the cursor stays.
+    def put_in_order(self, view: View, keep: int | None = None, *, patient: bool = False) -> None:
+        """Ask for an order, instead of one that is being made. keep: the flow under which the cursor stays.
 
         patient: wait for the whole order to find it, and else leave the cursor at its row number; otherwise
         go to the first row where it is not found at once.
         """
+        if self._making:  # nobody waits for it any more, and a slow filter would take the engine from the next
+            self.data.interrupt()
         self._order_serial = self._next()
         self._making = True
-        self.asked = (sorting, span)
+        self.asked = view
         self._case_generation = self.data.generation
-        self._work("order", partial(self._make_order, sorting, span, keep, patient, self._order_serial))
+        self._work("order", partial(self._make_order, view, keep, patient, self._order_serial))
 
-    def count(self, span: Span, bins: int) -> None:
+    def count(self, span: Span, bins: int, kept: str) -> None:
         """Ask for a timeline."""
         self._bins_serial = self._next()
-        self._work("bins", partial(self._make_bins, span, bins, self._bins_serial))
+        self._work("bins", partial(self._make_bins, span, bins, kept, self._bins_serial))
 
-    def stop(self) -> tuple[Order, Sorting, Span | None] | None:
+    def stop(self) -> tuple[Order, View] | None:
         """Stop sorting; what was shown before where the new order is on screen already, to be shown again."""
         if self._making:
             self._making = False
@@ -98,7 +105,7 @@ class Inquiry:
             return None
         self._order_serial = self._next()
         self._close(self.order)
-        self.order, self.shown = back[0], back[1:]
+        self.order, self.shown = back
         self.asked = self.shown
         return back
 
@@ -121,8 +128,8 @@ class Inquiry:
         if self._before is not None and self.order is not None:
             self._close(self.order)
         elif self.order is not None:
-            self._before = (self.order, *self.shown)
-        self.order, self.shown = message.order, (message.sorting, message.span)
+            self._before = (self.order, self.shown)
+        self.order, self.shown = message.order, message.view
         if message.order.complete:
             self.completed(OrderComplete(message.serial))
         return True
@@ -141,6 +148,7 @@ class Inquiry:
         """Whether a message answers the latest question of its kind."""
         if isinstance(message, WorkFailed) and message.serial == self._order_serial:
             self._making = False
+            self.asked = self.shown
         return message.serial in (0, self._order_serial, self._bins_serial)
 
     # -- in worker threads ------------------------------------------------------------------------
@@ -167,16 +175,16 @@ class Inquiry:
         finally:
             self._summing = False
 
-    def _make_bins(self, span: Span, bins: int, serial: int) -> None:
+    def _make_bins(self, span: Span, bins: int, kept: str, serial: int) -> None:
         try:
-            self._screen.post_message(BinsReady(self.data.timeline(span, bins), serial))
+            self._screen.post_message(BinsReady(self.data.timeline(span, bins, kept), kept, serial))
         except Exception as error:  # every failure is shown
             self._failed(error, serial)
 
-    def _make_order(self, sorting: Sorting, span: Span | None, keep: int | None, patient: bool, serial: int) -> None:
+    def _make_order(self, view: View, keep: int | None, patient: bool, serial: int) -> None:
         worker = get_current_worker()
         try:
-            order = self.data.order(sorting, span)
+            order = self.data.order(view)
             row = None if patient else 0
             if keep is not None and (patient or order.complete):
                 row = order.position(keep)
@@ -184,7 +192,7 @@ class Inquiry:
         except Exception as error:  # every failure is shown
             self._failed(error, serial)
             return
-        self._screen.post_message(OrderReady(order, sorting, span, row, serial))
+        self._screen.post_message(OrderReady(order, view, row, serial))
         while not worker.is_cancelled:
             if order.wait(_LOOK_EVERY):
                 self._screen.post_message(OrderComplete(serial))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from workbench.tui.data import Bins, Order, Sorting, Span, Summary
+from workbench.filters import Completion
+from workbench.tui.data import Bins, Order, Summary, View, Wrong
+
+if TYPE_CHECKING:
+    from workbench.dissect.lines import Node
+    from workbench.workflows.carve import CarveProgress, CarveResult, Frame
 
 
 @dataclass
@@ -30,8 +38,7 @@ class OrderReady(Message):
     """Flows are in order. row: where the cursor goes; None = it stays at its row number."""
 
     order: Order
-    sorting: Sorting
-    span: Span | None
+    view: View
     row: int | None
     serial: int
 
@@ -48,6 +55,7 @@ class BinsReady(Message):
     """The timeline was counted."""
 
     bins: Bins
+    filter: str
     serial: int
 
 
@@ -57,3 +65,74 @@ class WorkFailed(Message):
 
     error: Exception
     serial: int
+
+
+@dataclass
+class FilterChecked(Message):
+    """A filter was looked at; None where it is right."""
+
+    text: str
+    wrong: Wrong | None
+
+
+@dataclass
+class FilterOffered(Message):
+    """What could stand at the cursor of a filter."""
+
+    text: str
+    cursor: int
+    offers: Sequence[Completion]
+
+
+@dataclass
+class PacketsRead(Message):
+    """More packets of a flow were read, from `start` on."""
+
+    start: int
+
+
+@dataclass
+class PacketsFailed(Message):
+    """Packets could not be read."""
+
+    error: Exception
+
+
+@dataclass
+class PacketTaken(Message):
+    """A packet's bytes (None: masked), and its tree once it is there; why: what stands in place of the tree."""
+
+    row: int
+    frame: Frame
+    pieces: Sequence[tuple[int, bytes | None]]
+    nodes: Sequence[Node] | None
+    why: str
+
+
+@dataclass
+class PacketsExplained(Message):
+    """Words for packets [start, start + count) are there; why: the reason that there will be none."""
+
+    start: int
+    count: int
+    why: str
+
+
+@dataclass
+class CarveMoved(Message):
+    """Carving went on. Later ones replace earlier ones."""
+
+    progress: CarveProgress
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the latest counts."""
+        return isinstance(message, CarveMoved)
+
+
+@dataclass
+class CarveEnded(Message):
+    """Carving is done, or failed."""
+
+    out: Path
+    result: CarveResult | None
+    error: Exception | None

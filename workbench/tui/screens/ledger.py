@@ -34,9 +34,10 @@ class LedgerDialog(ModalScreen[None]):
         Binding("pageup", "scroll(-10)", "Page up", show=False, id="ledger.page_up", tooltip="Scroll a page up"),
     ]
 
-    def __init__(self, summary: Summary) -> None:
+    def __init__(self, summary: Summary, *, filtered: bool = False) -> None:
         super().__init__()
         self._summary = summary
+        self._filtered = filtered
 
     def compose(self) -> ComposeResult:
         """Totals, then the sources."""
@@ -54,7 +55,8 @@ class LedgerDialog(ModalScreen[None]):
         if not self._summary.sources:
             return Text("No source yet: the ledger fills while captures are indexed.")
         words = [f"{cover.packets:,} packets", coverage.drops_words(cover), coverage.undecoded_words(cover)]
-        return Text(", ".join([*words, coverage.unseen_words(cover, 9)]))
+        whole = "; of the whole case, whatever the filter" if self._filtered else ""
+        return Text(", ".join([*words, coverage.unseen_words(cover, 9)]) + whole)
 
     def _lines(self, source_id: int) -> Table | Text:
         lines = [line for line in self._summary.ledger if line["source_id"] == source_id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from workbench.tui import words
+from workbench.tui.wrapping import broken
 
 #: Given fewer lines than this, it shows a few dense lines instead of groups.
 _GROUPS_FROM: Final = 5
@@ -130,25 +131,9 @@ def _wrapped(groups: list[words.Group], room: int) -> list[_Line]:
             lines.append(("", "", False))
         lines.append(("", title, True))
         for label, value in rows:
-            for n, part in enumerate(_broken(value, room)):
+            for n, part in enumerate(broken(value, room)):
                 lines.append((label if n == 0 else "", part, False))
     return lines
-
-
-def _broken(text: str, room: int) -> list[str]:
-    if cell_len(text) <= room:
-        return [text]
-    parts = [""]
-    for word in text.split(" "):
-        joined = f"{parts[-1]} {word}" if parts[-1] else word
-        if cell_len(joined) <= room:
-            parts[-1] = joined
-            continue
-        pieces = chop_cells(word, room)
-        parts += pieces if parts[-1] else []
-        if not parts[0]:
-            parts = pieces
-    return parts
 
 
 def _cut(text: str, room: int) -> str:

@@ -199,6 +199,18 @@ class VirtualTable(ScrollView, can_focus=True):
         self._fetch()
         self._tell()
 
+    def extend(self, pages: Sequence[int]) -> None:
+        """The source has more rows, or other ones in these pages; they are taken at once, so it must have them in memory."""
+        if self.source is None:
+            return
+        self._generation += 1  # a page that was fetched before is older than these
+        self._asked = None
+        for number in pages:
+            if number == 0 or number * PAGE_ROWS < self.total:
+                self._cache.put(number, self.source.page(number * PAGE_ROWS, PAGE_ROWS))
+        self._resized()
+        self._tell()
+
     def _resized(self) -> None:
         self._strips.clear()
         self.virtual_size = Size(self._columns.total_width, self.total + _HEADER)

@@ -1,0 +1,67 @@
+"""What a sample's truth says was planted in it is never on the screen of the packets view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import needs
+from tests.sample_captures.indexed import index, on_the_wire
+from tests.tui.driving import press, screen_text, settle
+from workbench.tui.application import WorkbenchApp
+from workbench.tui.case_data import StoredCase
+from workbench.tui.screens.packets import PacketsScreen
+
+SAMPLES = Path(__file__).parents[2] / "sample_captures"
+
+pytestmark = [needs.program("tshark"), pytest.mark.slow]
+
+
+async def seen_in(app, pilot, flow_filter):
+    """All text of all screens of the packets of each flow, every field open."""
+    seen = []
+    await settle(pilot)
+    app.screen.filter_pane.build(flow_filter)
+    await settle(pilot)
+    flows = app.screen.table.total
+    for _ in range(flows):
+        await press(pilot, "p")
+        screen = app.screen
+        assert isinstance(screen, PacketsScreen)
+        for _ in range(min(screen.rows.total, 12)):
+            unfold(screen.fields)
+            await pilot.pause()
+            lines = screen_text(pilot)
+            assert any("Transmission Control Protocol" in line for line in lines)
+            seen += lines
+            await press(pilot, "j")
+        await press(pilot, "escape", "j")
+    return flows, "\\n".join(seen)
+
+
+def unfold(tree):
+    """Open everything."""
+    before = -1
+    while len(tree._lines) != before:
+        before = len(tree._lines)
+        tree._unfolded |= {path for _, path, _ in tree._lines}
+        tree._flatten()
+    tree.refresh()
+
+
+@pytest.mark.parametrize(("sample", "flow_filter"), [("web", "tcp.dstport == 80"), ("windows", "tcp.dstport == 445")])
+async def test_nothing_planted_is_on_the_screen(sample, flow_filter, tmp_path):
+    case = tmp_path / "case"
+    found = index([SAMPLES / f"{sample}.json"], case)[sample]
+    planted = found.truth["planted"]
+    assert any(on_the_wire(one, found.bytes) for one in planted)
+    app = WorkbenchApp(StoredCase.open(case))
+    async with app.run_test(size=(160, 240)) as pilot:
+        flows, text = await seen_in(app, pilot, flow_filter)
+    assert flows
+    assert "(masked" in text
+    assert "··" in text
+    for one in planted:
+        assert one["text"] not in text
+        assert one["text"].encode(one.get("encoding", "utf-8")).hex(" ")[:47] not in text

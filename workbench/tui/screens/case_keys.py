@@ -1,0 +1,34 @@
+"""The keys of a case's screen; `?` and docs/app.md list them, settings change them by id."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.binding import Binding, BindingType
+
+CASE_KEYS: Final[list[BindingType]] = [
+    Binding("tab", "app.focus_next", "Next part", id="case.next", tooltip="To the next part of the screen", show=False),
+    Binding("shift+tab", "app.focus_previous", "Previous part", id="case.previous", tooltip="To the part before", show=False),
+    Binding("slash", "filter", "Filter", id="case.filter", tooltip="To the filter bar"),
+    Binding("f", "keep(True)", "Keep", id="case.keep", tooltip="Only flows with the value under the cursor"),
+    Binding("F", "keep(False)", "Exclude", id="case.exclude", tooltip="All flows but those with the value under the cursor"),
+    Binding("backspace", "filter_before", "Filter before", id="case.filter_before", tooltip="The filter before", show=False),
+    Binding("p", "packets", "Packets", id="case.packets", tooltip="Packets of this flow"),
+    Binding("e", "export", "Carve", id="case.carve", tooltip="Packets of this flow or of all that are shown, to a file"),
+    Binding("y", "copy", "Copy", id="case.copy", tooltip="The value under the cursor to the clipboard", show=False),
+    Binding("s", "sort", "Sort", id="case.sort", tooltip="Choose the column to sort by"),
+    Binding("S", "reverse", "Reverse", id="case.reverse", tooltip="Turn the order round", show=False),
+    Binding("less_than_sign", "sort_side(-1)", "Sort left", id="case.sort_left", tooltip="Sort by the column before", show=False),
+    Binding(
+        "greater_than_sign", "sort_side(1)", "Sort right", id="case.sort_right", tooltip="Sort by the next column", show=False
+    ),
+    Binding("t", "time", "Time", id="case.time", tooltip="To the timeline, at the time of this flow"),
+    Binding("T", "zoom_out", "Zoom out", id="case.zoom_out", tooltip="Back to the time range before"),
+    Binding("R", "reset", "All time", id="case.reset", tooltip="Show the whole time range", show=False),
+    Binding("m", "metric", "Measure", id="case.metric", tooltip="Timeline of flows, bytes or packets"),
+    Binding("i", "detail", "Pane", id="case.detail", tooltip="Show or hide the detail pane", show=False),
+    Binding("L", "ledger", "Ledger", id="case.ledger", tooltip="What was not decoded and not seen"),
+    Binding("r", "reload", "Reload", id="case.reload", tooltip="Show what was added to the case since", show=False),
+    Binding("colon", "jump", "Jump", id="case.jump", tooltip="Go to a row number or percentage", show=False),
+    Binding("escape", "back", "Stop, back", id="case.back", tooltip="Stop a running query; leave the timeline", show=False),
+]
