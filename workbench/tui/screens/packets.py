@@ -292,11 +292,11 @@ class PacketsScreen(Screen[None]):
         self.app.push_screen(CarveDialog(self._data, self._flow, None))
 
     def action_copy(self) -> None:
-        """The line under the cursor, as it is shown."""
+        """The line under the cursor, or all bytes, as they are shown."""
         if self.fields.has_focus and self.fields.node is not None:
             text = self.fields.text(self.fields.cursor)
         elif self.raw.has_focus:
-            text = self.raw.text(self.raw.first_shown)
+            text = "\n".join(self.raw.text(row) for row in range(self.raw.lines))
         elif (record := self.table.record) is not None:
             cells = [look.text(record[look.name]) for look in self.table.looks]
             text = "  ".join(cell.strip() for cell in cells if cell.strip())

@@ -96,11 +96,6 @@ class PacketHex(Widget, can_focus=True):
         part = self._bytes[row * self.each : (row + 1) * self.each]
         return f"{row * self.each:04x}  " + " ".join(_cell(byte) for byte in part)
 
-    @property
-    def first_shown(self) -> int:
-        """The row at the top."""
-        return self._top
-
     def render_line(self, y: int) -> Strip:
         """`0010  45 00 [00 3c] ··`, and as text where there is room."""
         width, base, row = self.size.width, self.rich_style, self._top + y
