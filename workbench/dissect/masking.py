@@ -33,6 +33,8 @@ _STRUCTURE: Final = {
         r"|[A-Z][A-Za-z]{1,20}(?: [A-Z][A-Za-z]{1,20})? (?:Request|Response) \(0x[0-9a-f]{2}\)"
     ),
 }
+#: Bytes as tshark writes a field's value; its line says only how many there are.
+_BYTES: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{0,2})+")
 _NONE: Final = re.compile(r"(?!)")
 #: Protocols whose line in the tree is not a field's, and what it is called.
 _UNNAMED: Final = "Data"
@@ -93,7 +95,7 @@ class _Walk:
         text = element.get("show", "")
         place = self.place(element)
         if self.unmask:
-            line = element.get("showname") or text
+            line = text if _BYTES.fullmatch(text[:_WHOLE]) else element.get("showname") or text
             return [name, label or "", _rest(line, label or "")[:_WHOLE], False, *place, []]
         if label is None and (protocol := self.catalogue.protocol(name)) is not None:
             return [name, protocol, "", False, *place, []]

@@ -1,0 +1,169 @@
+"""No secret of a capture is shown by default: not in a list, not in a tree, not in the bytes, not in any file of the case."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import needs
+from tests.sample_captures.indexed import FOLDER, TRUTHS
+from workbench.cli.app import run
+from workbench.dissect.dissector import Dissector
+from workbench.workflows.ingest import index_sources
+from workbench.workflows.requests import IndexRequest
+
+_spec = importlib.util.spec_from_file_location("dialogues", Path(__file__).with_name("dialogues.py"))
+assert _spec is not None
+assert _spec.loader is not None
+module: Any = importlib.util.module_from_spec(_spec)
+import sys  # noqa: E402
+
+sys.modules["dialogues"] = module  # dataclasses look their module up
+_spec.loader.exec_module(module)
+talk = module.talk
+
+DIALOGUES = module.dialogues()
+pytestmark = needs.program("tshark")
+
+
+@pytest.fixture(scope="module")
+def masking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dissector]:
+    with Dissector(timeout=120, cache=tmp_path_factory.getbasetemp() / "catalogue") as dissector:
+        yield dissector
+
+
+@pytest.fixture(scope="module")
+def unmasking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dissector]:
+    with Dissector(unmask=True, timeout=120, cache=tmp_path_factory.getbasetemp() / "catalogue") as dissector:
+        yield dissector
+
+
+def all_said(dissector: Dissector, capture: bytes) -> str:
+    """Everything that a list and the trees of all packets say."""
+    lines = dissector.list(capture, 50_000)
+    out = [f"{line.protocol} {line.info} {line.src} {line.dst}" for line in lines]
+    for first in range(1, len(lines) + 1, 400):
+        out += [talk.said(tree) for tree in dissector.trees(capture, first, 400)]
+    assert lines
+    return "\n".join(out)
+
+
+def stands(secret: str, text: str, encoding: str = "utf-8") -> bool:
+    """Whether it is there as text, or as hex digits of its bytes, with or without separators."""
+    digits = text.lower().replace(":", "").replace(" ", "")
+    return secret.lower() in text.lower() or any(secret.encode(one).hex() in digits for one in {encoding, "utf-8", "utf-16-le"})
+
+
+@pytest.mark.parametrize("dialogue", DIALOGUES, ids=lambda dialogue: dialogue.name)
+def test_no_secret_of_a_dialogue_is_shown(dialogue: Any, masking: Dissector, unmasking: Dissector) -> None:
+    capture = talk.pcapng(dialogue.frames)
+    shown = all_said(masking, capture)
+    assert [secret for secret in dialogue.secrets if stands(secret, shown)] == []
+    assert "sec-" not in shown.lower()
+    assert "(masked" in shown
+    whole = all_said(unmasking, capture)
+    assert [secret for secret in dialogue.secrets if not stands(secret, whole)] == [], (
+        "they are not in the capture, so nothing was shown above"
+    )
+
+
+@pytest.mark.parametrize("truth", TRUTHS, ids=lambda path: path.stem)
+def test_no_secret_of_a_sample_is_shown(truth: Path, masking: Dissector) -> None:
+    document = json.loads(truth.read_text())
+    planted = document.get("planted", [])
+    if not planted:
+        pytest.skip("this sample has no secret")
+    shown = all_said(masking, (FOLDER / document["capture"]).read_bytes())
+    assert [one["text"] for one in planted if stands(one["text"], shown, one.get("encoding", "utf-8"))] == []
+
+
+@pytest.mark.parametrize("name", ["web", "windows"])
+def test_secrets_of_a_sample_are_shown_when_unmasked(name: str, unmasking: Dissector) -> None:
+    document = json.loads((FOLDER / f"{name}.json").read_text())
+    shown = all_said(unmasking, (FOLDER / document["capture"]).read_bytes())
+    clear = [one for one in document["planted"] if one["clear"] and one["kind"] in ("password", "cookie", "command", "query")]
+    assert clear
+    assert [one["text"] for one in clear if not stands(one["text"], shown, one["encoding"])] == []
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All dialogues in one case, each from a capture of its own."""
+    folder = tmp_path_factory.mktemp("planted")
+    paths = []
+    for n, dialogue in enumerate(DIALOGUES):
+        paths.append(folder / f"d{n}.pcapng")
+        paths[-1].write_bytes(talk.pcapng(dialogue.frames))
+    index_sources(IndexRequest(tuple(map(str, paths)), folder / "case", join="never"))
+    return folder / "case"
+
+
+def test_the_command_line_shows_no_secret_and_no_file_of_the_case_holds_one(
+    case: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["packets", "--case", str(case), "--filter", "", "--format", "json"]) == 0
+    rows = json.loads(capfd.readouterr().out)
+    assert len(rows) > 200
+    out = [json.dumps(rows)]
+    http = next(row for row in rows if row["info"].endswith("POST /sign/in host shop.example application/x-www-form-urlencoded"))
+    for form in ("table", "json", "csv"):
+        words = ["packets", "--case", str(case), "--flow", str(http["flow_id"]), "--tree", str(http["frame"]), "--format", form]
+        assert run(words) == 0
+        out.append(capfd.readouterr().out)
+        assert "/sign/in" in out[-1]
+    assert run(["flows", "--case", str(case), "--format", "json"]) == 0
+    out.append(capfd.readouterr().out)
+    assert "sec-" not in "".join(out).lower()
+    raw = b"".join(path.read_bytes() for path in case.rglob("*") if path.is_file()).lower()
+    assert b"sec-" not in raw
+    assert "sec-".encode("utf-16-le") not in raw
+
+
+def test_unmasked_it_shows_them_after_the_log_says_so(case: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["packets", "--case", str(case), "--filter", "tcp.port == 80", "--format", "json"]) == 0
+    row = next(row for row in json.loads(capfd.readouterr().out) if "POST" in row["info"])
+    words = ["packets", "--case", str(case), "--flow", str(row["flow_id"])]
+    tree = ["--tree", str(row["frame"])]
+    for wrong in (["--unmask"], ["--unmask", "--reason", "  "], ["--reason", "why"], ["--unmask", "--plain", "--reason", "why"]):
+        assert run([*words, *tree, *wrong]) == 2
+        shown, told = capfd.readouterr()
+        assert shown == ""
+        assert "reason" in told or "--plain" in told
+    log = case / "audit.jsonl"
+    before = log.read_bytes()
+    assert run([*words, *tree, "--unmask", "--reason", "ticket\n4711"]) == 0
+    shown = capfd.readouterr().out
+    assert "sec-cookie" in shown
+    assert "sec-body-pw" in shown
+    (line,) = log.read_bytes()[len(before) :].splitlines()
+    entry = json.loads(line)
+    assert entry["action"] == "packets_unmasked"
+    detail = entry["detail"]
+    assert detail.pop("tshark")[0].isdigit()
+    assert detail == {"reason": "ticket 4711", "flows": [row["flow_id"]], "source": row["source_id"], "packet": row["frame"]}
+    assert run([*words, "--unmask", "--reason", "ticket 4711"]) == 0
+    assert "sec-query" in capfd.readouterr().out
+
+
+def test_where_the_log_cannot_be_written_nothing_is_shown(case: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["packets", "--case", str(case), "--filter", "tcp.port == 80", "--format", "json"]) == 0
+    row = next(row for row in json.loads(capfd.readouterr().out) if "POST" in row["info"])
+    log = case / "audit.jsonl"
+    kept = log.read_bytes()
+    log.unlink()
+    log.symlink_to("/nowhere/audit.jsonl")
+    try:
+        for more in (["--tree", str(row["frame"])], []):
+            code = run(["packets", "--case", str(case), "--flow", str(row["flow_id"]), *more, "--unmask", "--reason", "why"])
+            shown, told = capfd.readouterr()
+            assert code == 4
+            assert shown == ""
+            assert "audit.jsonl cannot be written" in told
+    finally:
+        log.unlink()
+        log.write_bytes(kept)
