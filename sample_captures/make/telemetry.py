@@ -139,6 +139,9 @@ def play(lab: DpuLab, truth: Truth) -> None:
 
 def stop_exporters(lab: DpuLab) -> dict[str, int]:
     """Have Open vSwitch tell the rest; its own count of what its IPFIX exporter did."""
+    lab.appctl(
+        "dpu1", "revalidator/purge"
+    )  # NetFlow counts from what the datapath's flows have told the switch: have them tell all
     lab.vsctl("dpu1", *f"clear bridge {BRIDGE} netflow sflow".split())
     text = lab.ofctl("dpu1", "dump-ipfix-bridge", BRIDGE).split("bridge ipfix:")[1]
     lab.vsctl("dpu1", *f"clear bridge {BRIDGE} ipfix".split())
