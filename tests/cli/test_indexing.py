@@ -47,7 +47,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[IndexRequest], 
 
 def test_the_request_has_the_documented_defaults(asked: list[IndexRequest]) -> None:
     assert cli.run(["index", "a.pcap", "b", "--case", "case"]) == 0
-    assert asked == [IndexRequest(("a.pcap", "b"), Path("case"), hash=True, join="auto", key_scope="both")]
+    assert asked == [IndexRequest(("a.pcap", "b"), Path("case"), hash=True, join="auto", key_scope=None)]
 
 
 def test_options_reach_the_request(asked: list[IndexRequest]) -> None:

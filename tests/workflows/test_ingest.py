@@ -92,6 +92,17 @@ def test_a_capture_already_there_is_skipped_and_another_scope_refused(tmp_path: 
         index(tmp_path / "case", capture, key_scope="vni")
 
 
+def test_the_key_scope_is_that_of_the_settings_unless_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings.toml").write_text('[flows]\nkey_scope = "vni"\n')
+    monkeypatch.setenv("WORKBENCH_CONFIG", str(tmp_path / "settings.toml"))
+    capture = write_flows(tmp_path / "a.pcap", 5)
+    assert index(tmp_path / "set", capture).sources[0]["key_scope"] == "vni"
+    assert index(tmp_path / "set", capture, key_scope="vni").skipped == [str(capture)]
+    assert index(tmp_path / "named", capture, key_scope="none").sources[0]["key_scope"] == "none"
+    monkeypatch.setenv("WORKBENCH_CONFIG", "")
+    assert index(tmp_path / "unset", capture).sources[0]["key_scope"] == "both"
+
+
 @needs.libpcap()
 def test_another_filter_for_what_is_there_is_refused(tmp_path: Path) -> None:
     capture = write_flows(tmp_path / "a.pcap", 5)

@@ -83,8 +83,13 @@ def index(
         JoinChoice, typer.Option("--join", help="Whether rotated files are one source; auto knows the usual rotation names.")
     ] = JoinChoice.AUTO,
     key_scope: Annotated[
-        Scope, typer.Option("--key-scope", help="Which network ids key a flow, besides addresses, ports and protocol.")
-    ] = Scope.BOTH,
+        Scope | None,
+        typer.Option(
+            "--key-scope",
+            help="Which network ids key a flow, besides addresses, ports and protocol. Default: as set, both.",
+            show_default=False,
+        ),
+    ] = None,
     bpf: Annotated[
         str | None,
         typer.Option(
@@ -101,7 +106,9 @@ def index(
 
     Prints what is in them and what was not seen. Ctrl-C keeps what was indexed until then.
     """
-    request = IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value, key_scope.value, bpf)
+    request = IndexRequest(
+        tuple(paths), case, hash_ is Hash.SHA256, join.value, None if key_scope is None else key_scope.value, bpf
+    )
     result = _run(request)
     from workbench.cli.summary import print_json, print_tables
 

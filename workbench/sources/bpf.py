@@ -180,7 +180,7 @@ def _check_text(text: str) -> None:
     joined = len(_JOINS.findall(text))
     if size > LONGEST_TEXT or joined > MOST_JOINED:
         raise BpfError(
-            f"the capture filter has {size:,} bytes and joins {joined:,} parts; at most {LONGEST_TEXT:,} and {MOST_JOINED} compile",
+            f"the capture filter has {size:,} bytes and joins {joined:,} parts: {LONGEST_TEXT:,} and {MOST_JOINED} at most",
             "Name prefixes (net) or ranges (portrange) in place of single ones, or filter what was indexed.",
         )
     keywords = _KEYWORDS | {word for word, since in _LATER.items() if _version(libpcap_version()) >= since}

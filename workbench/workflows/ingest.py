@@ -54,11 +54,14 @@ def index_sources(
     CaseBusyError, DiskFullError, ExternalError where the audit log is to be signed and cannot be, or a filter is
     given and there is no libpcap. Files that yield nothing are no exception: they are in `refused`.
     """
+    settings = load_settings()
+    flows = settings.flows if request.key_scope is None else replace(settings.flows, key_scope=request.key_scope)
+    request = replace(request, key_scope=flows.key_scope)
     if request.bpf is not None:  # before anything is made
         from workbench.sources.bpf import check_filter
 
         request = replace(request, bpf=check_filter(request.bpf))
-    return _Ingest(request, load_settings(), progress, cancel or threading.Event(), on_writer).run()
+    return _Ingest(request, replace(settings, flows=flows), progress, cancel or threading.Event(), on_writer).run()
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class _Ingest:
         on_writer: Callable[[CaseWriter], None] | None,
     ) -> None:
         self.request = request
-        self.flow_settings = replace(settings.flows, key_scope=request.key_scope)
+        self.flow_settings = settings.flows
         self.audit_settings = settings.audit
         self.progress = progress
         self.cancel = cancel

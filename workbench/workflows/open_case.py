@@ -38,8 +38,9 @@ def plan_open(paths: tuple[str, ...], case: Path | None) -> OpenRequest:
         from workbench.settings import load_settings
         from workbench.store.cache import cached_case, evict
 
-        evict(load_settings().cache.max_size_mb * 1_000_000)
-        case = cached_case([p for spec in specs for p in spec.paths])
+        settings = load_settings()
+        evict(settings.cache.max_size_mb * 1_000_000)
+        case = cached_case([p for spec in specs for p in spec.paths], repr(settings.flows))
     if _holds(case, specs):
         return OpenRequest(case)
     return OpenRequest(case, IndexRequest(paths, case))

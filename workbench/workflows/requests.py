@@ -22,15 +22,15 @@ class IndexRequest:
     """Index `paths` (files, folders, globs, '-' for standard input) into the case folder `case`.
 
     hash: SHA-256 of every file, beside the indexing. join: whether rotated files are one source.
-    key_scope: what besides the 5-tuple keys a flow. bpf: the capture filter (pcap-filter(7)) that packets must
-    pass to be indexed; None or blank = all.
+    key_scope: what besides the 5-tuple keys a flow; None = as the settings have it. bpf: the capture filter
+    (pcap-filter(7)) that packets must pass to be indexed; None or blank = all.
     """
 
     paths: tuple[str, ...]
     case: Path
     hash: bool = True
     join: Join = "auto"
-    key_scope: KeyScope = "both"
+    key_scope: KeyScope | None = None
     bpf: str | None = None
 
 
