@@ -1,0 +1,100 @@
+"""The table of docs/filters.md, a case to try it on, and which packets of it Wireshark selects."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.store.reader import CaseReader
+from workbench.workflows.carve import read_frames
+from workbench.workflows.show import case_filter
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "filters.md"
+
+_CELL = re.compile(r"(?<!\\)\|")
+
+#: Messages that quote the packet they complain of: Wireshark sees its fields, too, and the flow is another.
+QUOTING = "icmp.type in {3, 4, 5, 11, 12} || icmpv6.type in {1, 2, 3, 4}"
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. wireshark: what Wireshark is asked, None where it has no such field."""
+
+    filter: str
+    sql: str
+    wireshark: str | None
+    originator: bool
+
+
+def rows() -> list[Row]:
+    """The table, from the document itself."""
+    lines = DOCUMENT.read_text().split("## The table", 1)[1].splitlines()
+    made = []
+    for line in lines:
+        if not line.startswith("| `"):
+            continue
+        asked, _, sql, wireshark = (cell.strip().replace(r"\|", "|") for cell in _CELL.split(line)[1:5])
+        text = asked.strip("`")
+        said = wireshark.removesuffix(", originator")
+        assert said in ("same", "-") or (said.startswith("`") and said.endswith("`")), line
+        other = {"same": text, "-": None}.get(said, said.strip("`"))
+        made.append(Row(text, sql.strip("`"), other, wireshark.endswith(", originator")))
+    return made
+
+
+@dataclass(slots=True)
+class Tried:
+    """A capture that is indexed, and where each of its frames belongs: frame -> (flow, sent by the originator)."""
+
+    capture: Path
+    reader: CaseReader
+    frames: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    quoting: frozenset[int] = frozenset()
+
+    def by_filter(self, text: str) -> set[int]:
+        made = case_filter(self.reader, text)
+        return self._ids(made.sql, made.params)
+
+    def by_sql(self, condition: str) -> set[int]:
+        return self._ids(condition, ())
+
+    def everything(self) -> set[int]:
+        return self._ids("true", ())
+
+    def by_wireshark(self, row: Row) -> tuple[set[int], set[int]]:
+        """Flows that hold a selected packet, and flows that could: what quotes others is left out, except for ICMP rows."""
+        assert row.wireshark is not None
+        left_out = frozenset() if "icmp" in row.filter else self.quoting
+        seen = {n: at for n, at in self.frames.items() if n not in left_out and (at[1] or not row.originator)}
+        chosen = {seen[n][0] for n in select(self.capture, row.wireshark) if n in seen}
+        return chosen, {flow for flow, _ in seen.values()}
+
+    def _ids(self, condition: str, params: Sequence[object]) -> set[int]:
+        found = self.reader.query(f"SELECT flow_id FROM flows WHERE {condition}", params)
+        return set(found["flow_id"].to_pylist())
+
+
+def tried(capture: Path, case: Path) -> Tried:
+    """Index a capture as a person would, and find the frames of its flows."""
+    from workbench.cli.app import run
+
+    assert run(["index", str(capture), "--case", str(case), "--hash", "off"]) == 0
+    made = Tried(capture, CaseReader(case))
+    for flow in made.everything():
+        for frame in read_frames(made.reader, flow):
+            made.frames[frame.number] = (flow, frame.from_src)
+    made.quoting = frozenset(select(capture, QUOTING))
+    return made
+
+
+def select(capture: Path, text: str) -> Iterator[int]:
+    """Numbers of the frames that Wireshark selects."""
+    words = ["tshark", "-n", "-o", "tcp.desegment_tcp_streams:FALSE", "-r", str(capture), "-Y", text]
+    words += ["-T", "fields", "-e", "frame.number"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return (int(line) for line in done.stdout.split())
