@@ -20,6 +20,7 @@ _CELL = re.compile(r"(?<!\\)\|")
 #: Messages that quote the packet they complain of: Wireshark sees its fields, too, and the flow is another.
 QUOTING = "icmp.type in {3, 4, 5, 11, 12} || icmpv6.type in {1, 2, 3, 4}"
 
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table. wireshark: what Wireshark is asked, None where it has no such field."""

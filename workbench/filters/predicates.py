@@ -14,7 +14,7 @@ from workbench.filters import addresses, texts, values
 from workbench.filters.fields import Field, Kind, Part
 from workbench.filters.grammar import Item, Test, Word
 from workbench.filters.mistakes import shown
-from workbench.filters.sql import Sql, either, every, negated
+from workbench.filters.sql import TRUE, Sql, either, every, negated
 
 _ORDERED: Final = ("<", "<=", ">", ">=")
 _TEXT_ONLY: Final = ("contains", "matches")
@@ -30,13 +30,7 @@ def present(field: Field, mask: Word | None = None) -> Sql:
     if mask is not None:
         bits = values.read_whole(mask, field)
         return _any(field, [Sql(f"({part.column} & ?) <> 0", (bits,)) for part in field.parts])
-    conditions = []
-    for part in field.parts:
-        if field.family and part.text:
-            conditions.append(Sql(addresses.family_guard(part.text, field.family)))
-        else:
-            conditions.append(Sql(f"{part.column} IS NOT NULL") if part.null else Sql("true"))
-    return _any(field, conditions)
+    return _any(field, [_present(field, part) for part in field.parts])
 
 
 def holds(field: Field, test: Test, now: int) -> Sql:
@@ -50,9 +44,9 @@ def holds(field: Field, test: Test, now: int) -> Sql:
     if test.op == "!=":
         return every([present(field), negated(_any(field, _each(field, test, now)))])
     if test.op == "===":
-        return every([present(field), negated(_any(field, [_differs(c, p) for c, p in _pairs(field, test, now)]))])
+        return every([present(field), negated(_any(field, _differing(field, test, now)))])
     if test.op == "!==":
-        return _any(field, [_differs(c, p) for c, p in _pairs(field, test, now)])
+        return _any(field, _differing(field, test, now))
     return _any(field, _each(field, test, now))
 
 
@@ -85,19 +79,20 @@ def _any(field: Field, conditions: Sequence[Sql]) -> Sql:
         every([Sql(part.guard), condition]) if part.guard else condition
         for part, condition in zip(field.parts, conditions, strict=True)
     ]
-    made = Sql("true") if any(part == Sql("true") for part in parts) else either(dict.fromkeys(parts))
+    made = TRUE if TRUE in parts else either(dict.fromkeys(parts))
     return every([Sql(field.guard), made]) if field.guard else made
 
 
-def _pairs(field: Field, test: Test, now: int) -> list[tuple[Sql, Part]]:
-    return list(zip(_each(field, test, now), field.parts, strict=True))
+def _differing(field: Field, test: Test, now: int) -> list[Sql]:
+    """For every part, whether its column is there and is none of the values."""
+    there = [_present(field, part) for part in field.parts]
+    return [every([a, negated(b)]) for a, b in zip(there, _each(field, test, now), strict=True)]
 
 
-def _differs(condition: Sql, part: Part) -> Sql:
-    """The column is there and does not fulfil the condition."""
-    if not part.null:
-        return negated(condition)
-    return every([Sql(f"{part.column} IS NOT NULL"), negated(condition)])
+def _present(field: Field, part: Part) -> Sql:
+    if field.family and part.text:
+        return Sql(addresses.family_guard(part.text, field.family))
+    return Sql(f"{part.column} IS NOT NULL") if part.null else TRUE
 
 
 def _each(field: Field, test: Test, now: int) -> list[Sql]:

@@ -49,7 +49,7 @@ def _text(text: str) -> str:
         elif piece:
             made.append("'" + piece.replace("'", "''") + "'")
     if len(made) > 1:
-        return f"({' || '.join(made)})"
+        return f"concat({', '.join(made)})"
     return made[0] if made else "''"
 
 
