@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.store.reader import CaseReader
-from workbench.workflows.carve import read_frames
+from workbench.workflows.captured import find_capture
+from workbench.workflows.frames import Search
 from workbench.workflows.show import case_filter
+from workbench.workflows.wanted import wanted_flows
+
+#: Samples that show one traffic several times over: one of them is enough, in one capture they would be the same flows.
+TWICE = ("mirror-plain", "mirror-gre", "mirror-erspan2")
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "filters.md"
@@ -79,15 +84,25 @@ class Tried:
         return set(found["flow_id"].to_pylist())
 
 
+def samples() -> list[Path]:
+    """The sample captures, each traffic once."""
+    return [path for path in sorted((ROOT / "sample_captures").glob("*.pcapng")) if path.stem not in TWICE]
+
+
 def tried(capture: Path, case: Path) -> Tried:
     """Index a capture as a person would, and find the frames of its flows."""
     from workbench.cli.app import run
 
     assert run(["index", str(capture), "--case", str(case), "--hash", "off"]) == 0
     made = Tried(capture, CaseReader(case))
-    for flow in made.everything():
-        for frame in read_frames(made.reader, flow):
-            made.frames[frame.number] = (flow, frame.from_src)
+    (wanted,) = wanted_flows(made.reader, (), None)
+    search = Search(wanted, find_capture(made.reader, wanted.source_id, wanted.first, wanted.last), "both")
+    for hits in search.hits():
+        assert search.matcher is not None
+        for place, hit in zip(hits.chosen.tolist(), hits.found.tolist(), strict=True):
+            flow = int(wanted.flow_ids[search.matcher.order[hit >> 1]])
+            made.frames[hits.chunk.number + place] = (flow, not hit & 1)
+    search.close()
     made.quoting = frozenset(select(capture, QUOTING))
     return made
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests import needs
 from tests.filters import made
-from tests.filters.table import ROOT, Row, Tried, rows, tried
+from tests.filters.table import Row, Tried, rows, samples, tried
 
 ROWS = rows()
 COMPARED = [row for row in ROWS if row.wireshark is not None]
@@ -17,9 +17,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Tried:
     """All sample captures and a built one, in one."""
     folder = tmp_path_factory.mktemp("filters")
     (folder / "made.pcap").write_bytes(made.capture())
-    samples = sorted((ROOT / "sample_captures").glob("*.pcapng"))
     whole = folder / "whole.pcapng"
-    subprocess.run(["mergecap", "-F", "pcapng", "-w", whole, folder / "made.pcap", *samples], check=True, timeout=120)
+    subprocess.run(["mergecap", "-F", "pcapng", "-w", whole, folder / "made.pcap", *samples()], check=True, timeout=120)
     return tried(whole, folder / "case")
 
 
