@@ -23,6 +23,12 @@ def told() -> Iterator[tuple[str, str]]:
             yield from ((name, text) for text in re.findall(r"`([^`]+)`", line.rsplit(" | ", 1)[-1]))
 
 
+def test_every_sample_is_told_of() -> None:
+    text = (FOLDER / "README.md").read_text()
+    assert {name for name in NAMES if not re.search(rf"\b{name}\b(?!-)", text)} == set()
+    assert len({name for name, _ in told()}) > 10
+
+
 @pytest.mark.parametrize(("name", "text"), told())
 def test_a_filter_shows_some_flows_and_not_all(samples: dict[str, Indexed], name: str, text: str) -> None:
     sample = samples[name]
