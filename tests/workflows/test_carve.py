@@ -151,3 +151,38 @@ def test_a_file_is_written_whole_and_never_over_a_capture(tmp_path: Path) -> Non
     carve(CarveRequest(case), target)
     assert len(packets_of(target.read_bytes())) == 6
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pcap", "case", "link", "out.pcapng"]
+
+
+def test_nothing_but_a_file_is_replaced(tmp_path: Path) -> None:
+    case = index(tmp_path / "case", write_flows(tmp_path / "a.pcap", 3))
+    kept = {path.name: path.read_bytes() for path in case.iterdir() if path.is_file()}
+    (tmp_path / "link").symlink_to(case / "case.duckdb")
+    for target in (case / "case.duckdb", case / "audit.jsonl", case / "case.sqlite", tmp_path / "link"):
+        with pytest.raises(UsageError, match="a part of the case"):
+            carve(CarveRequest(case), target)
+    assert {path.name: path.read_bytes() for path in case.iterdir() if path.is_file()} == kept
+    carve(CarveRequest(case), case / "three.pcapng")
+    assert len(packets_of((case / "three.pcapng").read_bytes())) == 6
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    case = index(tmp_path / "case", write_flows(tmp_path / "a.pcap", 3))
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("there/out.pcapng")  # which is not there yet
+    carve(CarveRequest(case), link)
+    assert link.is_symlink()
+    assert len(packets_of((tmp_path / "there" / "out.pcapng").read_bytes())) == 6
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    case = index(tmp_path / "case", write_flows(tmp_path / "a.pcap", 3))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        result = carve(CarveRequest(case), pipe)
+        assert pipe.is_fifo()
+        assert len(packets_of(os.read(reading, result.bytes + 1))) == 6
+    finally:
+        os.close(reading)

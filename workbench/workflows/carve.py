@@ -36,6 +36,8 @@ __all__ = ["CarveProgress", "CarveRequest", "CarveResult", "Frame", "Side", "car
 CarveSink = Callable[["CarveProgress"], None]
 
 _OUT: Final = 4 << 20
+#: What a file within the case's folder must be called: the case's own files are not.
+_CAPTURES: Final = (".pcapng", ".pcap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class CarveResult:
 def carve(
     request: CarveRequest, out: BinaryIO | Path, progress: CarveSink | None = None, cancel: Cancel | None = None
 ) -> CarveResult:
-    """Write the packets to `out`. A file appears under its name only once it is complete, and never in place of a capture.
+    """Write the packets to `out`. A file appears under its name only once it is complete, and never in place of a capture
+    or of a part of the case; a link stays a link; a pipe or device is written to as it is.
 
     UsageError, MissingPathError, DiskFullError; what `read_frames` raises, before anything is written; CancelledError.
     """
@@ -97,8 +100,12 @@ def carve_from(
     found = searches(reader, request, cancel)
     if not isinstance(out, Path):
         return _Carving(found, request.limit, out, progress).run()
-    _refuse_captures(reader, out)
+    _refuse(reader, out)
     try:
+        if out.exists() and not out.is_file():
+            with out.open("wb") as device:
+                return _Carving(found, request.limit, device, progress).run()
+        out = out.resolve()
         with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name[:40]}.", suffix=".part", delete=False) as part:
             try:
                 result = _Carving(found, request.limit, cast("BinaryIO", part.file), progress).run()
@@ -133,9 +140,14 @@ def _as_created(part: Path) -> None:
     part.chmod(0o666 & ~mask)
 
 
-def _refuse_captures(reader: CaseReader, out: Path) -> None:
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder", "Name a file.")
+def _refuse(reader: CaseReader, out: Path) -> None:
+    if out.is_dir() or out.is_block_device():
+        raise UsageError(f"{out} is a {'folder' if out.is_dir() else 'disk'}", "Name a file.")
+    whole = out.resolve()
+    if whole.is_relative_to(reader.case.root.resolve()) and whole.suffix not in _CAPTURES:
+        raise UsageError(
+            f"{out} would be a part of the case itself", "Name a file outside the case's folder, or one ending in .pcapng."
+        )
     if not out.exists():
         return
     for path in capture_paths(reader):
