@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import subprocess
 import time
@@ -23,7 +24,16 @@ from sample_captures.make.lab import Lab, mac_of, wait_for
 FOLDER = Path(__file__).parents[1]
 SETTLE = 1.0
 """seconds after the last step: closing packets still come, and dumpcap reads its ring every quarter of a second"""
-VERSION_WORDS = {"ip": ["-V"], "ssh": ["-V"], "nginx": ["-v"], "dig": ["-v"], "nft": ["-v"]}
+VERSION_WORDS = {
+    "ip": ["-V"],
+    "nfcapd": ["-V"],
+    "nfdump": ["-V"],
+    "softflowd": ["-h"],
+    "ssh": ["-V"],
+    "nginx": ["-v"],
+    "dig": ["-v"],
+    "nft": ["-v"],
+}
 """how programs are asked for their version where it isn't ``--version``"""
 
 
@@ -143,12 +153,14 @@ def command_line(about: str | None, make: Callable[[Path], dict[str, Any]]) -> i
 
 
 def versions(programs: tuple[str, ...]) -> dict[str, str]:
-    """First words of what each program says its version is."""
+    """What each program says its version is: the first line that has one, as far as it goes."""
     said = {}
     for program in programs:
         words = [program, *VERSION_WORDS.get(program, ["--version"])]
         result = subprocess.run(words, capture_output=True, text=True, check=False)
-        said[program] = " ".join(next(line for line in (result.stdout + result.stderr).splitlines() if line.strip()).split()[:3])
+        lines = [line.strip() for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+        found = next((match for line in lines if (match := re.match(r".*?\d+\.\d+\S*", line))), None)
+        said[program] = found.group().rstrip(",.") if found else " ".join(lines[0].split()[:3])
     return said
 
 
