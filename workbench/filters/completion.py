@@ -16,7 +16,7 @@ ValueSource = Callable[[str, str, int], Sequence[str]]
 
 _TOKEN: Final = re.compile(
     rf"(?P<string>{STRING})|(?P<open>r?[\"'].*\Z)|(?P<join>&&|\|\||\^\^)|(?P<mask>&)|(?P<sign>===|!==|~=|==|!=|<=|>=|<|>|~)"
-    rf"|(?P<range>\.\.)|(?P<not>!)|(?P<mark>[(){{}},])|(?P<word>{WORD})|(?P<space>\s+)|(?P<other>.)",
+    rf"|(?P<range>\.\.)|(?P<not>!)|(?P<mark>[(){{}},])|(?P<begun>[=|^])|(?P<word>{WORD})|(?P<space>\s+)|(?P<other>.)",
     re.DOTALL,
 )
 _JOINS: Final = {"and": "both", "or": "either", "xor": "one of the two", "&&": "both", "||": "either"}
@@ -58,7 +58,7 @@ def complete(text: str, cursor: int, values: ValueSource | None = None, limit: i
     end = _word_end(text, start, cursor)
     made: Iterator[tuple[str, Literal["field", "operator", "value", "word"], str]]
     if state == "field":
-        made = _fields(prefix, limit)
+        made = _fields(prefix)
     elif state == "operator":
         made = _operators(field_name, prefix)
     elif state in ("value", "item", "mask"):
@@ -89,10 +89,8 @@ def _where(text: str, cursor: int) -> tuple[State, str, int, str]:
         before = (state, name)
         state, name = _after(match, state, name)
         last = match
-    if last is None or last.end() < cursor or last.lastgroup not in ("word", "open", "string", "sign"):
+    if last is None or last.end() < cursor or last.lastgroup not in ("word", "open", "begun"):
         return state, name, cursor, ""
-    if last.lastgroup == "string" or (last.lastgroup == "sign" and before[0] == "operator"):
-        return (state, name, cursor, "") if last.lastgroup == "string" else (*before, last.start(), last[0])
     if last[0] in ("not", "NOT") and before[0] == "field":
         return state, name, cursor, ""
     return (*before, last.start(), last[0])
@@ -138,20 +136,19 @@ def _word_end(text: str, start: int, cursor: int) -> int:
     match = _TOKEN.match(text, start) if start < len(text) else None
     if match is None or start == cursor:
         return cursor
-    return max(cursor, match.end()) if match.lastgroup in ("word", "string", "sign") else cursor
+    return max(cursor, match.end()) if match.lastgroup in ("word", "string") else cursor
 
 
-def _fields(prefix: str, limit: int) -> Iterator[tuple[str, Literal["field"], str]]:
-    """Names that begin so, then names of which a later word does, then those close to it."""
+def _fields(prefix: str) -> Iterator[tuple[str, Literal["field"], str]]:
+    """Names that begin so, then names of which a later word does, or else those close to it."""
     import difflib
 
     names = registry()
     lower = prefix.lower()
     ranked = [name for name in names.names if name.startswith(lower)]
     ranked += [name for name in names.names if name not in ranked and re.search(rf"[._]{re.escape(lower)}", name)]
-    if len(ranked) < limit and len(lower) > 2:
-        near = difflib.get_close_matches(lower[:60], names.names, n=3, cutoff=0.6)
-        ranked += [name for name in near if name not in ranked]
+    if not ranked and len(lower) > 2:
+        ranked = difflib.get_close_matches(lower[:60], names.names, n=3, cutoff=0.6)
     for name in ranked:
         found = names.fields.get(name) or names.presences[name]
         yield name, "field", found.meaning
