@@ -205,6 +205,7 @@ class RowCase:
         self.generation = 0
         self.counted: list[str] = []
         self.stopped = 0
+        self.prepared = False
         self.packets, self.slow_from, self.without_tshark = 40, -1, False
         self.reads: list[tuple[int, int | None]] = []
         self.reasons: list[str] = []
@@ -269,6 +270,9 @@ class RowCase:
         return Bins(span, counts[0], counts[1], counts[2])
 
     # -- packets ------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        self.prepared = True
 
     def frames(self, flow_id: int, start: int, limit: int | None, cancel: Callable[[], bool]) -> Iterator[Frame]:
         self.reads.append((start, limit))

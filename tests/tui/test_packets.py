@@ -25,6 +25,7 @@ async def test_list_fields_and_bytes_of_the_flow_under_the_cursor(size):
     case = rack_case()
     async with WorkbenchApp(case).run_test(size=size) as pilot:
         await settle(pilot)
+        assert case.prepared
         await press(pilot, "j", "p")
         assert isinstance(pilot.app.screen, PacketsScreen)
         text = text_of(pilot)

@@ -77,6 +77,52 @@ def test_sort_picker(snap_compare, size):
 
 
 @BOTH
+def test_filter_completed(snap_compare, size):
+    keys = ("slash", *"conn_state == S")
+    names = {" ": "space", "=": "equals_sign", "_": "underscore"}
+    keys = [names.get(key, key) for key in keys]
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after(*keys))
+
+
+@BOTH
+def test_filter_wrong(snap_compare, size):
+    async def show(pilot):
+        await after("slash")(pilot)
+        pilot.app.screen.query_one("FilterInput").value = "src_bytes > 1MB && (ip.adr == 10.0.0.0/8 || dst_port == 443)"
+        await after()(pilot)
+
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=show)
+
+
+@BOTH
+def test_filtered(snap_compare, size):
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after(*["l"] * 6, "f", "j"))
+
+
+@BOTH
+def test_packets(snap_compare, size):
+    keys = ("j", "p", "j", "tab", "j", "l", "l")
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after(*keys))
+
+
+@BOTH
+def test_unmasked(snap_compare, size):
+    keys = ("p", "U", *"ticket", "enter")
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after(*keys))
+
+
+def test_packets_without_tshark(snap_compare):
+    case = rack_case()
+    case.without_tshark = True
+    assert snap_compare(WorkbenchApp(case), terminal_size=SMALL, run_before=after("p"))
+
+
+@BOTH
+def test_carve(snap_compare, size):
+    assert snap_compare(WorkbenchApp(rack_case()), terminal_size=size, run_before=after(*["l"] * 6, "f", "e", "up"))
+
+
+@BOTH
 def test_start(snap_compare, size):
     assert snap_compare(WorkbenchApp(), terminal_size=size, run_before=after())
 

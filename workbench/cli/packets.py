@@ -70,6 +70,9 @@ def packets(
     """
     if bool(flow) == (filter_ is not None):
         raise UsageError("packets of what? Give either --flow ID or --filter F", "`workbench flows` lists flows with their ids.")
+    from workbench.workflows.kernels import prepare_kernel_cache
+
+    prepare_kernel_cache()  # ahead of numba, which the next line brings: else it compiles anew, each time in an installed copy
     from workbench.workflows.carve import CarveRequest
 
     request = CarveRequest(case, tuple(flow or ()), filter_, side.value, limit)

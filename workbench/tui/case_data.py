@@ -14,6 +14,7 @@ from workbench.records.columns import BY_NAME
 from workbench.store import pages
 from workbench.store.values import seen_values
 from workbench.tui.data import Amount, Bins, Order, Span, Summary, View, Wrong
+from workbench.workflows.kernels import prepare_kernel_cache, warmed
 from workbench.workflows.show import case_filter
 
 if TYPE_CHECKING:
@@ -104,20 +105,28 @@ class StoredCase:
 
     # -- packets ----------------------------------------------------------------------------------
 
+    def prepare(self) -> None:
+        """Load what reads packets, if it is compiled: that takes a second, which the first look at packets then does not."""
+        if warmed(prepare_kernel_cache()):
+            import workbench.workflows.carve  # noqa: F401  loading is all that is wanted
+
     def frames(self, flow_id: int, start: int, limit: int | None, cancel: Callable[[], bool]) -> Iterator[Frame]:
         """Packets of a flow as they are found."""
+        prepare_kernel_cache()
         from workbench.workflows.carve import read_frames
 
         return read_frames(self._reader, flow_id, start=start, limit=limit, cancel=cancel)
 
     def lines(self, flow_id: int, start: int, limit: int) -> Sequence[Line]:
         """Words of a page of packets."""
+        prepare_kernel_cache()
         from workbench.workflows.dissect import packet_lines
 
         return packet_lines(self._reader, flow_id, start, limit, dissector=self._tshark.held())
 
     def tree(self, frame: Frame, reason: str | None) -> Sequence[Node]:
         """A packet's tree; with a reason unmasked, which the audit log says first."""
+        prepare_kernel_cache()
         from workbench.workflows.dissect import packet_tree
 
         return packet_tree(self._reader, frame, reason, dissector=self._tshark.held() if reason is None else None)
@@ -136,6 +145,7 @@ class StoredCase:
         self, request: CarveRequest, out: Path, progress: Callable[[CarveProgress], None], cancel: Callable[[], bool]
     ) -> CarveResult:
         """Write packets to a capture file, through the reader that is open already."""
+        prepare_kernel_cache()
         from workbench.workflows.carve import carve_from
 
         return carve_from(self._reader, request, out, progress, cancel)

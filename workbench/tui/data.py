@@ -167,6 +167,9 @@ class CaseData(Protocol):
     def amount(self, view: View) -> Amount:
         """How many flows a view has, and how much is in them."""
 
+    def prepare(self) -> None:
+        """Get ready for `frames`, where that takes a moment; nothing need wait for it."""
+
     def frames(self, flow_id: int, start: int, limit: int | None, cancel: Callable[[], bool]) -> Iterator[Frame]:
         """Packets of a flow in order of their capture, from its `start`th on; as they are found.
 

@@ -57,6 +57,7 @@ class AskingScreen(Screen[None]):
         self._early: BinsReady | None = None
         self._dated = False
         self._remembered = False
+        self._prepared = False
 
     def compose(self) -> ComposeResult:
         """Filter, timeline, flows and details, status, keys."""
@@ -183,6 +184,9 @@ class AskingScreen(Screen[None]):
             self.on_bins_ready(self._early)
         self._titles()
         self._tell_activity()
+        if not self._prepared and not self.indexing.going_on:
+            self._prepared = True
+            self.run_worker(self.inquiry.data.prepare, group="prepare", thread=True, exit_on_error=False)
 
     def _nothing(self, view: View) -> str:
         """What the table says where a view has no rows."""

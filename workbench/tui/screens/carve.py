@@ -54,7 +54,7 @@ class CarveDialog(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The choices, the file's name, what is going on."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog wide"):
             yield Static(Text("Packets to a capture file (pcapng)", style="bold"), classes="dialog-title")
             yield Static(id="carve-choices")
             yield Input(value=self._file_name(), compact=True, id="carve-file")
@@ -82,12 +82,12 @@ class CarveDialog(ModalScreen[None]):
         """Write everything anew."""
         flow = self._flow
         ends = " → ".join(words.endpoint(flow.get(f"{side}_ip"), flow.get(f"{side}_port")) for side in ("src", "dst"))
-        text = Text()
+        text = Text(no_wrap=True, overflow="ellipsis")
         text.append("what  ", "bold").append(f"{'▸' if not self._all else ' '} this flow: {self._packets()}, {ends}\n")
         if self._view is not None:
             text.append(f"      {'▸' if self._all else ' '} {self._shown_words()}\n")
         text.append("side  ", "bold").append(f"▸ {_SIDES[self._side][1]}\n")
-        text.append("file", "bold")
+        text.append("file  ", "bold").append("▸", "dim")
         self.query_one("#carve-choices", Static).update(text)
         keys = "Esc stops" if self._carving else "Enter or Esc closes" if self._written else "Enter carves, Down side, Esc closes"
         if self._view is not None and not self._carving and not self._written:
