@@ -3,14 +3,17 @@
 import io
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.capture_files import packets_of, pcap, udp_frame, write_flows
+from tests.tshark_filters import COLUMNS, filter_of, selected
 from workbench.errors import CancelledError, CaptureChangedError, CaptureGoneError, UsageError
 from workbench.store.reader import CaseReader
-from workbench.workflows.carve import CarveRequest, CarveResult, Frame, carve, read_frames
+from workbench.workflows.carve import CarveRequest, CarveResult, Frame, carve, carve_from, read_frames, searches
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
 
@@ -186,3 +189,52 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
         assert len(packets_of(os.read(reading, result.bytes + 1))) == 6
     finally:
         os.close(reading)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseReader]:
+    """A case of every sample, each a source of its own."""
+    case = tmp_path_factory.mktemp("samples") / "case"
+    index(case, *sorted(p for p in SAMPLE.parent.iterdir() if p.suffix in (".pcap", ".pcapng")), join="never")
+    with CaseReader(case) as reader:
+        yield reader
+
+
+def test_every_packet_of_every_sample_is_found(samples: CaseReader) -> None:
+    rows = samples.query(
+        "SELECT source_id, packets - (SELECT count(*) FROM arp a WHERE a.source_id = s.source_id)"
+        " - (SELECT coalesce(sum(count), 0)::BIGINT FROM ledger l WHERE l.source_id = s.source_id AND kind = 'undecoded') AS n"
+        " FROM sources s"
+    ).to_pylist()
+    found = {}
+    for search in searches(samples, CarveRequest(Path(), filter="")):
+        found[search.wanted.source_id] = sum(len(hits.chosen) for hits in search.hits())
+        assert search.differences() == ""
+        search.close()
+    assert found == {row["source_id"]: row["n"] for row in rows}
+
+
+@needs.program("tshark")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "tunnel LIKE 'vxlan%'",
+        "tunnel LIKE 'geneve%'",
+        "tunnel LIKE 'erspan%'",
+        "tunnel = 'gre'",
+        "proto = 6 AND tunnel IS NULL",
+        "proto = 17 AND tunnel IS NULL",
+        "src_ip LIKE '%:%'",
+    ],
+)
+def test_tshark_selects_the_same_packets_of_samples(samples: CaseReader, kind: str, tmp_path: Path) -> None:
+    rows = samples.query(
+        f"SELECT {COLUMNS}, path FROM flows f JOIN sources s USING (source_id) WHERE ({kind}) AND src_pkts + dst_pkts > 2"
+        " QUALIFY row_number() OVER (PARTITION BY f.source_id ORDER BY f.flow_id) = 2 ORDER BY path LIMIT 3"
+    ).to_pylist()
+    assert rows
+    for row in rows:
+        out = io.BytesIO()
+        assert carve_from(samples, CarveRequest(Path(), flow_ids=(row["flow_id"],)), out).notes == ()
+        want = selected(Path(row["path"]), filter_of(row), tmp_path / "selected.pcapng")
+        assert packets_of(out.getvalue()) == packets_of(want), (row["path"], filter_of(row))

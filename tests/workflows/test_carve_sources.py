@@ -317,3 +317,17 @@ def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
     case = index(tmp_path / "case", path)
     assert len(frames(case, 1000)) == 1
     assert len(packets_of(carved(case))) == 1
+
+
+def test_a_set_that_is_still_being_indexed(long_records: list[tuple[int, bytes]], tmp_path: Path) -> None:
+    """Its files are noted at the end: until then what lies in the first one is found, and of the rest it is said."""
+    for n, (a, b) in enumerate([(0, 100), (100, 260)]):
+        (tmp_path / f"dpu_{n + 1:05}_20231114221320.pcap").write_bytes(pcap_file(long_records[a:b]))
+    case = index(tmp_path / "case", *sorted(tmp_path.glob("dpu*")), join="always")
+    with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
+        con.execute("DELETE FROM source_files")
+        con.execute("UPDATE sources SET state = 'indexing'")
+        con.execute("UPDATE flows SET last_offset = 4000000 WHERE src_port = 2000")
+    assert [f.number for f in frames(case, 2000)] == [6, 43, 80]
+    with pytest.raises(CaptureGoneError, match="still being indexed"):
+        frames(case, 1000)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import CaptureChangedError, CaptureGoneError
+from workbench.sources.seeking import SeekingBytes
 from workbench.store.behind import all_paths, source_files, source_places, source_row
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def find_capture(reader: CaseReader, source_id: int, first: int = 0, last: int |
     files = tuple(_files(reader, source))
     for file in files:
         _check(file)
+    if source["state"] == "indexing" and last is not None:
+        _check_reach(files[-1], last)
     until = (1 << 62) if last is None else last >> BLOCK_SHIFT
     rows = source_places(reader, source_id, first >> BLOCK_SHIFT, until)
     places = tuple(Place(**row) for row in rows)
@@ -148,6 +151,15 @@ def _check(file: CaptureFile) -> None:
         if _digest(file.path, file.bytes) != file.sha256:
             raise CaptureChangedError(f"{file.path} was changed after it was indexed: its SHA-256 is another", _INDEX_AGAIN)
         _VERIFIED.add(known)
+
+
+def _check_reach(file: CaptureFile, last: int) -> None:
+    """While a rotated set is being indexed the case knows its first file only."""
+    stream = SeekingBytes(file.path)
+    stream.close()
+    if stream.plain and last >= Path(file.path).stat().st_size:
+        why = f"{file.path} is one of several files that are still being indexed: where these packets lie is not noted yet"
+        raise CaptureGoneError(why, "Try again when it is done.")
 
 
 def _sizes(file: CaptureFile, now: int) -> str:
