@@ -83,3 +83,15 @@ def test_a_missing_capture_is_told_by_exit_code(case: Path, tmp_path: Path, capf
     assert run(words) == 4
     assert str(capture) in capfd.readouterr().err
     assert not (tmp_path / "out.pcapng").exists()
+
+
+def test_kernels_are_kept_where_the_program_keeps_them(case: Path, tmp_path: Path) -> None:
+    """Not beside the code, where another user of the machine might write them."""
+    words = [sys.executable, "-m", "workbench", "packets", "--case", str(case), "--flow", "1", "--plain"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "closed")}
+    env.pop("NUMBA_CACHE_DIR", None)
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "workbench").symlink_to("/nowhere")
+    done = subprocess.run(words, env=env, capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == 4
+    assert b"/workbench" in done.stderr
