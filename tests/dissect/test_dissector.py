@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests import needs
+from workbench import dissect
 from workbench.dissect.allowed import allowed
 from workbench.dissect.dissector import Dissector, find_tshark
 from workbench.errors import BadInputError, CancelledError, ExitCode, ExternalError, WorkbenchError
@@ -218,6 +219,23 @@ def test_any_packet_gives_a_line_and_a_tree_or_an_error_of_ours(cache: Path) -> 
 def test_the_program_itself_never_loads_pyshark() -> None:
     code = "import sys, workbench.dissect.dissector; sys.exit(bool({'pyshark', 'asyncio'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
+
+
+@needs.program("tshark")
+def test_it_works_where_nobody_else_can_read_the_program(tmp_path: Path) -> None:
+    """As root installs it under /root: once rights are given up, nothing of it can be opened any more."""
+    tmp_path.chmod(0o700)
+    shutil.copytree(Path(dissect.__file__).parents[1], tmp_path / "workbench", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import sys, workbench; from workbench.dissect.dissector import Dissector\n"
+        "assert workbench.__file__.startswith(sys.argv[1])\n"
+        "web = bytes.fromhex(sys.argv[2])\n"
+        "with Dissector(timeout=60) as d: print(len(d.list(web, 9)), len(d.tree(web, 4)))\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path), WEB.hex()]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert (done.stdout, done.stderr) == ("7 5\n", "")
 
 
 # -- false ones ---------------------------------------------------------------------------------------

@@ -46,6 +46,14 @@ def test_a_message_that_claims_too_much_is_refused(ends: tuple[socket.socket, so
         receive(ends[1])
 
 
+def test_a_message_too_large_is_not_sent(ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "LARGEST", 10)
+    with pytest.raises(wire.TooLargeError):
+        send(ends[0], "x" * 20)
+    send(ends[0], "x")
+    assert receive(ends[1])[0] == "x"
+
+
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000])
 def test_what_is_no_message_is_refused(ends: tuple[socket.socket, socket.socket], body: bytes) -> None:
     ends[0].sendall(struct.pack(">I", len(body)) + body)

@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from workbench.dissect import info, masking, sandbox
+from workbench.dissect.allowed import allowed
 from workbench.dissect.catalogue import Catalogue, build
 from workbench.dissect.reading import Capture, EndedError, Pieces, TooMuchError
-from workbench.dissect.wire import WireError, receive, send
+from workbench.dissect.wire import TooLargeError, WireError, receive, send
 
 _VERSION: Final = re.compile(rb"\d+\.\d+\.\d+")
 _SECONDS: Final = 15.0
@@ -42,6 +43,8 @@ def main() -> None:
 def serve(sock: socket.socket) -> None:
     """The greeting, then requests."""
     hello, fd = receive(sock)
+    allowed()  # files are read and modules loaded while they can be: they may stand where only root can read
+    asyncio.new_event_loop().close()
     try:
         who = sandbox.confine()
     except OSError as error:
@@ -49,7 +52,6 @@ def serve(sock: socket.socket) -> None:
         return
     for name in [name for name in os.environ if name.startswith("PYTHON")]:
         del os.environ[name]
-    asyncio.new_event_loop().close()  # what it imports must be there before memory is short
     try:
         catalogue, made = _catalogue(hello["tshark"], fd)
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
@@ -58,7 +60,11 @@ def serve(sock: socket.socket) -> None:
     send(sock, {"version": catalogue.version, "missing": catalogue.missing, "who": who, "made": made})
     while True:
         request, fd = receive(sock)
-        send(sock, _answer(request, fd, hello["tshark"], catalogue, bool(hello["unmask"])))
+        answer = _answer(request, fd, hello["tshark"], catalogue, bool(hello["unmask"]))
+        try:
+            send(sock, answer)
+        except TooLargeError:
+            send(sock, {"error": "much"})
 
 
 def _answer(request: Any, fd: int | None, tshark: str, catalogue: Catalogue, unmask: bool) -> dict[str, Any]:

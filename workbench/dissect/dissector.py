@@ -170,6 +170,7 @@ class Dissector:
                     stderr=subprocess.DEVNULL,
                     env={**sandbox.environment(os.defpath), "PYTHONPATH": paths},
                     pass_fds=[theirs.fileno()],
+                    cwd="/",
                     start_new_session=True,
                 )
             except OSError as error:

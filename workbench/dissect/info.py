@@ -6,6 +6,7 @@ not asked for: tshark prints the fields named here and nothing else.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -260,8 +261,6 @@ def _nanoseconds(text: str) -> int:
 
 
 def _date(text: str) -> int:
-    import datetime as dt
-
     whole, _, fraction = text.rstrip("Z").partition(".")
     try:
         seconds = int(dt.datetime.fromisoformat(whole).replace(tzinfo=dt.UTC).timestamp())

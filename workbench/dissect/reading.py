@@ -85,7 +85,7 @@ class Capture(PipeCapture):
     def __init__(self, fd: int, tshark: str, said: str, form: str, parser: Pieces, options: Sequence[str]) -> None:
         """fd: the capture, at its start; closed by `close`. form: `ek` or `pdml`. said: tshark's version."""
         self._parser = parser
-        self._said = said
+        self._path, self._said = tshark, said
         self._process: Process | None = None
         words = [word for preference in PREFERENCES for word in ("-o", preference)]
         super().__init__(  # type: ignore[no-untyped-call]
@@ -124,6 +124,10 @@ class Capture(PipeCapture):
         await asyncio.gather(*self._stderr_handling_tasks, return_exceptions=True)
 
     # -- what pyshark calls -----------------------------------------------------------------------
+
+    def _get_tshark_path(self) -> str:
+        """Its own looks for a settings file first: in the working folder, and where nobody may read."""
+        return self._path
 
     def _get_tshark_version(self) -> Any:
         return version.parse(self._said)

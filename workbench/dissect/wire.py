@@ -21,11 +21,15 @@ class WireError(Exception):
     """The other end is gone, is late, or said what cannot be."""
 
 
+class TooLargeError(WireError):
+    """A message that the other end would not take; nothing of it was sent."""
+
+
 def send(sock: socket.socket, message: Any, fd: int | None = None) -> None:
-    """One message, with a descriptor if given. WireError where the other end is gone."""
+    """One message, with a descriptor if given. TooLargeError; WireError where the other end is gone."""
     body = json.dumps(message, separators=(",", ":"), ensure_ascii=True).encode()
     if len(body) > LARGEST:
-        raise WireError(f"a message of {len(body)} bytes")
+        raise TooLargeError(f"a message of {len(body)} bytes")
     try:
         if fd is None:
             sock.sendall(_HEADER.pack(len(body)))
