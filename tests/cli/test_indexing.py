@@ -144,3 +144,14 @@ def test_spans_are_said_as_people_do(
     assert f" 7  {span} " in lines[1]
     assert " x/y.pcap " in lines[1]
     assert lines[2].split() == ["1", "/captures/a.pcap", "ok", "10", "3", "1234"]
+
+
+def test_of_what_is_skipped_it_is_said_whether_it_is_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [SOURCE | {"path": "/a.pcap", "state": "partial"}, SOURCE | {"source_id": 2, "path": "/b.pcap"}]
+    answering(monkeypatch, lambda request: result(request, sources=rows, skipped=["/a.pcap", "/b.pcap"]))
+    assert cli.run(["index", "a.pcap", "--case", "c"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("/a.pcap: already in the case, partial there")
+    assert told[1].startswith("/b.pcap: already in the case, not indexed")

@@ -92,6 +92,47 @@ def test_a_capture_already_there_is_skipped_and_another_scope_refused(tmp_path: 
         index(tmp_path / "case", capture, key_scope="vni")
 
 
+def _rotated(folder: Path, *numbers: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    for n in numbers:
+        write_flows(folder / f"trace_{n:05}_2024010112000{n}.pcap", 5, start=1_704_110_400.0 + n)
+    return folder
+
+
+def _held(case: Path) -> dict[str, list[int]]:
+    """Which sources hold each file, by the files' own numbers."""
+    found: dict[str, list[int]] = {}
+    for row in rows(case, "SELECT path, source_id FROM source_files ORDER BY source_id"):
+        found.setdefault(Path(str(row["path"])).name[6:11].lstrip("0"), []).append(int(str(row["source_id"])))
+    return found
+
+
+def test_what_came_to_a_rotated_set_is_indexed(tmp_path: Path) -> None:
+    grown = _rotated(tmp_path / "grown", 1, 2)
+    index(tmp_path / "grows", grown)
+    for n in (3, 4):
+        _rotated(grown, n)
+    result = index(tmp_path / "grows", grown)
+    assert [Path(p).name[6:11] for p in result.skipped] == ["00001", "00002"]
+    assert [source["packets"] for source in result.sources] == [20, 20]
+    assert _held(tmp_path / "grows") == {"1": [1], "2": [1], "3": [2], "4": [2]}
+    again = index(tmp_path / "grows", grown)
+    assert [source["source_id"] for source in again.sources] == [1, 2]
+    assert _held(tmp_path / "grows") == {"1": [1], "2": [1], "3": [2], "4": [2]}
+
+
+@pytest.mark.parametrize(("first", "then"), [("auto", "never"), ("never", "auto"), ("never", "always"), ("always", "never")])
+def test_joining_otherwise_counts_no_file_twice(first: str, then: str, tmp_path: Path) -> None:
+    folder = _rotated(tmp_path / "ring", 1, 2, 3)
+    before = index(tmp_path / "case", folder, join=first)
+    held = _held(tmp_path / "case")
+    result = index(tmp_path / "case", folder, join=then)
+    assert _held(tmp_path / "case") == held
+    assert sum(source["packets"] for source in result.sources) == sum(source["packets"] for source in before.sources) == 30
+    with pytest.raises(UsageError, match="--key-scope both"):
+        index(tmp_path / "case", folder, join=then, key_scope="none")
+
+
 def test_the_key_scope_is_that_of_the_settings_unless_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "settings.toml").write_text('[flows]\nkey_scope = "vni"\n')
     monkeypatch.setenv("WORKBENCH_CONFIG", str(tmp_path / "settings.toml"))

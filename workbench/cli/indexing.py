@@ -14,6 +14,7 @@ from workbench.cli.formats import SummaryFormat
 from workbench.cli.interrupt import cancel_on_interrupt
 from workbench.cli.messages import tell, tell_error
 from workbench.errors import ExitCode, UsageError
+from workbench.records.visible import path_text
 from workbench.workflows.requests import IndexRequest, IndexResult, OpenRequest
 
 
@@ -127,8 +128,10 @@ def _run(request: IndexRequest) -> IndexResult:
 
 def _said(result: IndexResult) -> int:
     """What the summary does not say by itself, on stderr; the exit code."""
+    partial = {row.get("path") for row in result.sources if row.get("state") == "partial"}
     for path in result.skipped:
-        tell(f"{path}: already in the case, not indexed again")
+        there = "already in the case, partial there" if path_text(path) in partial else "already in the case"
+        tell(f"{path}: {there}, not indexed again")
     for error in result.refused:
         tell_error(error)
     if result.cancelled:

@@ -37,7 +37,7 @@ class CaseWriter:
         self.case = CaseFolder.create(Path(case_dir), private=private)
         self._lock = IngestLock(self.case)
         self._sources: dict[int, dict[str, Any]] = {}
-        self._first_sizes: dict[int, int | None] = {}
+        self._files: dict[str, list[dict[str, Any]]] = {}  # rows of `source_files` by path
         self._added: list[int] = []
         self._readers: list[CaseReader] = []
         self._closed = False
@@ -61,16 +61,22 @@ class CaseWriter:
         return max(self._sources, default=0) + 1
 
     def known_source(self, path: str, size: int, mtime_ns: int) -> dict[str, Any] | None:
-        """The row of a source that was indexed from this very file: same path, size and modification time.
+        """The row of a source that this very file is of, alone or joined: same path, size and modification time.
 
         A refused source is not known: it may be tried again, and the newer row then replaces it.
         """
         path = _text(path)
+        files = {file["source_id"]: file for file in self._files.get(path, ())}
         for source_id, row in reversed(self._sources.items()):
-            if row["path"] != path or row["state"] == "refused" or row.get("mtime_ns") != mtime_ns:
+            if row["state"] == "refused":
                 continue
-            noted = self._first_sizes.get(source_id)
-            if noted is None or noted == size:
+            file = files.get(source_id)
+            if file is None and row["path"] != path:
+                continue
+            noted = None if file is None else file.get("bytes")
+            changed = row.get("mtime_ns") if row["path"] == path else None if file is None else file.get("mtime_ns")
+            # where an older version noted no time of a joined file its size must do
+            if noted in (None, size) and (changed == mtime_ns or (changed is None and row["path"] != path)):
                 return dict(row)
         return None
 
@@ -99,8 +105,7 @@ class CaseWriter:
         """Add rows of `source_files`."""
         if rows:
             for row in rows:
-                if row["n"] == 0:
-                    self._first_sizes[row["source_id"]] = row.get("bytes")
+                self._files.setdefault(_text(row["path"]), []).append(dict(row))
             with writing(str(self.case.root)):
                 self._sink.put_rows("source_files", [{n: _text(v) for n, v in row.items()} for row in rows])
 
@@ -182,7 +187,8 @@ class CaseWriter:
         con = self._sink.presented.con.cursor()
         for row in con.sql("SELECT * FROM sources ORDER BY source_id").to_arrow_table().to_pylist():
             self._sources[row["source_id"]] = row
-        self._first_sizes.update(con.execute("SELECT source_id, bytes FROM source_files WHERE n = 0").fetchall())
+        for row in con.sql("SELECT source_id, path, bytes, mtime_ns FROM source_files").to_arrow_table().to_pylist():
+            self._files.setdefault(row["path"], []).append(row)
         con.close()
 
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -146,36 +147,50 @@ class _Ingest:
     # -- planning ---------------------------------------------------------------------------------
 
     def _plan(self, specs: list[SourceSpec]) -> None:
-        """Give every new source a number; leave out what the case already has."""
-        new = []
-        for spec in specs:
-            known = self._known(spec)
-            if known is None:
-                new.append(spec)
-                continue
-            if known["key_scope"] != self.request.key_scope:
-                raise UsageError(
-                    f"{spec.paths[0]} is in this case already, indexed with --key-scope {known['key_scope']}",
-                    "Use another case folder for another key scope.",
-                )
-            if known["bpf"] != self.request.bpf:
-                how = "without --bpf" if known["bpf"] is None else f"with --bpf {visible(repr(known['bpf']))}"
-                raise UsageError(
-                    f"{spec.paths[0]} is in this case already, indexed {how}", "Use another case folder for another filter."
-                )
-            self.result.skipped.append(spec.paths[0])
-            self.result.sources.append(known)
-        for spec in new:
-            self._add(spec)
+        """Give every new source a number; leave out what the case already has, file by file."""
+        new = [part for spec in specs for part in self._new_parts(spec)]
+        for part in new:
+            self._add(part)
 
-    def _known(self, spec: SourceSpec) -> dict[str, Any] | None:
-        if spec.paths[0] == "-":
+    def _new_parts(self, spec: SourceSpec) -> list[SourceSpec]:
+        """What the case does not have of a source: all, nothing, or what joins of its files where some are known.
+
+        A set that grew since it was indexed, or is joined otherwise now, has such: no file may count twice, none be lost.
+        """
+        known = [self._known(path) for path in spec.paths]
+        for path, row in zip(spec.paths, known, strict=True):
+            if row is not None:
+                self._check_same(path, row)
+        held = {row["source_id"]: row for row in known if row is not None}
+        whole = len(held) == 1 and None not in known
+        self.result.skipped.extend(spec.paths[:1] if whole else [p for p, row in zip(spec.paths, known, strict=True) if row])
+        had = {row["source_id"] for row in self.result.sources}
+        self.result.sources.extend(row for source_id, row in held.items() if source_id not in had)
+        return [
+            replace(spec, paths=tuple(path for path, _ in run))
+            for new, run in groupby(zip(spec.paths, known, strict=True), key=lambda pair: pair[1] is None)
+            if new
+        ]
+
+    def _check_same(self, path: str, known: dict[str, Any]) -> None:
+        """UsageError where the case has the file by another key scope or filter."""
+        if known["key_scope"] != self.request.key_scope:
+            raise UsageError(
+                f"{path} is in this case already, indexed with --key-scope {known['key_scope']}",
+                "Use another case folder for another key scope.",
+            )
+        if known["bpf"] != self.request.bpf:
+            how = "without --bpf" if known["bpf"] is None else f"with --bpf {visible(repr(known['bpf']))}"
+            raise UsageError(f"{path} is in this case already, indexed {how}", "Use another case folder for another filter.")
+
+    def _known(self, path: str) -> dict[str, Any] | None:
+        if path == "-":
             return None
         try:
-            stat = Path(spec.paths[0]).stat()
+            stat = Path(path).stat()
         except OSError:
             return None  # the worker will say what is wrong with it
-        return self.writer.known_source(path_text(spec.paths[0]), stat.st_size, stat.st_mtime_ns)
+        return self.writer.known_source(path_text(path), stat.st_size, stat.st_mtime_ns)
 
     def _add(self, spec: SourceSpec) -> None:
         source_id = self.writer.next_source_id()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workbench.errors import UsageError, WorkbenchError
 from workbench.records.visible import path_text
@@ -11,6 +11,11 @@ from workbench.workflows.requests import IndexRequest, OpenRequest
 
 if TYPE_CHECKING:
     from workbench.sources.expand import SourceSpec
+
+#: The files of sources that were indexed, and when those were changed.
+_HELD: Final = """WITH good AS (SELECT source_id, path, mtime_ns FROM sources WHERE state IN ('ok', 'partial'))
+SELECT path, mtime_ns FROM good
+UNION ALL SELECT path, mtime_ns FROM source_files WHERE source_id IN (SELECT source_id FROM good)"""
 
 
 def plan_open(paths: tuple[str, ...], case: Path | None) -> OpenRequest:
@@ -55,8 +60,8 @@ def _holds(case: Path, specs: list[SourceSpec]) -> bool:
         return False
     try:
         with CaseReader(case) as reader:
-            rows = reader.query("SELECT path, mtime_ns FROM sources WHERE state IN ('ok', 'partial')").to_pylist()
+            rows = reader.query(_HELD).to_pylist()
         held = {(row["path"], row["mtime_ns"]) for row in rows}
-        return all((path_text(spec.paths[0]), Path(spec.paths[0]).stat().st_mtime_ns) in held for spec in specs)
+        return all((path_text(path), Path(path).stat().st_mtime_ns) in held for spec in specs for path in spec.paths)
     except (WorkbenchError, OSError):
         return False  # indexing will say what is wrong, where the person sees it
