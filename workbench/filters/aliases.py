@@ -98,6 +98,12 @@ def field_aliases(tables: Mapping[str, Table]) -> dict[str, Field]:
     return made
 
 
+def absent(tables: Mapping[str, Table]) -> dict[str, str]:
+    """Names that mean a table which is not there, and that table."""
+    missing = {name: table for name, (table, _) in _COLUMNS.items() if table not in tables}
+    return missing | {table: table for table in missing.values()}
+
+
 def _flow_aliases(flows: Table) -> Iterator[Field]:
     for name, (columns, meaning) in _ANY.items():
         yield _any_of(flows, name, columns, meaning)

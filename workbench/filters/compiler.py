@@ -163,12 +163,17 @@ class _Compiler:
         return chosen
 
     def _unknown(self, word: Word) -> FilterError:
+        if not word.text[:1].isalpha():
+            return _wrong(f"a field was expected, not {shown(word.text)}", "The field comes first: tcp.port == 443.", word)
+        if word.text in self.names.absent:
+            table = self.names.absent[word.text]
+            return _wrong(
+                f"{shown(word.text)} is not recorded: there is no table {table}", "Filter by addresses and ports.", word
+            )
         near = self.names.nearest(word.text)
-        remedy = f"Did you mean {near}?" if near else "docs/filters.md lists the fields."
-        said = f"; did you mean {near}?" if near else ""
         return FilterError(
-            f"unknown field {shown(word.text)} at column {word.at + 1}{said}",
-            "" if near else remedy,
+            f"unknown field {shown(word.text)} at column {word.at + 1}" + (f"; did you mean {near}?" if near else ""),
+            "" if near else "docs/filters.md lists the fields.",
             position=word.at,
             length=word.length,
             near=near,

@@ -116,11 +116,12 @@ _RANGES: Final[dict[str, tuple[int, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All names of the filter language."""
+    """All names of the filter language. absent: Wireshark's names for tables that are not there, and the table."""
 
     fields: Mapping[str, Field]
     presences: Mapping[str, Presence]
     joins: Mapping[str, Join]
+    absent: Mapping[str, str]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -184,7 +185,7 @@ def field_of(table: Table, column: str, name: str, **changes: object) -> Field:
 
 def build(tables: Collection[Table]) -> Registry:
     """The registry of some tables: their columns, and of the aliases those whose columns they have."""
-    from workbench.filters.aliases import field_aliases, presences
+    from workbench.filters.aliases import absent, field_aliases, presences
 
     by_name = {table.name: table for table in tables}
     fields: dict[str, Field] = {}
@@ -199,7 +200,7 @@ def build(tables: Collection[Table]) -> Registry:
     known = presences(by_name)
     for name in joins.keys() - known.keys():
         known[name] = Presence(name, "true", by_name[name].meaning, name)
-    return Registry(fields, known, joins)
+    return Registry(fields, known, joins, absent(by_name))
 
 
 @cache

@@ -25,7 +25,8 @@ _SHOWN: Final = 40
 
 def shown(text: str) -> str:
     """A word of the filter as messages quote it."""
-    return f'"{text}"' if len(text) <= _SHOWN else f'"{text[:_SHOWN]}..."'
+    cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return cut if cut[:1] in ("'", '"') else f'"{cut}"'
 
 
 def explain(text: str, error: UnexpectedInput) -> FilterError:
@@ -34,11 +35,13 @@ def explain(text: str, error: UnexpectedInput) -> FilterError:
 
     if isinstance(error, UnexpectedCharacters):
         return _character(text, int(error.pos_in_stream or 0))
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        before = error.token_history[-1].type if error.token_history else ""
+    if isinstance(error, UnexpectedToken):
+        wanted = set(error.accepts or error.expected)
         token = error.token
-        return _token(text, str(token), token.type, int(token.start_pos or 0), before, set(error.expected))
-    return _end(text, set(getattr(error, "expected", ()) or ()))
+        if token.type != "$END":
+            return _token(text, str(token), token.type, int(token.start_pos or 0), wanted)
+        return _end(text, wanted)
+    return _end(text, set())
 
 
 def _wrong(message: str, remedy: str, at: int, length: int, near: str | None = None) -> FilterError:
@@ -48,13 +51,13 @@ def _wrong(message: str, remedy: str, at: int, length: int, near: str | None = N
 def _character(text: str, at: int) -> FilterError:
     for sign, meant in _SIGNS.items():
         if text.startswith(sign, at):
-            return _wrong(f"{sign} is no sign of the filter language,", f"Write {meant}.", at, len(sign), meant)
+            return _wrong(f"{sign} is not a sign of filters", f"Write {meant}.", at, len(sign), meant)
     char = text[at]
     if char in "\"'":
-        return _wrong(f"the text that begins with {char}", f"It never ends: close it with {char}.", at, len(text) - at)
+        return _wrong(f"a text that begins with {char} and never ends", f"Close it with {char}.", at, len(text) - at, char)
     if char in "[]":
         return _wrong(
-            "slices are not supported:",
+            "slices are not supported",
             'A text has contains "...", matches "..." and * for any characters (eth.src == 00:0c:29:*).',
             at,
             1,
@@ -62,29 +65,32 @@ def _character(text: str, at: int) -> FilterError:
     return _wrong(f"unexpected {shown(char)}", "A text with such characters stands in double quotes.", at, 1)
 
 
-def _token(text: str, token: str, kind: str, at: int, before: str, expected: set[str]) -> FilterError:
-    if kind == "LPAR" and before == "WORD":
-        return _wrong("functions are not supported:", "Compare the field itself: fields are named without parentheses.", at, 1)
+def _token(text: str, token: str, kind: str, at: int, wanted: set[str]) -> FilterError:
+    """A word that cannot stand where it stands; wanted: kinds of words that could."""
+    word = shown(token)
+    if kind == "LPAR" and "SYMBOL" in wanted:
+        return _wrong(f"functions such as {text[:at].split()[-1][-20:]}() are not supported", "Compare the field itself.", at, 1)
     if kind == "RPAR":
-        return _wrong(*_unopened(text, at, expected), at, 1)
-    if expected & {"WORD", "STRING"} and "SYMBOL" not in expected:
-        return _wants_word(token, kind, at, expected)
-    if kind in ("WORD", "STRING"):
+        message, remedy = _unopened(text, at, wanted)
+        return _wrong(message, remedy, at, 1)
+    if "LBRACE" in wanted and kind in ("WORD", "STRING"):
+        return _wrong(f"a set was expected, not {word}", f"Write in {{{token}}}.", at, len(token), "{")
+    if "STRING" in wanted:
+        remedy = "Put a value after the comparison; a text with such characters stands in double quotes."
+        return _wrong(f"a value was expected, not {word}", remedy, at, len(token))
+    if "SYMBOL" in wanted and kind in ("WORD", "STRING"):
         return _wrong(
-            f"{shown(token)} does not follow",
-            "Join two conditions with && or ||; a text with spaces stands in double quotes.",
-            at,
-            len(token),
+            f"a comparison was expected, not {word}", "Write == before a value, && before a condition.", at, len(token), "=="
         )
-    return _wrong(f"{shown(token)} does not belong", "docs/filters.md shows what a filter is made of.", at, len(token))
-
-
-def _wants_word(token: str, kind: str, at: int, expected: set[str]) -> FilterError:
-    if kind == "STRING" and "STRING" not in expected:
-        return _wrong(f"a field was expected, not the text {shown(token)}", "The field comes first.", at, len(token))
-    if "STRING" in expected:
-        return _wrong(f"a value was expected, not {shown(token)}", "Put a value after the comparison.", at, len(token))
-    return _wrong(f"a field was expected, not {shown(token)}", "The field comes first: tcp.port == 443.", at, len(token))
+    if "WORD" in wanted:
+        remedy = "The field comes first, then the comparison: tcp.port == 443."
+        return _wrong(f"a field was expected, not {word}", remedy, at, len(token))
+    if kind in ("SYMBOL", "OPERATOR", "IN"):
+        return _wrong(f"a second comparison, {word},", "Join two conditions with &&: a > 1 && a < 5.", at, len(token), "&&")
+    if kind in ("WORD", "STRING"):
+        remedy = "Join two conditions with && or ||; a text with spaces stands in double quotes."
+        return _wrong(f"{word} does not follow", remedy, at, len(token))
+    return _wrong(f"{word} does not belong", "Join two conditions with && or ||.", at, len(token))
 
 
 def _unopened(text: str, at: int, expected: set[str]) -> tuple[str, str]:

@@ -154,6 +154,8 @@ def read_time(word: Word, field: Field, now: int) -> int:
         moment = _epoch(text)
     if moment is None:
         moment = _absolute(text, word, field)
+    if moment is None and re.match(r"[+-][0-9]+\Z", text):
+        raise refuse(word, field, f"{shown(word.text)} has no unit: {word.text[:9]}s, {word.text[:9]}m or {word.text[:9]}h")
     if moment is None:
         raise refuse(word, field)
     if moment.denominator != 1:
@@ -173,7 +175,7 @@ def _relative(text: str, now: int) -> Fraction | None:
 
 
 def _epoch(text: str) -> Fraction | None:
-    if not re.match(r"-?[0-9]{1,14}(\.[0-9]{1,12})?\Z", text):
+    if not re.match(r"[0-9]{1,14}(\.[0-9]{1,12})?\Z", text):
         return None
     return Fraction(text) * 10**6
 
