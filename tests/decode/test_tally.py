@@ -26,6 +26,13 @@ def test_reasons_frames_and_details() -> None:
     assert tally.undecoded == 13
 
 
+def test_numbers_are_those_given() -> None:
+    tally = UndecodedTally()
+    rows = decode_all([LLDP, MACSEC, LLDP])
+    tally.add(rows, 3, 1, np.array([7, 8, 90]))
+    assert {line.reason: line.first_frames for line in tally.ledger()} == {"link_control": (7, 90), "ethertype": (8,)}
+
+
 def test_packets_captured_short_are_told_even_when_decoded() -> None:
     packet = eth(0x0800, ip4(6, tcp(1, 2, bytes(500))))
     tally = UndecodedTally()

@@ -204,6 +204,20 @@ def test_undecoded_packets_are_nobodys() -> None:
     assert (t.packets, t.flows, t.ts_first, t.ts_last) == (1, 1, NS, NS)
 
 
+def test_frame_numbers_are_those_given() -> None:
+    """Where packets of the source are left out, the ledger still names frames of the file."""
+    t = table()
+    packets = np.zeros(8, PACKET)
+    packets["status"] = UNDECODED
+    packets["ts"] = [10, 9, 20, 19, 30, 29, 40, 39]
+    for start in (0, 4):
+        t.update(NOTHING, packets[start : start + 4], 4, 0, np.arange(4) * 10 + 1000 * (start + 1))
+    (line,) = t.ledger()
+    assert (line.reason, line.first_frames) == ("clock_back", (1010, 1030, 5010, 5030))
+    with pytest.raises(ValueError, match="given"):
+        t.update(NOTHING, packets, 8, 0, np.arange(7))
+
+
 def test_an_empty_table_finishes() -> None:
     t = table()
     assert (t.ts_first, t.ts_last, t.ledger()) == (None, None, [])

@@ -12,6 +12,7 @@ from workbench.decode.framing import Framer, open_framer
 from workbench.errors import BpfError
 from workbench.records.packet import FRAME
 from workbench.store.reader import CaseReader
+from workbench.workflows import selection as module
 from workbench.workflows.carve import CarveRequest, carve, read_frames
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
@@ -93,6 +94,19 @@ def test_a_text_that_nobody_checked() -> None:
     found = selection_of(" udp  port 53")
     assert found is not None
     assert found.keep(*framed(pcap([(0, PLAIN)]))).tolist() == [True]
+
+
+def test_a_capture_of_ever_new_link_types_does_not_hold_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(module, "compile_filter", lambda text, link, **_: compiled.append(link) or [(0x06, 0, 0, 1)])
+    links = list(range(400))
+    framer, buf, frames, n = framed(pcapng(links, [(link, PLAIN) for link in range(0, 400, 4)]))
+    selection = Selection("greater 1")
+    numbers = selection.take(framer, buf, frames, n, 1)
+    assert len(compiled) == 256
+    (unfit,) = selection.ledger()
+    assert (unfit.reason, unfit.count) == ("not_selectable", n - len(numbers))
+    assert "more than 256 link types" in unfit.detail
 
 
 def test_packets_behind_a_flow_are_those_that_were_selected(tmp_path: Path) -> None:

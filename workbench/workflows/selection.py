@@ -20,6 +20,9 @@ from workbench.sources.bpf import check_filter, compile_filter
 
 _FIRST: Final = 5  # frame numbers kept a line
 _TOLD: Final = 6  # link types named in a line
+#: Link types that the filter is compiled for, per source: far more than a capture has that nobody made to be slow.
+_MOST: Final = 256
+_LINKS: Final = 1 << 16
 
 
 def selection_of(text: str | None) -> Selection | None:
@@ -41,6 +44,7 @@ class Selection:
         self._selectors = (Selector(), Selector())  # for captures of either byte order: BSD loopback headers have it
         self._tried: set[tuple[bool, int]] = set()
         self._unfit: dict[int, str] = {}  # link types that the filter cannot be said for, and why
+        self._blind = np.zeros(_LINKS, np.bool_)  # the same by number
         self._framer: Framer | None = None
         self._interfaces = 0
         self._counts = [0, 0]  # left out by the filter; of an unfit link type
@@ -82,7 +86,7 @@ class Selection:
     def _count(self, out: NDArray[np.int64], links: NDArray[np.uint32] | None, first_frame: int) -> None:
         groups: tuple[NDArray[np.int64], ...] = (out,)
         if links is not None:
-            unfit = np.isin(links[out - first_frame], list(self._unfit))
+            unfit = self._blind[links[out - first_frame]]
             groups = (out[~unfit], out[unfit])
         for which, numbers in enumerate(groups):
             self._counts[which] += len(numbers)
@@ -95,15 +99,18 @@ class Selection:
             self._framer, self._interfaces = framer, 0
         new = framer.interfaces[self._interfaces :]
         self._interfaces += len(new)
-        for link_type in {interface.link_type for interface in new}:
+        for link_type in dict.fromkeys(interface.link_type for interface in new):
             if (framer.big_endian, link_type) not in self._tried:
                 self._tried.add((framer.big_endian, link_type))
                 self._compile(link_type, framer.big_endian)
 
     def _compile(self, link_type: int, big_endian: bool) -> None:
         try:
+            if len(self._tried) > _MOST:
+                raise BpfError(f"more than {_MOST} link types")
             program = compile_filter(self.text, link_type, big_endian=big_endian)
         except BpfError as error:
             self._unfit[link_type] = error.message
+            self._blind[link_type] = True
         else:
             self._selectors[big_endian].add(link_type, program)
