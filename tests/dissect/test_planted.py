@@ -14,8 +14,11 @@ from tests import needs
 from tests.sample_captures.indexed import FOLDER
 from workbench.cli.app import run
 from workbench.dissect.dissector import Dissector
+from workbench.workflows.dissect import masked_hex
+from workbench.workflows.frames import read_frames
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
+from workbench.workflows.show import reading
 
 _spec = importlib.util.spec_from_file_location("dialogues", Path(__file__).with_name("dialogues.py"))
 assert _spec is not None
@@ -121,6 +124,22 @@ def test_the_command_line_shows_no_secret_and_no_file_of_the_case_holds_one(
     raw = b"".join(path.read_bytes() for path in case.rglob("*") if path.is_file()).lower()
     assert b"sec-" not in raw
     assert "sec-".encode("utf-16-le") not in raw
+
+
+def test_the_bytes_shown_hold_no_secret(case: Path) -> None:
+    shown, there = bytearray(), bytearray()
+    with reading(case) as reader:
+        for flow_id in reader.query("SELECT flow_id FROM flows ORDER BY flow_id")["flow_id"].to_pylist():
+            for frame in read_frames(reader, flow_id):
+                shown += b"".join(part for _, part in masked_hex(frame) if part is not None) + b"\n"
+                there += frame.data
+    assert len(shown) > 10_000
+    assert all(
+        any(secret.encode(one) in there for one in ("utf-8", "utf-16-le"))
+        for secret in ("sec-cookie", "sec-pingdata", "sec-command")
+    )
+    assert b"sec-" not in shown.lower()
+    assert "sec-".encode("utf-16-le") not in shown
 
 
 def test_unmasked_it_shows_them_after_the_log_says_so(case: Path, capfd: pytest.CaptureFixture[str]) -> None:
