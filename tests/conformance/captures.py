@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,9 @@ from workbench.records.reasons import BY_NAME, LedgerLine
 from workbench.settings import FlowSettings
 from workbench.sources.blocks import Blocks
 from workbench.sources.bytes import open_bytes
+
+if TYPE_CHECKING:
+    from workbench.workflows.selection import Selection
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,12 +95,14 @@ class Reading:
         return self.tables[table].to_pylist() if table in self.tables else []
 
 
-def read(name: str | Path, settings: FlowSettings | None = None, block: int = 4 << 20) -> Reading:
+def read(
+    name: str | Path, settings: FlowSettings | None = None, block: int = 4 << 20, selection: Selection | None = None
+) -> Reading:
     """Read one capture to its end as the worker does, block by block; errors of the input are in the result."""
     from workbench.workflows.pipeline import Pipeline
 
     reading = Reading()
-    pipeline = Pipeline(1, "conformance", settings or FlowSettings())
+    pipeline = Pipeline(1, "conformance", settings or FlowSettings(), selection)
     parts: dict[str, list[pa.RecordBatch]] = {}
     path = Path(name) if Path(name).is_absolute() else folder() / name
     try:
@@ -116,7 +121,7 @@ def read(name: str | Path, settings: FlowSettings | None = None, block: int = 4 
         reading.error = error
     _keep(parts, pipeline.table.finish())
     reading.tables = {table: pa.Table.from_batches(batches) for table, batches in parts.items() if batches}
-    reading.packets = pipeline.frames_seen
+    reading.packets = pipeline.packets
     reading.in_flows, reading.arp = pipeline.table.packets, pipeline.table.arp_packets
     reading.ledger = [*(pipeline.framer.ledger() if pipeline.framer else []), *pipeline.ledger()]
     reading.links = tuple(i.link_type for i in pipeline.framer.interfaces) if pipeline.framer else ()

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from tests import needs
-from tests.conformance.captures import captures, folder
+from tests.conformance.captures import captures, folder, read
 from workbench.decode.bpf import Selector
 from workbench.decode.framing import open_framer
 from workbench.errors import BpfError, WorkbenchError
 from workbench.records.packet import FRAME
 from workbench.sources.bpf import compile_filter
+from workbench.workflows.selection import Selection
 
 pytestmark = [pytest.mark.conformance, needs.program("tcpdump")]
 
@@ -206,3 +207,17 @@ def test_there_is_something_to_select() -> None:
     found = frames_by_link()
     assert len(found) >= 5
     assert sum(map(len, found.values())) > 10_000
+
+
+@pytest.mark.parametrize("text", ["tcp port 80 or arp", "not vlan and less 200"])
+def test_every_frame_is_a_packet_or_left_out(text: str) -> None:
+    """packets = in flows + arp + undecoded, of what passed; packets + left out = frames, of everything."""
+    passed = left_out = 0
+    for name in captures():
+        whole, part = read(name), read(name, selection=Selection(text))
+        assert part.packets == part.in_flows + part.arp + part.undecoded, name
+        out = sum(line.count for line in part.ledger if line.reason in ("not_selected", "not_selectable"))
+        assert part.packets + out == whole.packets, name
+        assert part.error is None or whole.error is not None, name
+        passed, left_out = passed + part.packets, left_out + out
+    assert min(passed, left_out) > 1000
