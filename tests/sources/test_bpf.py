@@ -118,6 +118,14 @@ def test_a_link_type_that_has_no_such_thing() -> None:
         compile_filter("vlan", 101)
 
 
+def test_what_no_packet_of_a_link_type_can_be_rejects_there() -> None:
+    """A folder of captures of several link types is searched for ARP: those of raw IP have none, and that is no mistake."""
+    assert compile_filter("arp", 101)[-1] == (0x06, 0, 0, 0)
+    assert check_filter("arp") == "arp"
+    with pytest.raises(BpfError, match="rejects all packets"):
+        check_filter("1 = 0")
+
+
 def test_a_long_filter_takes_seconds_at_most_and_is_still_right() -> None:
     text = " or ".join(f"port {n}" for n in range(1, MOST_JOINED + 2))
     assert len(text) < LONGEST_TEXT

@@ -57,6 +57,14 @@ def test_every_link_type_of_a_capture_is_judged_by_its_own_program() -> None:
     assert unfit.detail.startswith("LINKTYPE_147: ")
 
 
+def test_what_cannot_be_on_a_link_is_not_selected_there() -> None:
+    framer, buf, frames, n = framed(pcapng([101], [(0, PLAIN[14:])] * 3))
+    selection = Selection("arp")
+    assert selection.take(framer, buf, frames, n, 1).tolist() == []
+    (line,) = selection.ledger()
+    assert (line.reason, line.count) == ("not_selected", 3)
+
+
 def test_interfaces_may_come_later() -> None:
     first = pcapng([1], [(0, PLAIN)])
     later = block(1, struct.pack("<HHI", 101, 0, 0)) + block(6, struct.pack("<IIIII", 1, 0, 0, 29, 29) + PLAIN[14:])

@@ -148,7 +148,7 @@ def check_filter(text: str) -> str | None:
     first: BpfError | None = None
     for link_type in (1, *LINK_TYPES):  # Ethernet's message is the one worth reading
         try:
-            compile_filter(text, link_type)
+            _program(text, link_type, False)
         except BpfError as error:
             first = first or error
         else:
@@ -160,13 +160,20 @@ def check_filter(text: str) -> str | None:
 def compile_filter(text: str, link_type: int, *, big_endian: bool = False) -> list[Instruction]:
     """The program for packets of one LINKTYPE_ in a capture file of that byte order, as `tcpdump -r` makes it.
 
-    Raises BpfError where libpcap refuses the text, for this link type or at all; ExternalError without libpcap.
+    One that no packet of this link type can pass (ARP in a capture of raw IP) is a program that rejects, where tcpdump
+    would refuse the file. Raises BpfError where libpcap refuses the text, for this link type or at all; ExternalError
+    without libpcap.
     """
     _check_text(text)
+    try:
+        return _program(text, link_type, big_endian)
+    except BpfError:
+        return _compile(text, link_type, big_endian, optimise=False)  # only the optimiser minds that nothing passes
+
+
+def _program(text: str, link_type: int, big_endian: bool) -> list[Instruction]:
     found = _compile(text, link_type, big_endian, optimise=False)
-    if len(found) <= _LONGEST_OPTIMISED:
-        found = _compile(text, link_type, big_endian, optimise=True)
-    return found
+    return found if len(found) > _LONGEST_OPTIMISED else _compile(text, link_type, big_endian, optimise=True)
 
 
 def _check_text(text: str) -> None:
