@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import itertools
@@ -20,7 +21,7 @@ import zstandard
 
 from tests.capture_files import blocks_of, options_of, packets_of
 from tests.decode.wire import block, enhanced, eth, interface, ip4, obsolete, option, pcap_file, section, simple, udp
-from workbench.errors import CaptureGoneError
+from workbench.errors import CaptureGoneError, ForeignCaseError, WorkbenchError
 from workbench.store.reader import CaseReader
 from workbench.workflows.carve import CarveProgress, CarveRequest, Frame, carve, read_frames
 from workbench.workflows.ingest import index_sources
@@ -331,3 +332,35 @@ def test_a_set_that_is_still_being_indexed(long_records: list[tuple[int, bytes]]
     assert [f.number for f in frames(case, 2000)] == [6, 43, 80]
     with pytest.raises(CaptureGoneError, match="still being indexed"):
         frames(case, 1000)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE flows SET last_offset = 9223372036854775807", "No capture|lie at byte"),
+        ("UPDATE flows SET first_offset = -9223372036854775807", "lie at byte"),
+        ("UPDATE sources SET key_scope = 'colour'", "colour"),
+    ],
+)
+def test_a_case_that_lies_is_not_believed(change: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap_file([(START, packet(1, 1000))]))
+    case = index(tmp_path / "case", path)
+    with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
+        con.execute(change)
+    with pytest.raises(ForeignCaseError, match=said):
+        frames(case, 1000)
+
+
+@pytest.mark.parametrize(
+    "change", ["record_offset = -5", "record_offset = 100000", "section_offset = 1099511627776", "interfaces = 7, section_offset = 3"]
+)
+def test_places_that_lie_cost_packets_and_nothing_else(change: str, tmp_path: Path) -> None:
+    for name, data in (("a.pcap", pcap_file([(START, packet(1, 1000))])), ("b.pcapng", many_sections()[:200_000])):
+        path = tmp_path / name
+        path.write_bytes(data)
+        case = index(tmp_path / f"case-{name}", path)
+        with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
+            con.execute(f"UPDATE source_blocks SET {change}")
+        with contextlib.suppress(WorkbenchError):
+            assert len(frames(case, 1000)) <= 4

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.errors import CaptureChangedError, CaptureGoneError
+from workbench.errors import CaptureChangedError, CaptureGoneError, ForeignCaseError
 from workbench.sources.seeking import SeekingBytes
 from workbench.store.behind import all_paths, source_files, source_places, source_row
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Source offset >> this = number of a block, as in `flow_blocks` and `source_blocks`.
 BLOCK_SHIFT: Final = 22
+#: What besides the 5-tuple can key the flows of a source.
+SCOPES: Final = ("none", "vni", "vlan", "both")
 _STEP: Final = 1 << 20
 _INDEX_AGAIN: Final = "Index it into another case, or put back the file that was indexed."
 
@@ -91,6 +93,9 @@ def find_capture(reader: CaseReader, source_id: int, first: int = 0, last: int |
     source = source_row(reader, source_id)
     if source is None:
         raise CaptureGoneError(f"the case knows no source {source_id}", "The case may have been written by another version.")
+    scope = source["key_scope"] or "both"
+    if scope not in SCOPES:
+        raise ForeignCaseError(f"the case keyed source {source_id} by {scope!r}, which does not exist", "Do not trust this case.")
     files = tuple(_files(reader, source))
     for file in files:
         _check(file)
@@ -100,7 +105,7 @@ def find_capture(reader: CaseReader, source_id: int, first: int = 0, last: int |
     rows = source_places(reader, source_id, first >> BLOCK_SHIFT, until)
     places = tuple(Place(**row) for row in rows)
     offsets = np.array([p.record_offset for p in places], np.int64)
-    return Capture(source_id, source["path"], source["key_scope"] or "both", files, offsets, places, source["bpf"])
+    return Capture(source_id, source["path"], scope, files, offsets, places, source["bpf"])
 
 
 def capture_paths(reader: CaseReader) -> list[str]:

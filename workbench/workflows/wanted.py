@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from workbench.errors import UsageError
+from workbench.errors import ForeignCaseError, UsageError
 from workbench.flows.match import Ends
 from workbench.store.behind import flow_rows, ids_condition, known_flows, listed_blocks, sources_of_flows
 from workbench.workflows.captured import BLOCK_SHIFT
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Blocks that a flow spans at least where they are listed.
 _BITMAP_BLOCKS: Final = 16
+#: Blocks that a source is believed to have: 64 TiB.
+_MOST_BLOCKS: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,9 @@ def _of_source(reader: CaseReader, source_id: int, condition: str, params: Seque
         **{name: numbers[name] for name in ("src_port", "dst_port", "proto", "vni", "vlan", "inner_vlan")},
     )
     first, last = ends.first >> BLOCK_SHIFT, ends.last >> BLOCK_SHIFT
+    if int(first.min()) < 0 or int(last.max()) - int(first.min()) > _MOST_BLOCKS:
+        why = f"the case says that packets of source {source_id} lie at byte {int(ends.last.max()):,} of it"
+        raise ForeignCaseError(why, "No capture is that long: do not trust this case.")
     covered = _Cover(int(first.min()), int(last.max()))
     long = last - first >= _BITMAP_BLOCKS
     if long.any():
