@@ -46,6 +46,14 @@ def test_a_query_sees_the_filtered_flows_by_any_plain_name(case: Path, capsys: p
     assert asked(capsys, "query", "SELECT count(*) AS n FROM flows", "--case", str(case)) == [{"n": 100}]
 
 
+def test_a_query_sees_flows_filtered_by_other_tables(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sql = "SELECT count(*) AS n FROM flows"
+    assert asked(capsys, "query", sql, "--case", str(case), "--filter", "!links && !(arp.opcode == 2)") == [{"n": 100}]
+    assert asked(capsys, "query", sql, "--case", str(case), "--filter", "sources.kind == pcap && src_port < 1034") == [{"n": 10}]
+    assert asked(capsys, "query", f"EXPLAIN {sql}", "--case", str(case), "--filter", "tcp")
+    assert asked(capsys, "query", sql, "--case", str(case), "--filter", "  ") == [{"n": 100}]
+
+
 @pytest.mark.parametrize("sql", ["SELECT getvariable('filter_0')", "CREATE TEMP VIEW x AS SELECT 1", "SELECT 1; SELECT 2"])
 def test_a_filter_opens_no_wall(case: Path, capsys: pytest.CaptureFixture[str], sql: str) -> None:
     assert run(["query", sql, "--case", str(case), "--filter", "port == 443"]) == 2

@@ -36,6 +36,7 @@ def test_the_flows_are_those_of_the_sql(case: Tried, row: Row) -> None:
     assert 0 < len(found) < len(case.everything())
 
 
+@pytest.mark.slow
 @needs.program("tshark")
 @needs.program("mergecap")
 @pytest.mark.parametrize("row", COMPARED, ids=lambda row: row.filter)

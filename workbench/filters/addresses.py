@@ -92,7 +92,7 @@ def one_of(text: str | None, blob: str | None, intervals: Sequence[Interval]) ->
     ranges = [(a, b) for a, b in intervals if a != b]
     parts: list[Sql] = []
     if singles:
-        parts.append(_equal(text, blob, singles))
+        parts.append(_equal(None if ranges and blob else text, blob, singles))  # one column read rather than two
     for first, last in ranges:
         if blob is not None:
             parts.append(Sql(f"({blob} BETWEEN ? AND ?)", (_bytes(first), _bytes(last))))
