@@ -184,6 +184,22 @@ def test_a_line_is_made_of_allowed_fields_only(catalogue: Catalogue) -> None:
     assert line.info == "4000 → 80 [ACK, PSH] seq=1 ack=1 len=6 status fine"
 
 
+@pytest.mark.parametrize(
+    ("layers", "protocol"),
+    [
+        ("", "FRAME"),
+        ("eth:ethertype", "ETH"),
+        ("eth:ip:tcp:http:data", "HTTP"),
+        ("eth:ip:tcp:tls:x509sat:x509sat", "TLS"),
+        ("a:b", "B"),
+    ],
+)
+def test_a_line_names_the_highest_protocol_that_says_something(layers: str, protocol: str, catalogue: Catalogue) -> None:
+    row = info.row(json.dumps({"layers": {"frame_protocols": [layers]}}).encode(), catalogue)
+    assert row is not None
+    assert line_from(row).protocol == protocol
+
+
 @pytest.mark.parametrize("piece", [b"", b"{}", b'{"layers":1}', b'{"layers":{"a":1}}', b"[" * 9999])
 def test_what_is_no_line_is_left_out(piece: bytes, catalogue: Catalogue) -> None:
     assert info.row(piece, catalogue) is None

@@ -185,7 +185,7 @@ class _Packet:
 
     def top(self) -> str:
         """The highest layer that is a protocol with something to say, else the highest of all."""
-        told = [layer for layer in self.layers if layer not in _NOT_SHOWN.split()]
+        told = [layer for layer in self.layers if layer and layer not in _NOT_SHOWN.split()]
         if "dcerpc" in told:
             return "dcerpc"
         return next((layer for layer in reversed(told) if layer in _SAID), told[-1] if told else "frame")
