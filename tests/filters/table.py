@@ -22,8 +22,8 @@ DOCUMENT = ROOT / "docs" / "filters.md"
 
 _CELL = re.compile(r"(?<!\\)\|")
 
-#: Messages that quote the packet they complain of: Wireshark sees its fields, too, and the flow is another.
-QUOTING = "icmp.type in {3, 4, 5, 11, 12} || icmpv6.type in {1, 2, 3, 4}"
+#: Errors and samples that quote a packet: Wireshark sees its fields, too, and the flow is another.
+QUOTING = "icmp.type in {3, 4, 5, 11, 12} || icmpv6.type in {1, 2, 3, 4} || sflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class Tried:
     reader: CaseReader
     frames: dict[int, tuple[int, bool]] = field(default_factory=dict)
     quoting: frozenset[int] = frozenset()
+    samples: frozenset[int] = frozenset()
 
     def by_filter(self, text: str) -> set[int]:
         made = case_filter(self.reader, text)
@@ -74,7 +75,7 @@ class Tried:
     def by_wireshark(self, row: Row) -> tuple[set[int], set[int]]:
         """Flows that hold a selected packet, and flows that could: what quotes others is left out, except for ICMP rows."""
         assert row.wireshark is not None
-        left_out = frozenset() if "icmp" in row.filter else self.quoting
+        left_out = self.samples if "icmp" in row.filter else self.quoting
         seen = {n: at for n, at in self.frames.items() if n not in left_out and (at[1] or not row.originator)}
         chosen = {seen[n][0] for n in select(self.capture, row.wireshark) if n in seen}
         return chosen, {flow for flow, _ in seen.values()}
@@ -104,6 +105,7 @@ def tried(capture: Path, case: Path) -> Tried:
             made.frames[hits.chunk.number + place] = (flow, not hit & 1)
     search.close()
     made.quoting = frozenset(select(capture, QUOTING))
+    made.samples = frozenset(select(capture, "sflow"))
     return made
 
 
