@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from tests import needs
-from tests.conformance.captures import folder
+from tests.conformance.captures import folder, required
 from tests.filters.table import Row, Tried, rows, tried
 
 #: Tags, tunnels, IPv6, fragments, odd messages: small captures, in one.
@@ -58,7 +58,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Tried:
     files = [folder() / name for name in CHOSEN]
     missing = [str(file) for file in files if not file.exists()]
     if missing:
-        pytest.skip(f"not in the set: {', '.join(missing)}")
+        (pytest.fail if required() else pytest.skip)(f"not in the set: {', '.join(missing)}")
     subprocess.run(["mergecap", "-F", "pcapng", "-w", made / "whole.pcapng", *files], check=True, timeout=60)
     return tried(made / "whole.pcapng", made / "case")
 
