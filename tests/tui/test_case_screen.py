@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 
 from tests.tui.driving import case_screen, press, screen_text, settle
-from tests.tui.synthetic import LEDGER, SOURCE, START, RowCase, flow, rack_case
+from tests.tui.synthetic import LEDGER, SOURCE, START, RowCase, RowOrder, flow, rack_case
 from workbench.errors import SourceError
 from workbench.tui.application import WorkbenchApp
-from workbench.tui.data import Sorting, Span
+from workbench.tui.data import Sorting, Span, View
 from workbench.tui.figures import from_us, to_us
 from workbench.tui.screens.column_picker import ColumnPicker
 from workbench.tui.screens.dialog import ErrorDialog
@@ -378,3 +379,36 @@ async def test_a_case_without_flows_points_to_the_ledger():
         assert "ledger (L)" in text
         assert "No packets yet." in text
         await press(pilot, "t", "space", "enter", "l", "m", "escape", "enter", "G", "S")
+
+
+async def test_an_order_that_is_gone_back_to_is_waited_for():
+    """Stopping leaves the order before; while its middle is still being numbered that is said, and no longer."""
+    known = threading.Event()
+
+    class Slow(RowOrder):
+        @property
+        def complete(self):
+            return known.is_set()
+
+        def wait(self, seconds):
+            return known.wait(seconds)
+
+    class Case(RowCase):
+        def order(self, view):
+            order = super().order(view)
+            return Slow(order.rows) if view == View() else order
+
+    case = Case([flow(n) for n in range(9)])
+    async with app_of(case).run_test(size=(80, 24)) as pilot:
+        screen = case_screen(pilot)
+        while screen.table.total != 9:
+            await pilot.pause(0.01)
+        assert screen.status.activity == "sorting, Esc stops"
+        case.gate.clear()
+        await pilot.press("S", "escape")
+        await pilot.pause()
+        assert screen.status.activity == "sorting, Esc stops"
+        known.set()
+        case.gate.set()
+        await settle(pilot)
+        assert screen.status.activity == "ready"

@@ -99,6 +99,7 @@ class Inquiry:
             self._order_serial = self._next()
             self.asked = self.shown
             self._screen.run_worker(self.data.interrupt, group="interrupt", thread=True, exit_on_error=False)
+            self._watch_on()
             return None
         back, self._before = self._before, None
         if back is None or self.order is None:
@@ -107,7 +108,13 @@ class Inquiry:
         self._close(self.order)
         self.order, self.shown = back
         self.asked = self.shown
+        self._watch_on()
         return back
+
+    def _watch_on(self) -> None:
+        """Wait for the rest of the order that is shown, in place of whoever waited for it before the one that was stopped."""
+        if self.order is not None and not self.order.complete:
+            self._work("order", partial(self._watch, self.order, self._order_serial))
 
     def close(self) -> None:
         """Stop everything and let go of the case. The engine must not be left working while the process ends."""
@@ -182,7 +189,6 @@ class Inquiry:
             self._failed(error, serial)
 
     def _make_order(self, view: View, keep: int | None, patient: bool, serial: int) -> None:
-        worker = get_current_worker()
         try:
             order = self.data.order(view)
             row = None if patient else 0
@@ -193,6 +199,10 @@ class Inquiry:
             self._failed(error, serial)
             return
         self._screen.post_message(OrderReady(order, view, row, serial))
+        self._watch(order, serial)
+
+    def _watch(self, order: Order, serial: int) -> None:
+        worker = get_current_worker()
         while not worker.is_cancelled:
             if order.wait(_LOOK_EVERY):
                 self._screen.post_message(OrderComplete(serial))

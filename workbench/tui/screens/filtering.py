@@ -165,6 +165,8 @@ class FilterPane(Widget):
         if text != self.bar.text:
             self.bar.put(text)
         self._completions.drop()
+        if self._completions.busy:  # looking for values in millions of rows would hold up the filter
+            self.data.interrupt()
         if text == self.bar.applied:
             self.post_message(self.Applied(text))
             return

@@ -223,8 +223,8 @@ class FilterBar(Widget):
         return self.line.value
 
     def enter(self) -> None:
-        """Take the focus, the cursor at the end."""
-        self.line.focus()
+        """Take the focus, the cursor at the end; at once, for the next key is the first of the text."""
+        self.screen.set_focus(self.line)
         self.line.cursor_position = len(self.text)
 
     def put(self, text: str, cursor: int | None = None) -> None:

@@ -25,6 +25,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.worker import get_current_worker
 
+from workbench.errors import CancelledError
 from workbench.tui.data import PageSource, Sorting
 from workbench.tui.looks import Look, state_role
 from workbench.tui.paging import PAGE_ROWS, PageCache, PageLoader
@@ -374,7 +375,9 @@ class VirtualTable(ScrollView, can_focus=True):
             return
         if message.rows is None:
             self._asked = None
-            if message.error is not None and not self._failed:
+            if isinstance(message.error, CancelledError):  # stopped along with something else: asked again
+                self._fetch()
+            elif message.error is not None and not self._failed:
                 self._failed = True  # told once a source, not once a page
                 self.post_message(self.Failed(self, message.error))
             return
