@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from textual import events
 
 from tests.tui.driving import case_screen, press, screen_text, settle
 from tests.tui.synthetic import RowCase, flow, keeps, rack_case
@@ -346,6 +347,23 @@ async def test_sorting_and_zooming_keep_the_filter_and_the_other_way_round():
         assert screen.view.filter == 'conn_state == "SF"'
         await press(pilot, "R", "escape", "L")
         assert "whatever the filter" in " ".join(text_of(pilot).split())
+
+
+async def test_a_burst_of_keys_is_text_from_the_slash_on():
+    """As a slow line delivers it: all keys are there before the first one is handled."""
+    async with WorkbenchApp(rack_case()).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        for key in ("slash", *"ipsql"):
+            pilot.app.post_message(events.Key(key, "/" if key == "slash" else key))
+        await settle(pilot)
+        assert case_screen(pilot).filter_pane.bar.text == "ipsql"
+        assert pilot.app.screen is case_screen(pilot)
+        await press(pilot, "slash")
+        assert case_screen(pilot).filter_pane.bar.text == "ipsql/"
+        for key in ("ctrl+u", "t", "c", "p", "home", "u", "d", "p"):
+            pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await settle(pilot)
+        assert case_screen(pilot).filter_pane.bar.text == "udptcp"
 
 
 async def test_a_tiny_terminal_shows_the_bar_while_it_matters():

@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 CASE_KEYS: Final[list[BindingType]] = [
     Binding("tab", "app.focus_next", "Next part", id="case.next", tooltip="To the next part of the screen", show=False),
     Binding("shift+tab", "app.focus_previous", "Previous part", id="case.previous", tooltip="To the part before", show=False),
-    Binding("slash", "filter", "Filter", id="case.filter", tooltip="To the filter bar"),
+    # Ahead of all others: what is typed right behind it, perhaps in one burst over a slow line, is the filter's text.
+    Binding("slash", "filter", "Filter", id="case.filter", tooltip="To the filter bar", priority=True),
     Binding("f", "keep(True)", "Keep", id="case.keep", tooltip="Only flows with the value under the cursor"),
     Binding("F", "keep(False)", "Exclude", id="case.exclude", tooltip="All flows but those with the value under the cursor"),
     Binding("backspace", "filter_before", "Filter before", id="case.filter_before", tooltip="The filter before", show=False),

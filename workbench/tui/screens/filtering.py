@@ -46,6 +46,7 @@ class FilterPane(Widget):
         self._completions = Latest(self, "filter completions")
         self._timer: Timer | None = None
         self._wrong: Wrong | None = None
+        self._right: str | None = None
         self._wanted: str | None = None
         self._past: list[str] | None = None
         self._at = 0
@@ -121,6 +122,7 @@ class FilterPane(Widget):
         if message.text != self.bar.text:
             return
         self._wrong = message.wrong
+        self._right = message.text if message.wrong is None else None
         wanted, self._wanted = self._wanted == message.text, None
         if message.wrong is None:
             if wanted:
@@ -162,6 +164,8 @@ class FilterPane(Widget):
             self._timer.stop()
             self._timer = None
         text = text.strip()
+        if text != self.bar.text.strip():
+            return  # typed on since: that is what is wanted now
         if text != self.bar.text:
             self.bar.put(text)
         self._completions.drop()
@@ -169,6 +173,9 @@ class FilterPane(Widget):
             self.data.interrupt()
         if text == self.bar.applied:
             self.post_message(self.Applied(text))
+            return
+        if text == self._right:  # no key typed meanwhile can come in between
+            self._accept(text)
             return
         self._wanted = text
         self.bar.show_state(State.CHECKING)
@@ -190,6 +197,7 @@ class FilterPane(Widget):
 
     def refused(self, wrong: Wrong | None, text: str) -> None:
         """The case would not apply it after all."""
+        self._right = None
         self.bar.put(text)
         self.bar.show_state(State.WRONG, wrong)
         self.bar.enter()

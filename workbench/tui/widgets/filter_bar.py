@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
@@ -90,7 +90,9 @@ class FilterInput(Input):
         Binding("escape", "bar('escape')", "Back", id="filter.back", tooltip="Close the list; stop a filter; back to the flows"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, pressed: Callable[[str], None]) -> None:
+        """pressed: told of keys that mean something to the bar."""
+        self._pressed = pressed
         super().__init__(
             placeholder="all flows; press / to filter",
             highlighter=_Painter(),
@@ -111,13 +113,15 @@ class FilterInput(Input):
 
     def action_bar(self, key: str) -> None:
         """Hand it to the bar."""
-        self.post_message(self.Pressed(key))
+        self._pressed(key)
 
-    @dataclass
-    class Pressed(Message):
-        """A key that means something to the bar."""
-
-        key: str
+    async def on_key(self, event: events.Key) -> None:
+        """Keys of the line act in their turn: by way of the app's bindings they would come behind text typed after them."""
+        active = None if event.is_printable else self.screen.active_bindings.get(event.key)
+        if active is not None and active.node is self:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(active.binding.action)
 
     def cell_of(self, position: int) -> int:
         """Where a character stands in the line, in cells from its left edge; the line may be scrolled."""
@@ -201,7 +205,7 @@ class FilterBar(Widget):
         """Mark and line; the message; the list."""
         with Horizontal():
             yield FilterMark()
-            yield FilterInput()
+            yield FilterInput(self._press)
         yield FilterMessage()
         yield CompletionList()
 
@@ -279,28 +283,27 @@ class FilterBar(Widget):
         if not put:
             self.post_message(self.Edited(event.value, self.line.cursor_position, True))
 
-    def on_filter_input_pressed(self, event: FilterInput.Pressed) -> None:
+    def _press(self, key: str) -> None:
         """Keys that are not text."""
-        event.stop()
         offers = self.offers
-        if event.key in ("up", "down"):
-            by = 1 if event.key == "down" else -1
+        if key in ("up", "down"):
+            by = 1 if key == "down" else -1
             if offers.is_open:
                 if self._picked or by < 0:  # the first one has the mark already: the first arrow down takes hold of it
                     offers.step(by)
                 self._picked = True
             else:
                 self.post_message(self.Recalled(by))
-        elif event.key == "ask":
+        elif key == "ask":
             self.post_message(self.Edited(self.text, self.line.cursor_position, True))
-        elif event.key == "escape":
+        elif key == "escape":
             if offers.is_open:
                 offers.close()
             else:
                 self.post_message(self.Left())
-        elif event.key == "tab" and not offers.is_open:
+        elif key == "tab" and not offers.is_open:
             self.screen.focus_next()
-        elif event.key == "tab" or (event.key == "enter" and offers.is_open and self._picked):
+        elif key == "tab" or (key == "enter" and offers.is_open and self._picked):
             self._take()
         else:
             offers.close()
