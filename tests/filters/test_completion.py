@@ -15,7 +15,7 @@ SEEN = {
 }
 
 
-def seen(column: str, prefix: str, limit: int) -> list[str]:
+def seen(column: str, prefix: str, limit: int, guard: str) -> list[str]:
     return [value for value in SEEN.get(column, []) if value.startswith(prefix)][:limit]
 
 
@@ -77,6 +77,20 @@ def test_values_are_those_seen() -> None:
     assert texts("proto == icmp§") == ["icmp", "icmpv6"]
     assert "-15m" in texts("ts >= -§")
     assert complete("conn_state == ", 14) == []
+
+
+def test_ports_of_one_protocol_are_looked_for_among_its_flows_responders_first() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def source(column: str, prefix: str, limit: int, guard: str) -> list[str]:
+        asked.append((column, guard))
+        return {"src_port": ["50123"], "dst_port": ["443"]}[column]
+
+    assert [one.text for one in complete("tcp.port == ", 12, source)] == ["443", "50123"]
+    assert asked == [("dst_port", "(proto = 6)"), ("src_port", "(proto = 6)")]
+    asked.clear()
+    complete("src_port == ", 12, source)
+    assert asked == [("src_port", "")]
 
 
 def test_values_mean_themselves_in_the_filter() -> None:

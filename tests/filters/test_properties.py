@@ -114,7 +114,7 @@ def test_any_text_is_a_filter_or_a_filter_error(con: duckdb.DuckDBPyConnection, 
 @given(any_text, st.integers(-5, 60))
 def test_completing_never_fails(text: str, cursor: int) -> None:
     seen = ["plain", "with space", 'with "quote"', "*", "\x1b", "\0", "and"]
-    for one in complete(text, cursor, lambda column, prefix, limit: seen):
+    for one in complete(text, cursor, lambda column, prefix, limit, guard: seen):
         assert 0 <= one.start <= one.end <= len(text)
         assert one.text
 

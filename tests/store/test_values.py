@@ -31,6 +31,7 @@ def test_the_commonest_come_first(reader: CaseReader) -> None:
 
 def test_numbers_and_other_tables(reader: CaseReader) -> None:
     assert seen_values(reader, "dst_port") == ["443"]
+    assert seen_values(reader, "dst_port", guard="(proto = 17)") == []
     assert seen_values(reader, "links.cause") == ["half"]
     with pytest.raises(KeyError):
         seen_values(reader, "links.nonesuch")

@@ -250,7 +250,7 @@ class RowCase:
     def complete(self, text: str, cursor: int) -> Sequence[Completion]:
         return complete(text, cursor, self.values)
 
-    def values(self, column: str, prefix: str, limit: int) -> list[str]:
+    def values(self, column: str, prefix: str, limit: int, guard: str) -> list[str]:
         rows = [] if isinstance(self.rows, int) else self.rows
         return sorted({str(v) for row in rows if (v := row.get(column)) is not None and str(v).startswith(prefix)})[:limit]
 

@@ -11,8 +11,9 @@ from workbench.filters.fields import Field, Kind, registry
 from workbench.filters.grammar import STRING, WORD
 from workbench.filters.values import PROTOCOLS
 
-#: (column, prefix, limit) -> values seen that begin with the prefix; columns of other tables behind the table's name.
-ValueSource = Callable[[str, str, int], Sequence[str]]
+#: (column, prefix, limit, guard) -> values seen that begin with the prefix; columns of other tables behind the table's name.
+#: The last word is the program's own condition on the rows to look at; empty: all rows.
+ValueSource = Callable[[str, str, int, str], Sequence[str]]
 
 _TOKEN: Final = re.compile(
     rf"(?P<string>{STRING})|(?P<open>r?[\"'].*\Z)|(?P<join>&&|\|\||\^\^)|(?P<mask>&)|(?P<sign>===|!==|~=|==|!=|<=|>=|<|>|~)"
@@ -190,10 +191,11 @@ def _values(field_name: str, prefix: str, values: ValueSource | None, limit: int
     if values is None or found.kind in (Kind.TIME, Kind.SWITCH) or found.mask:
         return
     seen: set[str] = set()
-    for part in found.parts:
+    for part in sorted(found.parts, key=lambda part: "src_port" in part.column):  # what is served is asked for most
         column = part.text or part.column
         named = column if found.table == "flows" else f"{found.table}.{column}"
-        for value in values(named, begun, limit):
+        guard = " AND ".join(f"({one})" for one in dict.fromkeys((found.guard, part.guard)) if one)
+        for value in values(named, begun, limit, guard):
             if value not in seen and value.startswith(begun) and "\0" not in value:
                 seen.add(value)
                 yield _quoted(value, found, quote), "value", f"seen in {named}"

@@ -12,16 +12,18 @@ from workbench.store.reader import CaseReader
 _SAMPLE: Final = 200_000
 
 
-def seen_values(case: CaseReader, column: str, prefix: str = "", limit: int = 20) -> list[str]:
+def seen_values(case: CaseReader, column: str, prefix: str = "", limit: int = 20, guard: str = "") -> list[str]:
     """Up to `limit` values, as text, that begin with the prefix: the commonest of the first rows, then any others.
 
-    column: of `flows`, or of another table behind its name and a dot. KeyError where there is none. CancelledError
+    column: of `flows`, or of another table behind its name and a dot. guard: the program's own
+    condition on the rows looked at, so that ports of tcp are not types of icmp. KeyError where there is none. CancelledError
     after the reader's `interrupt`.
     """
     table, _, name = column.rpartition(".")
     found = BY_NAME[table or "flows"].column(name)
     rows = identifier(table or "flows")
     value = identifier(found.name) if found.type is Type.VARCHAR else f"{identifier(found.name)}::VARCHAR"
+    rows += f" WHERE {guard}" if guard else ""
     begins = "value IS NOT NULL AND starts_with(value, $1)"
     common = case.query(
         f"SELECT value FROM (SELECT {value} AS value FROM {rows} LIMIT {_SAMPLE}) WHERE {begins}"
