@@ -112,7 +112,7 @@ def test_open_sort_zoom_details_quit_and_open_again(start, tmp_path):
     terminal.press("T")
     terminal.wait(lambda text: flows_in(text) == before and "zoom 2" not in text and "ready" in text)
     terminal.press("Escape")
-    terminal.wait_for("Details", "Time")
+    terminal.wait_for("Details", "Keep")
 
     terminal.press("L")
     terminal.wait_for("Ledger: what the answers rest on", "2,678 packets")
