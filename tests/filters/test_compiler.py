@@ -100,3 +100,18 @@ def test_an_error_survives_pickling() -> None:
     error = FilterError("m", "r", position=3, length=2, near="n")
     copy = pickle.loads(pickle.dumps(error))
     assert (copy.message, copy.remedy, copy.position, copy.length, copy.near) == ("m", "r", 3, 2, "n")
+
+
+def test_many_conditions_stay_as_flat_as_the_database_takes_them() -> None:
+    duckdb = pytest.importorskip("duckdb")
+    made = compile_filter(" ^^ ".join(["tcp", "udp", "dst_port == 53"] * 1001))
+    row = "SELECT 6 AS proto, 53 AS dst_port, 1 AS flow_id"
+    # 1001 of tcp are true, none of udp, 1001 of the port: an even number
+    assert duckdb.sql(f"SELECT {made.sql} AS kept FROM ({row})", params=made.params).fetchall() == [(False,)]
+    often = " && ".join(f"!(links.conversation_id == {n})" for n in range(128))
+    asked = compile_filter(often)
+    links = "links AS (SELECT 1 AS flow_id, 128 AS conversation_id)"
+    sql = f"WITH {links}, flows AS ({row}) SELECT count(*) FROM flows WHERE {asked.sql}"
+    assert duckdb.sql(sql, params=asked.params).fetchall() == [(1,)]
+    with pytest.raises(FilterError, match="more than 128 times"):
+        compile_filter(f"{often} && links.cause == half && (tcp || links.cause == half)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from workbench.errors import FilterError
 from workbench.filters import predicates
@@ -13,6 +13,9 @@ from workbench.filters.fields import Field, Kind, Presence, Registry, registry
 from workbench.filters.grammar import Group, Node, Not, Test, Word, parse
 from workbench.filters.mistakes import shown
 from workbench.filters.sql import TRUE, Sql, differ, either, every, negated
+
+#: How often other tables may be looked into: each time is a level in the database's plan, which has a bound.
+MOST_TABLES: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def compile_filter(
     if tree is None:
         return Filter(text, "true", (), (), ())
     moment = now if now is not None else time.time_ns() // 1000
-    work = _Compiler(names or registry(), moment, tables)
+    work = _Compiler(names or registry(), moment, tables, text)
     made = work.node(tree)
     return Filter(text, made.text, made.params, tuple(dict.fromkeys(work.used)), tuple(dict.fromkeys(work.needs)))
 
@@ -58,6 +61,7 @@ class _Compiler:
     names: Registry
     now: int
     tables: Collection[str] | None
+    text: str
     used: list[str] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
 
@@ -182,6 +186,13 @@ class _Compiler:
     def _member(self, table: str, row: Sql) -> Sql:
         """Whether a flow belongs to a row of the table that fulfils the condition."""
         self.needs.append(table)
+        if len(self.needs) > MOST_TABLES:
+            raise FilterError(
+                f"the filter looks into other tables more than {MOST_TABLES} times",
+                "Ask in parts, or put values of one field in a set: {1, 2, 3}.",
+                position=0,
+                length=len(self.text),
+            )
         ways = []
         for ours, theirs in self.names.joins[table].ways:
             left = ours[0] if len(ours) == 1 else f"({', '.join(ours)})"

@@ -35,11 +35,11 @@ def negated(part: Sql) -> Sql:
 
 
 def differ(parts: list[Sql]) -> Sql:
-    """An odd number of them is true."""
-    made = Sql(f"(({parts[0].text}) IS TRUE)", parts[0].params)
-    for part in parts[1:]:
-        made = Sql(f"({made.text} <> (({part.text}) IS TRUE))", made.params + part.params)
-    return made
+    """An odd number of them is true. Halved, not chained: the database bounds how deep a condition may be."""
+    if len(parts) == 1:
+        return Sql(f"(({parts[0].text}) IS TRUE)", parts[0].params)
+    left, right = differ(parts[: len(parts) // 2]), differ(parts[len(parts) // 2 :])
+    return Sql(f"({left.text} <> {right.text})", left.params + right.params)
 
 
 def _joined(parts: list[Sql], sign: str, none: Sql) -> Sql:
