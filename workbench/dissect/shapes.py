@@ -30,6 +30,7 @@ def _one_of(words: str, *, case: bool = False) -> Shape:
 
 
 _PATH = re.compile(r"[/*][\x21-\x7e]*", re.ASCII)
+_QUERY = re.compile(r"[?;#&=]|%(?:25)*(?:3[fbd]|2[36])", re.ASCII | re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+*-]{1,80}", re.ASCII)
 _ALGORITHMS = re.compile(r"[\w@.,+-]*", re.ASCII)
 _PIPE = re.compile(r"(?:.*\\)?([^\\]+)", re.ASCII)
@@ -42,8 +43,11 @@ _CLASSES = "krbtgt host cifs http ldap gc dns nfs rpcss termsrv mssqlsvc wsman r
 
 
 def _path(text: str) -> str | None:
-    """A request's path without query, parameters and fragment. A whole URL, or one with a user in it, is none."""
-    path = re.split(r"[?;#]", text, maxsplit=1)[0]
+    """A request's path without query, parameters and fragment. A whole URL, or one with a user in it, is none.
+
+    Nor with what stands there where a query was encoded, once or more often, or begun without its sign.
+    """
+    path = _QUERY.split(text, maxsplit=1)[0]
     return path if _PATH.fullmatch(path) and "@" not in path and "://" not in path else None
 
 
