@@ -286,6 +286,8 @@ def test_ctrl_c_while_indexing_leaves_a_usable_case(tmp_path: Path, home: dict[s
             while True:
                 sink.write(block)
                 fed.set()
+        with contextlib.suppress(OSError):
+            sink.close()  # what is left in its buffer has no reader
 
     with running(home, "index", "-", "--case", tmp_path / "case", "--format", "json") as process:
         assert process.stdout is not None

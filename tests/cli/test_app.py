@@ -153,6 +153,7 @@ def test_a_state_folder_that_cannot_be_written_is_no_second_bug(
 
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_raising(monkeypatch, KeyboardInterrupt()) == 130
+    assert run_raising(monkeypatch, RuntimeError("Query interrupted")) == 130  # as the engine says it while a case is opened
     assert run_raising(monkeypatch, CaseBusyError("x")) == 4
 
 

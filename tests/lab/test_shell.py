@@ -94,6 +94,12 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert f"{tmp_path}/tun is missing" in capsys.readouterr().err
 
 
+def _heed_signals() -> None:
+    """As a person's shell starts a program: a background job or nohup would hand on signals to be ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)], ids=["term", "hangup", "ctrl-c"]
 )
@@ -106,7 +112,7 @@ def test_a_shell_that_is_told_to_end_leaves_nothing_behind(number: signal.Signal
         env=environment(),
         cwd=ROOT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # as a person's shell starts it
+        preexec_fn=_heed_signals,
     ) as started:
         assert started.stdin
         assert started.stdout

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 #: Long enough for a machine that compiles kernels beside eight other jobs; a test that passes never waits so long.
-PATIENCE = 300.0
+PATIENCE = 120.0
 
 
 class Terminal:

@@ -94,7 +94,7 @@ async def test_rows_appear_while_indexing_and_everything_is_there_at_the_end(ind
         indexer.case.sources = [SOURCE | {"dropped": 0}]
         indexer.steps.release()
         await until(pilot, shows(pilot, "8 flows", "ready", "drops 0", "all decoded"))
-        assert screen.table.record["flow_id"] == kept
+        await until(pilot, lambda: screen.table.record is not None and screen.table.record["flow_id"] == kept)
         await pilot.press("q")
         await pilot.pause()
     assert app.return_code == 0

@@ -11,6 +11,7 @@ import pytest
 from tests import needs
 from tests.capture_files import packets_of, pcap, udp_frame, write_flows
 from tests.tshark_filters import COLUMNS, filter_of, selected
+from workbench.audit.log import AuditLog
 from workbench.errors import CancelledError, CaptureChangedError, CaptureGoneError, UsageError
 from workbench.store.reader import CaseReader
 from workbench.workflows.carve import CarveRequest, CarveResult, Frame, carve, carve_from, read_frames, searches
@@ -116,6 +117,31 @@ def test_a_capture_that_is_gone_or_changed_is_said(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(CaptureGoneError, match=r"a\.pcap"):
         carved(case)
+
+
+def test_a_capture_that_changes_while_it_is_read_gives_no_file(tmp_path: Path) -> None:
+    path, out = write_flows(tmp_path / "a.pcap", 3), tmp_path / "out.pcapng"
+    case = index(tmp_path / "case", path)
+
+    def cut(_: object) -> None:
+        os.truncate(path, 60)
+
+    with pytest.raises(CaptureChangedError, match=r"a\.pcap"):
+        carve(CarveRequest(case), out, cut)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pcap", "case"]
+
+
+def test_what_leaves_the_case_is_in_its_log(tmp_path: Path) -> None:
+    case = index(tmp_path / "case", write_flows(tmp_path / "a.pcap", 3))
+    result = carve(CarveRequest(case, filter="tcp", side="src"), tmp_path / "out.pcapng")
+    entry = AuditLog(case).read()[-1]
+    assert (entry.action, result.notes) == ("packets_carved", ())
+    said = {"file": str(tmp_path / "out.pcapng"), "filter": "tcp", "side": "src"}
+    assert entry.detail == said | {"flow_count": result.flows, "packets": result.packets, "bytes": result.bytes}
+    (case / "audit.jsonl").unlink()
+    (case / "audit.jsonl").mkdir()  # it cannot be written
+    (note,) = carve(CarveRequest(case), tmp_path / "out.pcapng").notes
+    assert "audit log" in note
 
 
 def test_without_a_hash_any_change_counts(tmp_path: Path) -> None:

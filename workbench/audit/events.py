@@ -19,6 +19,7 @@ ACTIONS: Final[dict[str, str]] = {
     "case_migrated": "the tables were brought to this version's schema; from, to",
     "note_added": "a note was written; its id",
     "packets_unmasked": "masked content of packets was about to be shown; why, which flows, source and packet, tshark's version",
+    "packets_carved": "packets, content and all, were written to a file; its name, which flows or filter, side, packets, bytes",
     "log_recovered": "the last line of this log was torn (a crash, a full disk): its bytes and their SHA-256",
     "head_signed": "the log's head was signed; sequence number, hash and signer",
 }

@@ -101,6 +101,8 @@ def guarded(action: Callable[[], object]) -> OpenRequest | int:
         _discard_output()
         return tell_error(DiskFullError("there is no space left for the output", "Free some space and run the command again."))
     except Exception as error:
+        if str(error) == "Query interrupted":  # the engine's word for Ctrl-C before anybody could ask it to stop
+            return int(ExitCode.INTERRUPTED)
         return _failed(error)
     return outcome if isinstance(outcome, int | OpenRequest) else int(ExitCode.OK)
 

@@ -108,6 +108,12 @@ def find_capture(reader: CaseReader, source_id: int, first: int = 0, last: int |
     return Capture(source_id, source["path"], scope, files, offsets, places, source["bpf"])
 
 
+def check_unchanged(capture: Capture) -> None:
+    """Once it was read: its files are still what was indexed. CaptureGoneError, CaptureChangedError."""
+    for file in capture.files:
+        _check(file)
+
+
 def capture_paths(reader: CaseReader) -> list[str]:
     """Every file of every source of the case, as the system knows it."""
     return [spelled(path) for path in all_paths(reader)]

@@ -1,7 +1,7 @@
 """The packets behind rows of `flows`: read again from their captures, and written to pcapng as they are.
 
 Tunnels stay whole. Packets come in the order of their capture, captures one after another. Each capture is checked
-before anything is read, so that what is carved is what was indexed.
+before anything is read and once it was, so that what is carved is what was indexed. What leaves a case is in its audit log.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench import __version__
+from workbench.audit.log import AuditLog
 from workbench.decode.framing import Interface
 from workbench.decode.pcapng_copy import DONE, NEEDS, NUMBER, STATE_SLOTS, TARGET_COLUMNS, UNIT, copy_packets
-from workbench.errors import DiskFullError, MissingPathError, UsageError
+from workbench.errors import AuditError, DiskFullError, ExternalError, MissingPathError, UsageError
 from workbench.export.pcapng import PcapngWriter
-from workbench.workflows.captured import capture_paths, find_capture
+from workbench.records.visible import path_text
+from workbench.workflows.captured import capture_paths, check_unchanged, find_capture
 from workbench.workflows.frames import Cancel, Frame, Search, Side, file_name, read_frames
 from workbench.workflows.ranges import Chunk
 from workbench.workflows.wanted import wanted_flows
@@ -38,6 +40,8 @@ CarveSink = Callable[["CarveProgress"], None]
 _OUT: Final = 4 << 20
 #: What a file within the case's folder must be called: the case's own files are not.
 _CAPTURES: Final = (".pcapng", ".pcap")
+#: So much of what was asked for stands in the audit log.
+_LISTED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,15 @@ def carve_from(
 ) -> CarveResult:
     """As `carve`, for a case that is open already; `request.case` is not looked at."""
     found = searches(reader, request, cancel)
-    if not isinstance(out, Path):
-        return _Carving(found, request.limit, out, progress).run()
-    _refuse(reader, out)
+    if isinstance(out, Path):
+        _refuse(reader, out)
+        result = _carve_to(found, request, out, progress)
+    else:
+        result = _Carving(found, request.limit, out, progress).run()
+    return _recorded(reader, request, out, result)
+
+
+def _carve_to(found: list[Search], request: CarveRequest, out: Path, progress: CarveSink | None) -> CarveResult:
     try:
         if out.exists() and not out.is_file():
             with out.open("wb") as device:
@@ -121,6 +131,18 @@ def carve_from(
         raise MissingPathError(
             f"{out} cannot be written: {error.strerror}", "Name a file in a folder you can write to."
         ) from error
+    return result
+
+
+def _recorded(reader: CaseReader, request: CarveRequest, out: BinaryIO | Path, result: CarveResult) -> CarveResult:
+    """Say in the case's audit log that packets left it; where that cannot be, as in a case of somebody else, say so here."""
+    name = path_text(os.fspath(out.absolute())) if isinstance(out, Path) else "-"
+    which = {"flows": list(request.flow_ids[:_LISTED])} if request.flow_ids else {"filter": (request.filter or "")[:_LISTED]}
+    counts = {"flow_count": result.flows, "packets": result.packets, "bytes": result.bytes}
+    try:
+        AuditLog(reader.case.root).append("packets_carved", file=name, side=request.side, **which, **counts)
+    except (AuditError, DiskFullError, ExternalError) as error:
+        return replace(result, notes=(*result.notes, f"the case's audit log does not say that these were carved: {error}"))
     return result
 
 
@@ -176,6 +198,7 @@ class _Carving:
             with _closing(search):
                 search.ranges.skipping = lambda path, how, search=search: self._tell(search, f"{path} ({how})")
                 whole = self._source(search)
+            check_unchanged(search.capture)  # else what was read may be neither the old file nor the new one
             self.notes += [f"{search.capture.path}: {note}" for note in search.ranges.notes]
             if not whole:
                 break
