@@ -9,9 +9,12 @@ docs/lab.md says what stands where, how to use it and what it can't show. Needs 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import re
 import socket
+import stat
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +33,10 @@ class DpuLab(Lab):
     """The DPUs of ``plan`` with everything behind them, up when the ``with`` block begins."""
 
     def __init__(self, plan: Plan = DEFAULT) -> None:
+        if not TUN.exists():  # containers often have the driver and lack its node
+            with contextlib.suppress(OSError):
+                TUN.parent.mkdir(exist_ok=True)
+                os.mknod(TUN, stat.S_IFCHR | 0o600, os.makedev(10, 200))
         if not TUN.exists():
             raise FileNotFoundError(
                 f"{TUN} is missing: a bridge's own port is a tap device (modprobe tun; in a container, add it)"
