@@ -89,9 +89,10 @@ def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    monkeypatch.setattr(dataplane, "TUN", tmp_path / "tun")
+    (tmp_path / "file").touch()  # where no node can be made
+    monkeypatch.setattr(dataplane, "TUN", tmp_path / "file" / "tun")
     assert shell.main() == 4
-    assert f"{tmp_path}/tun is missing" in capsys.readouterr().err
+    assert f"{tmp_path}/file/tun is missing" in capsys.readouterr().err
 
 
 def _heed_signals() -> None:
