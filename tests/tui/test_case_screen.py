@@ -41,6 +41,20 @@ async def test_everything_is_there_at_once():
         assert "q Quit" in text
 
 
+async def test_before_the_case_has_answered_nothing_is_claimed():
+    case = rack_case()
+    case.gate.clear()
+    async with app_of(case).run_test(size=(80, 24)) as pilot:
+        await pilot.pause(0.1)
+        said = "\n".join(screen_text(pilot))
+        assert "Reading the case." in said
+        assert "No flows." not in said
+        assert "ready" not in said
+        case.gate.set()
+        await settle(pilot)
+        assert "ready" in "\n".join(screen_text(pilot))
+
+
 async def test_sorting_by_the_picker_reversing_and_moving_the_sorted_column():
     app = app_of()
     async with app.run_test(size=(120, 40)) as pilot:

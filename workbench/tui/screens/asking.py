@@ -57,6 +57,7 @@ class AskingScreen(Screen[None]):
         self._early: BinsReady | None = None
         self._dated = False
         self._remembered = False
+        self._answered = False  # until the case has said anything, no flows means nothing
         self._prepared = False
 
     def compose(self) -> ComposeResult:
@@ -115,7 +116,7 @@ class AskingScreen(Screen[None]):
     def on_mount(self) -> None:
         """Ask for everything."""
         self.set_focus(self.table)
-        self.table.empty = self.indexing.empty if self.indexing.run is not None else nothing(self.view)
+        self.table.empty = self.indexing.empty if self.indexing.run is not None else self._nothing(self.view)
         self._titles()
         self.indexing.begin(self, self._tick)
         if self._data is not None:
@@ -177,6 +178,7 @@ class AskingScreen(Screen[None]):
         """Show the rows."""
         if self.inquiry is None or not self.inquiry.accept(message):
             return
+        self._answered = True
         self.table.empty = self._nothing(message.view)
         self.table.set_source(message.order, message.view.sorting, message.row)
         self.filter_pane.show_applied(message.view.filter)
@@ -190,7 +192,9 @@ class AskingScreen(Screen[None]):
 
     def _nothing(self, view: View) -> str:
         """What the table says where a view has no rows."""
-        return self.indexing.empty if self.indexing.going_on else nothing(view)
+        if self.indexing.going_on:
+            return self.indexing.empty
+        return nothing(view) if self._answered else "Reading the case."
 
     def on_order_complete(self, message: OrderComplete) -> None:
         """Nothing is under way any more."""
@@ -218,6 +222,7 @@ class AskingScreen(Screen[None]):
         """Say what failed."""
         if self.inquiry is None or not self.inquiry.is_current(message):
             return
+        self._answered = True
         if not isinstance(message.error, FilterError):
             self._say(message.error)
         elif self.view.filter != self.inquiry.shown.filter:  # the timeline is refused as well, and says no more
@@ -284,7 +289,7 @@ class AskingScreen(Screen[None]):
         if self.inquiry is None:
             return "no case"
         if not self.inquiry.sorting:
-            return "ready"
+            return "ready" if self._answered else "reading the case"
         return "filtering, Esc stops" if self.inquiry.filtering else "sorting, Esc stops"
 
     def path_of(self, record: dict[str, Any] | None) -> str:
