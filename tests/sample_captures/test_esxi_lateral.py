@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,10 @@ import pytest
 from sample_captures.make import esxi_lateral, slp
 from sample_captures.make.lab import Lab, mac_of
 from sample_captures.make.servers import dns_queries, ssh_visits
+from tests.sample_captures.indexed import blocks, wanted
 
 FOLDER = Path(__file__).parents[2] / "sample_captures"
 CAPTURE = FOLDER / "esxi-lateral.pcapng"
-PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
 STATES = {
     ("tcp", "completed"): "SF",
     ("tcp", "refused"): "REJ",
@@ -82,20 +80,6 @@ def flows(indexed: tuple[dict[str, Any], Path]) -> list[dict[str, Any]]:
 
 def key_of(flow: dict[str, Any]) -> tuple[Any, ...]:
     return flow["proto"], flow["src_ip"], flow["src_port"], flow["dst_ip"], flow["dst_port"]
-
-
-def wanted(connection: dict[str, Any]) -> tuple[Any, ...]:
-    c = connection
-    return PROTOCOLS[c["proto"]], c["src"], c["src_port"], c["dst"], c["dst_port"]
-
-
-def blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        kind, length = struct.unpack_from("<II", data, at)
-        assert struct.unpack_from("<I", data, at + length - 4)[0] == length
-        yield kind, data[at + 8 : at + length - 4]
-        at += length
 
 
 def test_every_connection_is_one_flow_with_direction_and_state(truth: dict[str, Any], flows: list[dict[str, Any]]) -> None:

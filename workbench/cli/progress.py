@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -25,26 +26,14 @@ _WORDS = {"compile": "Preparing kernels", "read": "Reading", "store": "Storing",
 @contextmanager
 def index_progress() -> Iterator[ProgressSink | None]:
     """A sink that draws one bar over all bytes of the run; None where nobody would see it."""
-    if not _seen():
-        yield None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[counts]}", markup=False),
-    )
-    with Progress(*columns, console=_console(), transient=True) as bars:
-        task = bars.add_task("Starting", total=None, counts="")
+    with _bytes_bar(speed=True) as update:
+        if update is None:
+            yield None
+            return
 
         def show(now: IndexProgress) -> None:
             name = visible(PurePath(now.source).name)
-            bars.update(
-                task,
+            update(
                 description=f"{_WORDS.get(now.phase, now.phase)} {name if now.phase == 'read' else ''}".rstrip(),
                 completed=now.done_bytes,
                 total=now.total_bytes,
@@ -57,27 +46,17 @@ def index_progress() -> Iterator[ProgressSink | None]:
 @contextmanager
 def carve_progress() -> Iterator[CarveSink | None]:
     """A sink that draws one bar over the ranges that are read; None where nobody would see it."""
-    if not _seen():
-        yield None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[counts]}", markup=False),
-    )
-    with Progress(*columns, console=_console(), transient=True) as bars:
-        task = bars.add_task("Starting", total=None, counts="")
+    with _bytes_bar(speed=False) as update:
+        if update is None:
+            yield None
+            return
 
         def show(now: CarveProgress) -> None:
             if now.skipping:
                 said = f"Reading through {visible(PurePath(now.skipping).name)} to the place"
             else:
                 said = f"Carving {visible(PurePath(now.source).name)}"
-            bars.update(task, description=said, completed=now.done, total=now.total, counts=f"{now.packets:,} packets")
+            update(description=said, completed=now.done, total=now.total, counts=f"{now.packets:,} packets")
 
         yield show
 
@@ -103,6 +82,26 @@ def warm_progress() -> Iterator[WarmSink | None]:
             bars.update(task, description=f"Compiling {name}", completed=done, total=total)
 
         yield show
+
+
+@contextmanager
+def _bytes_bar(*, speed: bool) -> Iterator[Callable[..., None] | None]:
+    """A bar over bytes with counts behind it, and what updates it; None where nobody would see it."""
+    if not _seen():
+        yield None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(),
+        *((TransferSpeedColumn(),) if speed else ()),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[counts]}", markup=False),
+    )
+    with Progress(*columns, console=_console(), transient=True) as bars:
+        yield partial(bars.update, bars.add_task("Starting", total=None, counts=""))
 
 
 def _console() -> Console:
