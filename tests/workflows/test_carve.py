@@ -10,11 +10,11 @@ import pytest
 
 from tests import needs
 from tests.capture_files import packets_of, pcap, udp_frame, write_flows
-from tests.tshark_filters import COLUMNS, filter_of, selected
+from tests.tshark_filters import COLUMNS, same_packets
 from workbench.audit.log import AuditLog
 from workbench.errors import CancelledError, CaptureChangedError, CaptureGoneError, UsageError
 from workbench.store.reader import CaseReader
-from workbench.workflows.carve import CarveRequest, CarveResult, Frame, carve, carve_from, read_frames, searches
+from workbench.workflows.carve import CarveRequest, CarveResult, Frame, carve, read_frames, searches
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
 
@@ -260,7 +260,4 @@ def test_tshark_selects_the_same_packets_of_samples(samples: CaseReader, kind: s
     ).to_pylist()
     assert rows
     for row in rows:
-        out = io.BytesIO()
-        assert carve_from(samples, CarveRequest(Path(), flow_ids=(row["flow_id"],)), out).notes == ()
-        want = selected(Path(row["path"]), filter_of(row), tmp_path / "selected.pcapng")
-        assert packets_of(out.getvalue()) == packets_of(want), (row["path"], filter_of(row))
+        same_packets(samples, row, tmp_path)
