@@ -10,10 +10,10 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pyarrow as pa
 
@@ -33,6 +33,54 @@ _PUBLISH: Final = 120.0
 
 #: How often a query whose segment was compacted away under it runs again.
 _TRIES: Final = 4
+
+
+class Asks(Protocol):
+    """Whoever can be asked: a reader, or one question of it. What analyses take."""
+
+    def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
+        """Run the program's own SQL; all rows. CancelledError when stopped."""
+
+
+class Question:
+    """One question to a case, perhaps of several queries, on a cursor of its own. Once stopped it stays stopped."""
+
+    def __init__(self, reader: CaseReader) -> None:
+        self._reader = reader
+        self._stopped = threading.Event()
+        self._cursor: DuckDBPyConnection | None = None
+        self._generation = -1
+
+    def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
+        """Run the program's own SQL; all rows. CancelledError after `stop`."""
+        table = self._reader._asked(self._own, sql, params)
+        self._own()
+        return table
+
+    def stop(self) -> None:
+        """Stop the query that is running, and refuse further ones; from any thread. The engine stops working on it."""
+        import duckdb
+
+        self._stopped.set()
+        cursor = self._cursor
+        if cursor is not None:
+            with contextlib.suppress(duckdb.ConnectionException):
+                cursor.interrupt()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was."""
+        return self._stopped.is_set()
+
+    def _own(self) -> DuckDBPyConnection:
+        """Its cursor on the newest state of the case."""
+        self._reader.cursor()  # looks for what is new
+        if self._cursor is None or self._reader.generation != self._generation:
+            self._cursor = self._reader.own_cursor()
+            self._generation = self._reader.generation
+        if self._stopped.is_set():
+            raise CancelledError("the query was stopped")
+        return self._cursor
 
 
 class CaseReader:
@@ -82,12 +130,18 @@ class CaseReader:
 
         CancelledError after `interrupt`. A segment that was compacted away meanwhile makes it run again.
         """
+        return self._asked(self.cursor, sql, params)
+
+    def question(self) -> Question:
+        """A question of its own, which can be stopped without stopping what others ask."""
+        return Question(self)
+
+    def _asked(self, cursor: Callable[[], DuckDBPyConnection], sql: str, params: Sequence[Any] | dict[str, Any]) -> pa.Table:
         import duckdb
 
         for again in range(_TRIES):
-            cursor = self.cursor()
             try:
-                return cursor.sql(sql, params=params or None).to_arrow_table()
+                return cursor().sql(sql, params=params or None).to_arrow_table()
             except duckdb.InterruptException as error:
                 if again < _TRIES - 1 and self._is_live and self._presented.gate.is_set():
                     continue  # stopped by the writer, to publish: asked again after that

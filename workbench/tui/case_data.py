@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from workbench.dissect.lines import Line, Node
-    from workbench.store.reader import CaseReader
+    from workbench.store.reader import CaseReader, Question
     from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
     from workbench.workflows.dissect import Dissector
 
@@ -69,9 +69,14 @@ class StoredCase:
     def order(self, view: View) -> Order:
         """Flows in an order; the ends are there at once, the middle soon."""
         sorting = view.sorting
-        return StoredOrder(pages.Order(self._reader, sorting.column, descending=sorting.descending, where=self._where(view)))
+        return StoredOrder(pages.Order(self._reader, sorting.column, descending=sorting.descending, where=self.where(view)))
 
-    def _where(self, view: View) -> pages.Where:
+    def question(self) -> Question:
+        """A question of its own for an analysis."""
+        return self._reader.question()
+
+    def where(self, view: View) -> pages.Where:
+        """Which flows a view shows, for an analysis."""
         where = self._kept(view.filter)
         return where if view.span is None else pages.Where.touching(view.span.start, view.span.end).and_(where)
 
@@ -95,7 +100,7 @@ class StoredCase:
 
     def amount(self, view: View) -> Amount:
         """How much a view is."""
-        flows, packets, size = pages.amount(self._reader, self._where(view))
+        flows, packets, size = pages.amount(self._reader, self.where(view))
         return Amount(flows, packets, size)
 
     def timeline(self, span: Span, bins: int, kept: str) -> Bins:

@@ -21,6 +21,8 @@ from workbench.filters import Completion
 
 if TYPE_CHECKING:
     from workbench.dissect.lines import Line, Node
+    from workbench.store.pages import Where
+    from workbench.store.reader import Question
     from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
 
 
@@ -154,6 +156,12 @@ class CaseData(Protocol):
 
         FilterError where the filter is wrong.
         """
+
+    def question(self) -> Question:
+        """A question of its own for an analysis: it can be stopped without stopping the rest."""
+
+    def where(self, view: View) -> Where:
+        """Which flows a view shows, for an analysis. FilterError where the filter is wrong."""
 
     def timeline(self, span: Span, bins: int, kept: str) -> Bins:
         """Flows (by first packet), packets and bytes (spread over slices of long flows) that a filter keeps, per bin."""

@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from workbench.errors import CancelledError, FilterError
 from workbench.tui import coverage, recent
+from workbench.tui.asked import Views
 from workbench.tui.data import CaseData, Sorting, Span, Summary, View, Wrong
 from workbench.tui.indexing import IndexRun
 from workbench.tui.inquiry import Inquiry
@@ -28,7 +29,6 @@ from workbench.tui.screens.case_words import flows_title, nothing
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.screens.index_watch import IndexWatch
-from workbench.tui.views import Views
 from workbench.tui.widgets.detail import FlowDetail
 from workbench.tui.widgets.keys import KeyLine
 from workbench.tui.widgets.rule import TitleRule
