@@ -10,6 +10,8 @@ from textual.pilot import Pilot
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.screens.packets import PacketsScreen
+from workbench.tui.views.base import CaseView
+from workbench.tui.views.flows import FlowsView
 
 
 async def settle(pilot: Pilot[Any]) -> None:
@@ -22,10 +24,11 @@ async def settle(pilot: Pilot[Any]) -> None:
     await pilot.pause()
 
 
-def restless(pilot: Pilot[Any]) -> list[FilterPane | PacketsScreen]:
+def restless(pilot: Pilot[Any]) -> list[FilterPane | PacketsScreen | CaseView]:
     """Parts that wait a moment before they ask."""
     screens = pilot.app.screen_stack
-    return [*(s for s in screens if isinstance(s, PacketsScreen)), *(p for s in screens for p in s.query(FilterPane))]
+    shown = [s.shown for s in screens if isinstance(s, CaseScreen)]
+    return [*(s for s in screens if isinstance(s, PacketsScreen)), *(p for s in screens for p in s.query(FilterPane)), *shown]
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:
@@ -44,3 +47,7 @@ def case_screen(pilot: Pilot[Any]) -> CaseScreen:
     screen = next(s for s in pilot.app.screen_stack if isinstance(s, CaseScreen))
     assert isinstance(screen, CaseScreen)
     return screen
+
+
+def flows_view(pilot: Pilot[Any]) -> FlowsView:
+    return case_screen(pilot).query_one(FlowsView)

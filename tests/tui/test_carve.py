@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.driving import press, screen_text, settle
+from tests.tui.driving import flows_view, press, screen_text, settle
 from tests.tui.synthetic import rack_case
 from workbench.errors import CaptureGoneError
 from workbench.tui.application import WorkbenchApp
@@ -47,7 +47,7 @@ async def test_all_that_is_shown_by_filter_and_time(folder):
     async with WorkbenchApp(case).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await press(pilot, *["l"] * 6, "f", "t", "enter", "escape")
-        shown = pilot.app.screen.table.total
+        shown = flows_view(pilot).table.total
         await press(pilot, "e", "up")
         assert f"of {shown} flows" in words(pilot)
         await press(pilot, "enter")

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import threading
 
-from tests.tui.driving import case_screen, press, screen_text, settle
+from tests.tui.driving import case_screen, flows_view, press, screen_text, settle
 from tests.tui.synthetic import LEDGER, SOURCE, START, RowCase, RowOrder, flow, rack_case
 from workbench.errors import SourceError
 from workbench.tui.application import WorkbenchApp
@@ -59,21 +59,20 @@ async def test_sorting_by_the_picker_reversing_and_moving_the_sorted_column():
     app = app_of()
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        screen = case_screen(pilot)
         await press(pilot, "s")
         assert isinstance(app.screen, ColumnPicker)
         await press(pilot, *"src_bytes".replace("_", " ").split()[1], "enter")
-        assert screen.sorting == Sorting("src_bytes", descending=True)
-        values = [screen.table._cache.record(n)["src_bytes"] for n in range(300)]
+        assert flows_view(pilot).sorting == Sorting("src_bytes", descending=True)
+        values = [flows_view(pilot).table._cache.record(n)["src_bytes"] for n in range(300)]
         assert values == sorted(values, reverse=True)
         await press(pilot, "S")
-        assert screen.sorting == Sorting("src_bytes", descending=False)
+        assert flows_view(pilot).sorting == Sorting("src_bytes", descending=False)
         await press(pilot, "g")
-        assert screen.table.record["src_bytes"] == min(values)
+        assert flows_view(pilot).table.record["src_bytes"] == min(values)
         await press(pilot, "greater_than_sign")
-        assert screen.sorting == Sorting("dst_bytes", descending=True)
+        assert flows_view(pilot).sorting == Sorting("dst_bytes", descending=True)
         await press(pilot, "less_than_sign", "less_than_sign")
-        assert screen.sorting == Sorting("conn_state", descending=False)
+        assert flows_view(pilot).sorting == Sorting("conn_state", descending=False)
         assert any("state▲" in line for line in screen_text(pilot))
 
 
@@ -82,18 +81,17 @@ async def test_sorting_shows_the_first_rows_and_reading_again_keeps_the_flow():
     app = app_of(case)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        screen = case_screen(pilot)
         await press(pilot, *["pagedown"] * 4, "j", "j")
-        kept = screen.table.record["flow_id"]
-        height = screen.table.cursor_row - screen.table.scroll_offset.y
+        kept = flows_view(pilot).table.record["flow_id"]
+        height = flows_view(pilot).table.cursor_row - flows_view(pilot).table.scroll_offset.y
         case.rows = [flow(n, ts=from_us(START - 1000 + n), flow_id=(2 << 40) | n) for n in range(70)] + case.rows
         await press(pilot, "r")
-        assert screen.table.total == 370
-        assert screen.table.record["flow_id"] == kept
-        assert screen.table.cursor_row - screen.table.scroll_offset.y == height
+        assert flows_view(pilot).table.total == 370
+        assert flows_view(pilot).table.record["flow_id"] == kept
+        assert flows_view(pilot).table.cursor_row - flows_view(pilot).table.scroll_offset.y == height
         assert any(line.startswith("▶") for line in screen_text(pilot))
         await press(pilot, "S")
-        assert screen.table.cursor_row == 0
+        assert flows_view(pilot).table.cursor_row == 0
 
 
 async def test_zoom_by_brush_out_and_back():
@@ -108,7 +106,7 @@ async def test_zoom_by_brush_out_and_back():
         assert any("┣━" in line for line in screen_text(pilot))
         await press(pilot, "enter")
         assert screen.span == brushed
-        assert 0 < screen.table.total < 300
+        assert 0 < flows_view(pilot).table.total < 300
         assert screen.timeline.bins.span == brushed
         assert "zoom 2026-03-14" in "\n".join(screen_text(pilot))
         first = screen.span
@@ -118,11 +116,11 @@ async def test_zoom_by_brush_out_and_back():
         assert screen.span == first
         await press(pilot, "T")
         assert screen.span is None
-        assert screen.table.total == 300
+        assert flows_view(pilot).table.total == 300
         await press(pilot, "enter", "enter", "R")
         assert screen.span is None
         await press(pilot, "escape")
-        assert screen.table.has_focus
+        assert flows_view(pilot).table.has_focus
 
 
 async def test_t_goes_to_the_time_of_the_flow_under_the_cursor():
@@ -132,7 +130,7 @@ async def test_t_goes_to_the_time_of_the_flow_under_the_cursor():
         screen = case_screen(pilot)
         await press(pilot, "G", "t")
         edges = screen.timeline.edges(screen.timeline.cursor)
-        assert edges.start <= to_us(screen.table.record["ts"]) < edges.end
+        assert edges.start <= to_us(flows_view(pilot).table.record["ts"]) < edges.end
 
 
 async def test_a_range_without_flows_says_so():
@@ -164,7 +162,7 @@ async def test_details_follow_the_cursor_and_open_large():
     async with app.run_test(size=(160, 60)) as pilot:
         await settle(pilot)
         await press(pilot, "j", "j")
-        record = case_screen(pilot).table.record
+        record = flows_view(pilot).table.record
         text = "\n".join(screen_text(pilot))
         assert record["community_id"] in text
         assert "Where its packets are" in text
@@ -203,11 +201,11 @@ async def test_the_pane_can_be_hidden():
     app = app_of()
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        before = case_screen(pilot).table.visible_rows
+        before = flows_view(pilot).table.visible_rows
         await press(pilot, "i")
-        assert case_screen(pilot).table.visible_rows > before
+        assert flows_view(pilot).table.visible_rows > before
         await press(pilot, "i")
-        assert case_screen(pilot).table.visible_rows == before
+        assert flows_view(pilot).table.visible_rows == before
 
 
 async def test_the_ledger_in_words():
@@ -240,7 +238,6 @@ async def test_jumps():
     app = app_of(RowCase(20_000_000))
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        screen = case_screen(pilot)
         for answer, row in (
             ("12,345,678", 12_345_677),
             ("50%", 10_000_000),
@@ -251,12 +248,12 @@ async def test_jumps():
             await press(pilot, "colon")
             app.screen.query_one("Input").value = answer
             await press(pilot, "enter")
-            assert screen.table.cursor_row == row
-            assert screen.table.record["flow_id"] & ((1 << 40) - 1) == row
+            assert flows_view(pilot).table.cursor_row == row
+            assert flows_view(pilot).table.record["flow_id"] & ((1 << 40) - 1) == row
         await press(pilot, "colon", "x", "enter")
         assert any("no row number" in line for line in screen_text(pilot))
         await press(pilot, "escape")
-        assert screen.table.cursor_row == 19_999_999
+        assert flows_view(pilot).table.cursor_row == 19_999_999
 
 
 async def test_escape_stops_a_sort_and_keeps_what_was_there():
@@ -265,15 +262,15 @@ async def test_escape_stops_a_sort_and_keeps_what_was_there():
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         screen = case_screen(pilot)
-        before = screen.table.source
+        before = flows_view(pilot).table.source
         case.gate.clear()
         await pilot.press("S")
         await pilot.pause()
         assert "sorting" in screen.status.activity
         await press(pilot, "escape")
         assert case.interrupted.is_set()
-        assert screen.table.source is before
-        assert screen.sorting == Sorting()
+        assert flows_view(pilot).table.source is before
+        assert flows_view(pilot).sorting == Sorting()
         assert screen.status.activity == "ready"
         assert not isinstance(app.screen, ErrorDialog)
 
@@ -345,7 +342,7 @@ async def test_keys_can_be_changed_and_clashes_are_told():
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await press(pilot, "w")
-        assert case_screen(pilot).table.cursor_row == 1
+        assert flows_view(pilot).table.cursor_row == 1
         await press(pilot, "x")
         assert isinstance(app.screen, LedgerDialog)
 
@@ -369,7 +366,7 @@ async def test_small_screens_drop_parts_in_order():
             screen = case_screen(pilot)
             shown = screen.query_one("#timeline-box").display, screen.query_one("#detail-box").display
             assert shown == parts, size
-            assert screen.table.visible_rows >= 3
+            assert flows_view(pilot).table.visible_rows >= 3
             await press(pilot, "j", "s", "escape", "L", "escape", "question_mark", "escape", "enter", "escape")
 
 
@@ -378,10 +375,10 @@ async def test_wide_screens_stand_side_by_side():
     async with app.run_test(size=(160, 50)) as pilot:
         await settle(pilot)
         screen = case_screen(pilot)
-        assert screen.query_one(FlowDetail).region.x > screen.table.region.right - 1
+        assert screen.query_one(FlowDetail).region.x > flows_view(pilot).table.region.right - 1
         await pilot.resize_terminal(80, 24)
         await settle(pilot)
-        assert screen.query_one(FlowDetail).region.y >= screen.table.region.bottom
+        assert screen.query_one(FlowDetail).region.y >= flows_view(pilot).table.region.bottom
 
 
 async def test_a_case_without_flows_points_to_the_ledger():
@@ -415,7 +412,7 @@ async def test_an_order_that_is_gone_back_to_is_waited_for():
     case = Case([flow(n) for n in range(9)])
     async with app_of(case).run_test(size=(80, 24)) as pilot:
         screen = case_screen(pilot)
-        while screen.table.total != 9:
+        while flows_view(pilot).table.total != 9:
             await pilot.pause(0.01)
         assert screen.status.activity == "sorting, Esc stops"
         case.gate.clear()

@@ -11,6 +11,8 @@ from workbench.tui.application import WorkbenchApp
 from workbench.tui.screens.carve import CarveDialog
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.packets import PacketsScreen
+from workbench.tui.views import VIEWS
+from workbench.tui.views.flows import FlowsView
 from workbench.tui.widgets.filter_bar import FilterInput
 from workbench.tui.widgets.packet_hex import PacketHex
 from workbench.tui.widgets.packet_list import PacketList
@@ -26,10 +28,12 @@ ELSEWHERE = {"case.previous", "app.commands"} | {
 
 
 def test_ids():
-    app = (VirtualTable, Timeline, CaseScreen, WorkbenchApp, FilterInput)
+    app = (VirtualTable, Timeline, FlowsView, CaseScreen, WorkbenchApp, FilterInput)
     owners = (*app, PacketsScreen, PacketList, PacketTree, PacketHex, CarveDialog)
     known = {b.id for owner in owners for b in owner.BINDINGS if isinstance(b, Binding)}
     table = PAGE.split("## Keys")[1].split("```toml")[0]
+    known -= {f"case.view_{number}" for number in VIEWS}  # one line for all of them
+    assert "`case.view_1` to `case.view_9`" in table
     named = set(re.findall(r"`((?:table|case|timeline|app|filter|packets|tree|hex|carve)\.[a-z_]+)`", table))
     assert named <= known
     assert known - named == ELSEWHERE

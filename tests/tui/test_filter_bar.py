@@ -7,7 +7,7 @@ import threading
 import pytest
 from textual import events
 
-from tests.tui.driving import case_screen, press, screen_text, settle
+from tests.tui.driving import case_screen, flows_view, press, screen_text, settle
 from tests.tui.synthetic import RowCase, flow, keeps, rack_case
 from workbench.errors import FilterError
 from workbench.tui import conditions
@@ -55,14 +55,14 @@ async def test_a_filter_is_typed_and_applied_to_rows_and_timeline():
         await press(pilot, "enter")
         wanted = count(case, "S0")
         assert f"{wanted} of 300 flows, row 1" in text_of(pilot)
-        assert screen.table.has_focus
-        assert {screen.table._cache.record(n)["conn_state"] for n in range(wanted)} == {"S0"}
+        assert flows_view(pilot).table.has_focus
+        assert {flows_view(pilot).table._cache.record(n)["conn_state"] for n in range(wanted)} == {"S0"}
         assert int(screen.timeline.values.sum()) == wanted < bars
         assert ", filtered" in screen_text(pilot)[1]
         assert "● applied" in screen_text(pilot)[0]
         assert case.counted[-1] == 'conn_state == "S0"'
         await press(pilot, "slash", "ctrl+u", "enter")
-        assert screen.table.total == 300
+        assert flows_view(pilot).table.total == 300
         assert "applied" not in text_of(pilot)
         assert "filtered" not in text_of(pilot)
 
@@ -80,12 +80,12 @@ async def test_a_wrong_word_is_named_with_a_caret_under_it(size):
         assert 'wrong: unknown field "nonsense" at column 11' in lines[2]
         assert "docs/filters.md" in lines[2]
         await press(pilot, "enter")
-        assert case_screen(pilot).table.total == 300
+        assert flows_view(pilot).table.total == 300
         assert case_screen(pilot).view.filter == ""
         assert pilot.app.screen.focused is case_screen(pilot).filter_pane.bar.line
         await press(pilot, "escape")
         assert "wrong" not in text_of(pilot)
-        assert case_screen(pilot).table.has_focus
+        assert flows_view(pilot).table.has_focus
 
 
 async def test_the_caret_follows_a_line_that_is_longer_than_the_bar():
@@ -127,7 +127,7 @@ async def test_completions_of_fields_and_of_values_that_were_seen():
         assert "▸ RSTO" in text_of(pilot)
         assert "seen in conn_state" in text_of(pilot)
         await press(pilot, "tab", "enter")
-        assert case_screen(pilot).table.total == count(case, "RSTO") > 0
+        assert flows_view(pilot).table.total == count(case, "RSTO") > 0
 
 
 async def test_arrows_choose_enter_takes_what_they_chose_and_escape_closes():
@@ -149,7 +149,7 @@ async def test_arrows_choose_enter_takes_what_they_chose_and_escape_closes():
         assert bar.line.has_focus
         await press(pilot, "escape")
         assert bar.text == ""
-        assert case_screen(pilot).table.has_focus
+        assert flows_view(pilot).table.has_focus
 
 
 async def test_the_list_scrolls_and_stays_inside_the_terminal():
@@ -209,22 +209,22 @@ async def test_keep_and_exclude_the_value_under_the_cursor():
         await settle(pilot)
         screen = case_screen(pilot)
         await press(pilot, "j", *["l"] * 6)
-        value = screen.table.record["conn_state"]
+        value = flows_view(pilot).table.record["conn_state"]
         await press(pilot, "f")
         assert screen.view.filter == f'conn_state == "{value}"'
-        assert screen.table.total == count(case, value)
+        assert flows_view(pilot).table.total == count(case, value)
         await press(pilot, "f")
         assert screen.view.filter == f'conn_state == "{value}"'
         await press(pilot, "h", "F")
-        kept = screen.table.total
+        kept = flows_view(pilot).table.total
         assert screen.view.filter.startswith(f'conn_state == "{value}" && !(proto_name == "')
         assert 0 <= kept < count(case, value)
         await press(pilot, "backspace")
-        assert screen.table.total == count(case, value)
+        assert flows_view(pilot).table.total == count(case, value)
         await press(pilot, "backspace")
-        assert screen.table.total == 300
+        assert flows_view(pilot).table.total == 300
         await press(pilot, "backspace")
-        assert screen.table.total == 300
+        assert flows_view(pilot).table.total == 300
 
 
 async def test_a_filter_that_keeps_nothing_says_how_to_go_back():
@@ -235,7 +235,7 @@ async def test_a_filter_that_keeps_nothing_says_how_to_go_back():
         assert "0 of 300 flows" in text_of(pilot)
         assert "No flow passes the filter." in text_of(pilot)
         await press(pilot, "backspace")
-        assert case_screen(pilot).table.total == 300
+        assert flows_view(pilot).table.total == 300
 
 
 async def test_escape_stops_a_slow_filter_and_the_rows_of_before_stay():
@@ -243,22 +243,22 @@ async def test_escape_stops_a_slow_filter_and_the_rows_of_before_stay():
     async with WorkbenchApp(case).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         screen = case_screen(pilot)
-        before = screen.table.source
+        before = flows_view(pilot).table.source
         await typed(pilot, 'conn_state == "S0"')
         case.gate.clear()
         await pilot.press("enter")
-        while not screen.inquiry.filtering:
+        while not flows_view(pilot).inquiry.filtering:
             await pilot.pause()
         assert "filtering, Esc stops" in text_of(pilot)
-        assert screen.table.source is before
+        assert flows_view(pilot).table.source is before
         assert "300 flows, row 1" in text_of(pilot)
         assert ", filtered" not in screen_text(pilot)[1]
         await pilot.press("j")  # and it is not in the way
         await pilot.pause()
-        assert screen.table.cursor_row == 1
+        assert flows_view(pilot).table.cursor_row == 1
         await press(pilot, "escape")
         assert case.interrupted.is_set()
-        assert screen.table.source is before
+        assert flows_view(pilot).table.source is before
         assert screen.view.filter == ""
         assert screen.filter_pane.bar.text == ""
         assert screen.status.activity == "ready"
@@ -273,16 +273,16 @@ async def test_another_filter_stops_one_that_is_on_its_way():
         screen = case_screen(pilot)
         case.gate.clear()
         screen.filter_pane.build('conn_state == "S0"')
-        while not screen.inquiry.filtering:
+        while not flows_view(pilot).inquiry.filtering:
             await pilot.pause()
         screen.filter_pane.build('conn_state == "SF"')
-        while screen.inquiry.asked.filter != 'conn_state == "SF"':
+        while flows_view(pilot).inquiry.asked.filter != 'conn_state == "SF"':
             await pilot.pause()
         assert case.stopped == 1
         case.gate.set()
         await settle(pilot)
-        assert screen.table.total == count(case, "SF")
-        assert screen.inquiry.shown.filter == 'conn_state == "SF"'
+        assert flows_view(pilot).table.total == count(case, "SF")
+        assert flows_view(pilot).inquiry.shown.filter == 'conn_state == "SF"'
 
 
 async def test_a_slow_look_for_values_holds_up_no_check():
@@ -330,7 +330,7 @@ async def test_what_the_case_refuses_after_all_is_shown_in_the_bar():
         assert "✗ wrong" in text_of(pilot)
         assert "no table tls in this case" in text_of(pilot)
         assert case_screen(pilot).view.filter == ""
-        assert case_screen(pilot).table.total == 9
+        assert flows_view(pilot).table.total == 9
         assert not isinstance(pilot.app.screen, ErrorDialog)
 
 
@@ -340,10 +340,10 @@ async def test_sorting_and_zooming_keep_the_filter_and_the_other_way_round():
         await settle(pilot)
         screen = case_screen(pilot)
         await press(pilot, *["l"] * 6, "f", "S")
-        assert screen.table.total == count(case, "SF")
-        assert screen.sorting == Sorting(descending=True)
+        assert flows_view(pilot).table.total == count(case, "SF")
+        assert flows_view(pilot).sorting == Sorting(descending=True)
         await press(pilot, "t", "enter")
-        assert 0 < screen.table.total < count(case, "SF")
+        assert 0 < flows_view(pilot).table.total < count(case, "SF")
         assert screen.view.filter == 'conn_state == "SF"'
         await press(pilot, "R", "escape", "L")
         assert "whatever the filter" in " ".join(text_of(pilot).split())
@@ -374,7 +374,7 @@ async def test_a_tiny_terminal_shows_the_bar_while_it_matters():
         assert "✓ valid" in screen_text(pilot)[0]
         await press(pilot, "enter")
         assert "● applied" in screen_text(pilot)[0]
-        assert case_screen(pilot).table.visible_rows >= 3
+        assert flows_view(pilot).table.visible_rows >= 3
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from rich.cells import cell_len
 
-from tests.tui.driving import case_screen, press, screen_text, settle
+from tests.tui.driving import flows_view, press, screen_text, settle
 from tests.tui.synthetic import LEDGER, SOURCE, RowCase, flow
 from workbench.errors import SourceError
 from workbench.records.columns import FLOWS, Type
@@ -60,7 +60,7 @@ async def test_nothing_but_its_own_cell(text, size):
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
         check(screen_text(pilot), size[0])
-        table = case_screen(pilot).table.region
+        table = flows_view(pilot).table.region
         for n in (1, 2, 4, 5):  # rows around the hostile one stand where they stood
             assert screen_text(pilot)[table.y + n][: table.width] == calm[table.y + n][: table.width]
         await press(pilot, "j", "j")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.driving import case_screen, press, screen_text, settle
+from tests.tui.driving import case_screen, flows_view, press, screen_text, settle
 from tests.tui.synthetic import SOURCE, RowCase, flow
 from workbench.errors import BadInputError, CaseBusyError
 from workbench.tui.application import WorkbenchApp
@@ -88,13 +88,13 @@ async def test_rows_appear_while_indexing_and_everything_is_there_at_the_end(ind
         screen._tick()
         await until(pilot, shows(pilot, "5 flows"))
         await pilot.press("j", "j")
-        kept = screen.table.record["flow_id"]
+        kept = flows_view(pilot).table.record["flow_id"]
         indexer.case.rows = [flow(n, flow_id=(9 << 40) | n) for n in range(3)] + indexer.case.rows
         indexer.case.rows.sort(key=lambda row: (row["ts"], row["flow_id"]))
         indexer.case.sources = [SOURCE | {"dropped": 0}]
         indexer.steps.release()
         await until(pilot, shows(pilot, "8 flows", "ready", "drops 0", "all decoded"))
-        await until(pilot, lambda: screen.table.record is not None and screen.table.record["flow_id"] == kept)
+        await until(pilot, lambda: (flows_view(pilot).table.record or {}).get("flow_id") == kept)
         await pilot.press("q")
         await pilot.pause()
     assert app.return_code == 0

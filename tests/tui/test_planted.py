@@ -8,7 +8,7 @@ import pytest
 
 from tests import needs
 from tests.sample_captures.indexed import index, on_the_wire
-from tests.tui.driving import press, screen_text, settle
+from tests.tui.driving import flows_view, press, screen_text, settle
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
 from workbench.tui.screens.packets import PacketsScreen
@@ -24,7 +24,7 @@ async def seen_in(app, pilot, flow_filter):
     await settle(pilot)
     app.screen.filter_pane.build(flow_filter)
     await settle(pilot)
-    flows = app.screen.table.total
+    flows = flows_view(pilot).table.total
     for _ in range(min(flows, 6)):
         await press(pilot, "p")
         screen = app.screen

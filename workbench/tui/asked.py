@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workbench.tui.data import Sorting, Span, View
+from workbench.tui.data import Span, View
 
 
 class Views:
@@ -18,10 +18,6 @@ class Views:
     def _see(self, view: View) -> bool:
         changed, self.view = view != self.view, view
         return changed
-
-    def sort_by(self, sorting: Sorting) -> bool:
-        """Another order."""
-        return self._see(replace(self.view, sorting=sorting))
 
     def zoom(self, span: Span) -> bool:
         """Another time range; the one before can be had back."""

@@ -1,52 +1,47 @@
-"""One case on one screen: when, which flows, everything about one of them, and what all of it rests on."""
+"""One case on one screen: which flows, when, what it rests on, and a view of it."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual.binding import BindingType
 
-from workbench.records.visible import visible
 from workbench.tui import conditions, figures
-from workbench.tui.data import Sorting
-from workbench.tui.looks import text_cell
+from workbench.tui.data import Span
 from workbench.tui.screens.asking import AskingScreen
 from workbench.tui.screens.case_keys import CASE_KEYS
-from workbench.tui.screens.column_picker import ColumnPicker, next_sorting
 from workbench.tui.screens.filtering import FilterPane
-from workbench.tui.screens.jump import jump_dialog, row_named
-from workbench.tui.widgets.detail import FlowDetail
+from workbench.tui.views.base import Subject
 from workbench.tui.widgets.timeline import Metric, Timeline
-from workbench.tui.widgets.virtual_table import VirtualTable
+from workbench.tui.widgets.view_row import ViewRow
 
 
 class CaseScreen(AskingScreen):
-    """The flows of one case: what the person does."""
+    """The frame of one case: what the person does in every view."""
 
     BINDINGS: ClassVar[list[BindingType]] = CASE_KEYS
 
-    def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
-        """The detail pane and the titles follow the cursor."""
-        path = self.path_of(message.record)
-        if message.table.total == 0:
-            self.query_one("#detail", FlowDetail).show_flow(None, "")
-        elif message.record is not None:
-            self.query_one("#detail", FlowDetail).show_flow(message.record, path)
-        self._titles()
+    # -- views ------------------------------------------------------------------------------------
 
-    def on_virtual_table_chosen(self, message: VirtualTable.Chosen) -> None:
-        """Everything about it."""
-        from workbench.tui.screens.flow import FlowDialog
+    async def action_view(self, number: int) -> None:
+        """Show that view."""
+        await self._switch(number)
 
-        self.app.push_screen(FlowDialog(message.record, self.path_of(message.record)))
+    async def on_view_row_chosen(self, message: ViewRow.Chosen) -> None:
+        """Show the view that was clicked."""
+        await self._switch(message.number)
 
-    def on_virtual_table_heading_clicked(self, message: VirtualTable.HeadingClicked) -> None:
-        """Sort by it."""
-        self._sort_by(next_sorting(self.sorting, message.column))
+    def go(self, number: int, place: Mapping[str, Any] | None = None) -> None:
+        """Show the view of that key, at a place."""
+        self.call_next(self._go, number, dict(place or {}))
 
-    def on_virtual_table_failed(self, message: VirtualTable.Failed) -> None:
-        """Say so."""
-        self._say(message.error)
+    async def _go(self, number: int, place: Mapping[str, Any]) -> None:
+        await self._switch(number)
+        if place:
+            self.shown.restore(place)
+
+    # -- time -------------------------------------------------------------------------------------
 
     def on_timeline_wanted(self, message: Timeline.Wanted) -> None:
         """Another number of bars fits."""
@@ -60,30 +55,48 @@ class CaseScreen(AskingScreen):
 
     def on_timeline_zoomed(self, message: Timeline.Zoomed) -> None:
         """Show that span."""
-        if self.views.zoom(message.span):
+        self.zoom(message.span)
+
+    def zoom(self, span: Span | None) -> None:
+        """Show another time range; None for all of it."""
+        if self.views.zoom_reset() if span is None else self.views.zoom(span):
             self._obey()
 
-    def _obey(self, *, stay: bool = True) -> None:
-        """Rows and timeline by what is asked for now; those of before stay until they are there."""
-        self.timeline.mark = None
-        self.status.span = self.span
-        self._ask(stay=stay)
-        self._count()
+    def action_time(self) -> None:
+        """To the timeline, at the flow under the cursor."""
+        subject = self.shown.subject()
+        at = subject.flow.get("ts") if subject is not None and subject.flow is not None else None
+        if at is not None:
+            self.timeline.point_at(figures.to_us(at))
+        self.set_focus(self.timeline)
+
+    def action_zoom_out(self) -> None:
+        """Back to the span before; beyond the first, everything."""
+        if self.views.zoom_out():
+            self._obey()
+
+    def action_reset(self) -> None:
+        """Everything."""
+        self.zoom(None)
+
+    def action_metric(self) -> None:
+        """The next measure."""
+        metrics = list(Metric)
+        self.timeline.metric = metrics[(metrics.index(self.timeline.metric) + 1) % len(metrics)]
 
     # -- filter -----------------------------------------------------------------------------------
 
     def on_filter_pane_applied(self, message: FilterPane.Applied) -> None:
-        """Rows and timeline obey this filter, which is right; the keys go to the rows."""
-        self.set_focus(self.table)
+        """View and timeline obey this filter, which is right; the keys go to the view."""
+        self.shown.enter()
         if self.views.filter_by(message.text):
             self._obey()
 
     def on_filter_pane_left(self) -> None:
-        """Stop what is under way, else go back to the flows."""
-        if self.inquiry is not None and self.inquiry.sorting:
-            self.action_back()
+        """Stop what is under way, else go back to the view."""
+        self.shown.stop()
         self.filter_pane.reset()
-        self.set_focus(self.table)
+        self.shown.enter()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The key to the bar types a stroke there."""
@@ -101,88 +114,61 @@ class CaseScreen(AskingScreen):
             self.filter_pane.bar.put(self.view.filter)
             self._obey()
 
+    def filter_by(self, text: str) -> None:
+        """Apply a filter, checked as a typed one is."""
+        self.filter_pane.build(text)
+
+    def keep(self, column: str, value: object, *, keep: bool = True) -> None:
+        """Add a value of a column of `flows` to the filter, or its exclusion."""
+        self.filter_by(conditions.joined(self.view.filter, conditions.condition(column, value, keep=keep)))
+
     def action_keep(self, keep: bool) -> None:
         """Add the value under the cursor to the filter."""
-        record, column = self.table.record, self.table.column.name
-        if record is not None and column in record:
-            condition = conditions.condition(column, record[column], keep=keep)
-            self.filter_pane.build(conditions.joined(self.view.filter, condition))
+        found = self.shown.keep_value()
+        if found is None:
+            self.tell("Filter", "Nothing under the cursor can be filtered by.")
+        else:
+            self.keep(*found, keep=keep)
+
+    # -- what the cursor stands on ------------------------------------------------------------------
 
     def action_copy(self) -> None:
         """The value under the cursor to the clipboard of the terminal: as it is shown, so that pasting it does nothing odd."""
-        record, look = self.table.record, self.table.column
-        if record is not None:
-            value = record.get(look.name)
-            text = visible(value) if isinstance(value, str) else text_cell(value)
+        text = self.shown.text()
+        if text:
             self.app.copy_to_clipboard(text)
-            self.notify(f"{look.heading}: {text[:200]}", title="Copied", markup=False, timeout=3)
+            self.tell("Copied", text[:200])
 
-    # -- packets ----------------------------------------------------------------------------------
+    def _flow(self) -> Mapping[str, Any] | None:
+        """The flow under the cursor; where there is none, that is said."""
+        subject: Subject | None = self.shown.subject()
+        if subject is None or subject.flow is None:
+            self.tell("No flow", "There is no flow under the cursor. The view Flows (2) has them.")
+            return None
+        return subject.flow
 
     def action_packets(self) -> None:
         """Packets of the flow under the cursor."""
+        flow = self._flow()
+        if flow is not None:
+            self.packets(flow)
+
+    def packets(self, flow: Mapping[str, Any]) -> None:
+        """Packets of a flow."""
         from workbench.tui.screens.packets import PacketsScreen
 
-        record = self.table.record
-        if record is not None and self.inquiry is not None:
-            self.app.push_screen(PacketsScreen(self.inquiry.data, record, self.summary))
+        if self.data is not None:
+            self.app.push_screen(PacketsScreen(self.data, flow, self.summary))
 
     def action_export(self) -> None:
         """Carve this flow, or all that are shown."""
         from workbench.tui.screens.carve import CarveDialog
 
-        if self.inquiry is not None and self.table.record is not None:
-            self.app.push_screen(CarveDialog(self.inquiry.data, self.table.record, self.inquiry.shown))
+        flow = self._flow()
+        if self.data is not None and flow is not None:
+            self.app.push_screen(CarveDialog(self.data, flow, self.shown.showing() or self.view))
 
-    # -- time and order ---------------------------------------------------------------------------
-
-    def action_time(self) -> None:
-        """To the timeline, at the flow under the cursor."""
-        record = self.table.record
-        if record is not None and record.get("ts") is not None:
-            self.timeline.point_at(figures.to_us(record["ts"]))
-        self.set_focus(self.timeline)
-
-    def action_zoom_out(self) -> None:
-        """Back to the span before; beyond the first, everything."""
-        if self.views.zoom_out():
-            self._obey()
-
-    def action_reset(self) -> None:
-        """Everything."""
-        if self.views.zoom_reset():
-            self._obey()
-
-    def action_metric(self) -> None:
-        """The next measure."""
-        metrics = list(Metric)
-        self.timeline.metric = metrics[(metrics.index(self.timeline.metric) + 1) % len(metrics)]
-
-    def action_sort(self) -> None:
-        """Choose a column."""
-        self.app.push_screen(ColumnPicker(self.table.looks, self.sorting), self._sort_by)
-
-    def _sort_by(self, sorting: Sorting | None) -> None:
-        if sorting is not None and sorting != self.sorting:
-            self.views.sort_by(sorting)
-            self._ask(stay=False)
-            self._titles()
-
-    def action_reverse(self) -> None:
-        """The other way round."""
-        self._sort_by(Sorting(self.sorting.column, not self.sorting.descending))
-
-    def action_sort_side(self, by: int) -> None:
-        """Sort by the column beside."""
-        names = [look.name for look in self.table.looks]
-        here = names.index(self.sorting.column) if self.sorting.column in names else 0
-        there = (here + by) % len(names)
-        self.table.cursor_column = there
-        self._sort_by(next_sorting(self.sorting, names[there]))
-
-    def action_detail(self) -> None:
-        """Show or hide the pane."""
-        self.query_one("#detail-box").toggle_class("-hidden")
+    # -- the case ---------------------------------------------------------------------------------
 
     def action_ledger(self) -> None:
         """The ledger."""
@@ -192,31 +178,15 @@ class CaseScreen(AskingScreen):
 
     def action_reload(self) -> None:
         """What the case holds now."""
-        if self.inquiry is not None:
-            self.inquiry.sum_up()
-
-    def action_jump(self) -> None:
-        """Ask for a row."""
-        self.app.push_screen(jump_dialog(self.table.total), self._jump)
-
-    def _jump(self, answer: str | None) -> None:
-        row = None if answer is None else row_named(answer, self.table.total)
-        if row is not None:
-            self.table.move_to(row)
+        if self.counting is not None:
+            self.counting.sum_up()
 
     def action_back(self) -> None:
-        """Stop a query; else drop the brush; else go back to the flows."""
-        if self.inquiry is not None and self.inquiry.sorting:
-            back = self.inquiry.stop()
-            if back is not None:
-                self.table.set_source(back[0], back[1].sorting)
-            self._return_to(self.inquiry.shown)
-            self.filter_pane.show_applied(self.view.filter)
+        """Stop what the view is asking; else drop the brush; else go back to the view's main part."""
+        if self.shown.stop():
             self.filter_pane.reset()
-            self._count()
-            self._tell_activity()
-            self._titles()
+            self.changed()
         elif self.timeline.has_focus and self.timeline.mark is not None:
             self.timeline.mark = None
         else:
-            self.set_focus(self.table)
+            self.shown.enter()

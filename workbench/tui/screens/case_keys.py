@@ -1,4 +1,4 @@
-"""The keys of a case's screen; `?` and docs/app.md list them, settings change them by id."""
+"""The keys of a case's frame; `?` and docs/app.md list them, settings change them by id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from typing import Final
 
 from textual.binding import Binding, BindingType
 
+from workbench.tui.views import VIEWS
+
+#: One for each view that there is; only the row above the views names them, so that the key line has room.
+VIEW_KEYS: Final[list[BindingType]] = [
+    Binding(str(number), f"view({number})", name, id=f"case.view_{number}", tooltip=f"The view {name}: {about}", show=False)
+    for number, (name, _, about) in sorted(VIEWS.items())
+]
+
 CASE_KEYS: Final[list[BindingType]] = [
+    *VIEW_KEYS,
     Binding("tab", "app.focus_next", "Next part", id="case.next", tooltip="To the next part of the screen", show=False),
     Binding("shift+tab", "app.focus_previous", "Previous part", id="case.previous", tooltip="To the part before", show=False),
     # Ahead of all others: what is typed right behind it, perhaps in one burst over a slow line, is the filter's text.
@@ -17,19 +26,11 @@ CASE_KEYS: Final[list[BindingType]] = [
     Binding("p", "packets", "Packets", id="case.packets", tooltip="Packets of this flow"),
     Binding("e", "export", "Carve", id="case.carve", tooltip="Packets of this flow or of all that are shown, to a file"),
     Binding("y", "copy", "Copy", id="case.copy", tooltip="The value under the cursor to the clipboard", show=False),
-    Binding("s", "sort", "Sort", id="case.sort", tooltip="Choose the column to sort by"),
-    Binding("S", "reverse", "Reverse", id="case.reverse", tooltip="Turn the order round", show=False),
-    Binding("less_than_sign", "sort_side(-1)", "Sort left", id="case.sort_left", tooltip="Sort by the column before", show=False),
-    Binding(
-        "greater_than_sign", "sort_side(1)", "Sort right", id="case.sort_right", tooltip="Sort by the next column", show=False
-    ),
     Binding("t", "time", "Time", id="case.time", tooltip="To the timeline, at the time of this flow"),
     Binding("T", "zoom_out", "Zoom out", id="case.zoom_out", tooltip="Back to the time range before"),
     Binding("R", "reset", "All time", id="case.reset", tooltip="Show the whole time range", show=False),
     Binding("m", "metric", "Measure", id="case.metric", tooltip="Timeline of flows, bytes or packets"),
-    Binding("i", "detail", "Pane", id="case.detail", tooltip="Show or hide the detail pane", show=False),
     Binding("L", "ledger", "Ledger", id="case.ledger", tooltip="What was not decoded and not seen"),
     Binding("r", "reload", "Reload", id="case.reload", tooltip="Show what was added to the case since", show=False),
-    Binding("colon", "jump", "Jump", id="case.jump", tooltip="Go to a row number or percentage", show=False),
     Binding("escape", "back", "Stop, back", id="case.back", tooltip="Stop a running query; leave the timeline", show=False),
 ]

@@ -1,1 +1,27 @@
-"""The nine views of a case, one a module; `base.CaseView` is what they have in common."""
+"""The views of a case, by the key that shows each. A view is imported when it is first shown."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from workbench.tui.views.base import CaseView
+
+#: Key: (name, module and class, one sentence for the help).
+VIEWS: Final[dict[int, tuple[str, str, str]]] = {
+    2: ("Flows", "workbench.tui.views.flows:FlowsView", "One row a flow, whoever began it on the left."),
+}
+
+#: The key of the view that a case opens at.
+FIRST: Final = 2
+
+#: Views without a timeline above them: what they show is not a matter of flows in time.
+TIMELESS: Final = frozenset({6, 7, 8, 9})
+
+
+def made(number: int) -> CaseView:
+    """A new view of that key. KeyError for a key without one."""
+    module, _, name = VIEWS[number][1].partition(":")
+    view: type[CaseView] = getattr(import_module(module), name)
+    return view(id=f"view-{number}")

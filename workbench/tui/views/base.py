@@ -46,7 +46,11 @@ class Frame(Protocol):
 
     @property
     def view(self) -> View:
-        """The filter, time range and order that are asked for now."""
+        """The filter and time range that are asked for now. Its order is not the frame's: views have their own."""
+
+    @property
+    def waiting(self) -> str:
+        """What stands where nothing can be shown yet, as the case is still being read or indexed; '' when it can."""
 
     def go(self, number: int, place: Mapping[str, Any] | None = None) -> None:
         """Show the view of that number, at a place that its `restore` understands. The way back is kept."""
@@ -60,17 +64,20 @@ class Frame(Protocol):
     def zoom(self, span: Span | None) -> None:
         """Show another time range; None for all of it."""
 
+    def return_to(self, view: View) -> None:
+        """Ask again for what is on the screen: another filter or time range was stopped before it was there."""
+
     def packets(self, flow: Mapping[str, Any]) -> None:
         """Show the packets of a flow, given as its row of `flows`."""
 
     def say(self, error: BaseException) -> None:
-        """Show an error; what was stopped is none."""
+        """Show an error; what was stopped is none. A FilterError goes to the filter bar, and back to the filter before."""
 
     def tell(self, title: str, text: str) -> None:
         """A short message that goes away by itself; the text is plain, not markup."""
 
     def changed(self) -> None:
-        """The view's activity, heading or subject changed: status line and titles follow."""
+        """What the view shows, its activity or whether it rests has changed: bar, status line and titles follow."""
 
 
 class CaseView(Container):
@@ -108,6 +115,21 @@ class CaseView(Container):
 
     def restore(self, place: Mapping[str, Any]) -> None:
         """Go there. The place may be a stranger's: what makes no sense is passed over."""
+
+    def keep_value(self) -> tuple[str, object] | None:
+        """The column of `flows` and the value that `f` keeps and `F` excludes; None where the cursor is on no such thing."""
+        return None
+
+    def showing(self) -> View | None:
+        """What its content obeys while what was asked for last is on its way; None where that makes no difference."""
+        return None
+
+    def wait(self) -> None:
+        """What `frame.waiting` says has changed."""
+
+    def leave(self) -> None:
+        """The case is let go of: stop every question and free what is held."""
+        self.stop()
 
     @property
     def activity(self) -> str:
