@@ -11,7 +11,7 @@ from workbench.tui.application import WorkbenchApp
 from workbench.tui.screens.carve import CarveDialog
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.packets import PacketsScreen
-from workbench.tui.views import VIEWS
+from workbench.tui.views import NAMES
 from workbench.tui.views.flows import FlowsView
 from workbench.tui.widgets.filter_bar import FilterInput
 from workbench.tui.widgets.packet_hex import PacketHex
@@ -32,7 +32,7 @@ def test_ids():
     owners = (*app, PacketsScreen, PacketList, PacketTree, PacketHex, CarveDialog)
     known = {b.id for owner in owners for b in owner.BINDINGS if isinstance(b, Binding)}
     table = PAGE.split("## Keys")[1].split("```toml")[0]
-    known -= {f"case.view_{number}" for number in VIEWS}  # one line for all of them
+    known -= {f"case.view_{number}" for number in NAMES}  # one line for all of them
     assert "`case.view_1` to `case.view_9`" in table
     named = set(re.findall(r"`((?:table|case|timeline|app|filter|packets|tree|hex|carve)\.[a-z_]+)`", table))
     assert named <= known

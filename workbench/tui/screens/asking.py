@@ -21,7 +21,7 @@ from workbench.tui.messages import BinsReady, IndexingChanged, SummaryReady, Wor
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.screens.index_watch import IndexWatch
-from workbench.tui.views import FIRST, TIMELESS, VIEWS, made
+from workbench.tui.views import FIRST, NAMES, TIMELESS, VIEWS, made
 from workbench.tui.widgets.keys import KeyLine
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.status import StatusLine
@@ -59,7 +59,7 @@ class AskingScreen(Screen[None]):
         with Vertical(id="timeline-box"):
             yield TitleRule("time", id="timeline-title")
             yield Timeline(id="timeline")
-        yield ViewRow({number: name for number, (name, _, _) in VIEWS.items()}, id="view-row")
+        yield ViewRow(NAMES, id="view-row")
         with ContentSwitcher(id="views", initial=self.shown.id):
             yield self.shown
         yield StatusLine(id="status")

@@ -6,12 +6,12 @@ from typing import Final
 
 from textual.binding import Binding, BindingType
 
-from workbench.tui.views import VIEWS
+from workbench.tui.views import NAMES
 
-#: One for each view that there is; only the row above the views names them, so that the key line has room.
+#: One for each view; only the row above the views names them, so that the key line has room.
 VIEW_KEYS: Final[list[BindingType]] = [
-    Binding(str(number), f"view({number})", name, id=f"case.view_{number}", tooltip=f"The view {name}: {about}", show=False)
-    for number, (name, _, about) in sorted(VIEWS.items())
+    Binding(str(number), f"view({number})", name, id=f"case.view_{number}", tooltip=f"The view {name}", show=False)
+    for number, name in NAMES.items()
 ]
 
 CASE_KEYS: Final[list[BindingType]] = [

@@ -14,6 +14,8 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from workbench.tui.views import VIEWS
+
 #: Headings by the first part of a binding's id, and what the part of the screen is for.
 _PARTS = {
     "table": ("Flows", "One row a flow, whoever began it on the left. Dots are rows still on their way."),
@@ -61,7 +63,7 @@ class HelpDialog(ModalScreen[None]):
         grid.add_column(ratio=1)
         grid.add_column(style="dim", no_wrap=True)
         for number, (part, rows) in enumerate(self._groups):
-            title, about = _PARTS.get(part, (part.capitalize(), ""))
+            title, about = _PARTS.get(part) or _view_part(part)
             if number:
                 grid.add_row()
             grid.add_row(Text(title, style="bold underline"), Text(about, style="italic"))
@@ -96,6 +98,11 @@ def binding_groups(screen: Screen[object]) -> list[tuple[str, list[tuple[str, st
         for part, rows in by_part.items()
         if rows
     ]
+
+
+def _view_part(part: str) -> tuple[str, str]:
+    """The heading of a view's own keys, whose ids begin with its name, and what it is for."""
+    return next(((name, about) for name, _, about in VIEWS.values() if name.lower() == part), (part.capitalize(), ""))
 
 
 def _in_order(screen: Screen[object]) -> list[ActiveBinding]:

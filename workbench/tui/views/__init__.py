@@ -13,6 +13,19 @@ VIEWS: Final[dict[int, tuple[str, str, str]]] = {
     2: ("Flows", "workbench.tui.views.flows:FlowsView", "One row a flow, whoever began it on the left."),
 }
 
+#: Every view by its key, as the row above them and the keys name them.
+NAMES: Final[dict[int, str]] = {
+    1: "Overview",
+    2: "Flows",
+    3: "Workloads",
+    4: "Matrix",
+    5: "Findings",
+    6: "Packets",
+    7: "SQL",
+    8: "Policy",
+    9: "Case",
+}
+
 #: The key of the view that a case opens at.
 FIRST: Final = 2
 

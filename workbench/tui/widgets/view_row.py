@@ -47,7 +47,7 @@ class ViewRow(Widget):
         whole = list(self._names.items())
         short = [(n, name if n == self.current else _SHORT.get(name, name)) for n, name in whole]
         for cells in (whole, short):
-            if sum(cell_len(name) + 4 for _, name in cells) <= width:
+            if sum(cell_len(name) + 3 for _, name in cells) < width:
                 return cells
         return [(n, name if n == self.current else "") for n, name in whole]
 
@@ -61,7 +61,7 @@ class ViewRow(Widget):
             if number == self.current:
                 pieces.append((number, Segment(f"[{number}{gap}{name}]", here + Style(reverse=True))))
             else:
-                pieces += [(number, Segment(f" {number}", key)), (number, Segment(f"{gap}{name} ", base))]
+                pieces += [(number, Segment(f" {number}", key)), (number, Segment(f"{gap}{name}", base))]
         return pieces
 
     def render_line(self, y: int) -> Strip:
