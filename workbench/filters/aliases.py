@@ -81,6 +81,7 @@ _COLUMNS: Final[dict[str, tuple[str, str]]] = {
     "http.content_type": ("http", "content_type"),
     "ssh.kex.hassh": ("ssh", "hassh"),
     "ssh.kex.hasshserver": ("ssh", "hassh_server"),
+    "finding": ("finding_flows", "finding_id"),
     "arp.opcode": ("arp", "operation"),
     "arp.src.hw_mac": ("arp", "src_mac"),
     "arp.src.proto_ipv4": ("arp", "src_ip"),

@@ -97,9 +97,10 @@ _BY_SOURCE: Final = Join(((("source_id",), ("source_id",)),))
 _ENDS: Final = ("source_id", "tunnel", "coalesce(vni, -1)")
 
 #: Tables that hold no flow_id: arp belongs to the flows of the address that its sender claims, tunnels to the flows
-#: inside; what is about a source, to all of its flows.
+#: inside; findings to the flows of their evidence; what is about a source, to all of its flows.
 _JOINS: Final[dict[str, Join]] = {
     "arp": Join(tuple((("source_id", "network", end), ("source_id", "network", "src_ip")) for end in ("src_ip", "dst_ip"))),
+    "findings": Join(((("flow_id",), ("unnest(TRY_CAST(flow_ids AS BIGINT[]))",)),)),
     "tunnels": Join(
         (
             ((*_ENDS, "outer_src_ip", "outer_dst_ip"), (*_ENDS, "outer_src_ip", "outer_dst_ip")),

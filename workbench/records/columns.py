@@ -288,6 +288,41 @@ LINKS: Final = Table(
     ("flow_id",),
 )
 
+FINDINGS: Final = Table(
+    "findings",
+    "what detections found: one row per detection, subject and object; written anew when a detection runs again",
+    (
+        Column(
+            "finding_id", _TXT, "16 hex digits of SHA-256 over detection, subject and object: the same after a rerun", null=False
+        ),
+        Column("detection", _TXT, "id of the detection (queries/detections)", null=False),
+        Column("title", _TXT, "title of the detection", null=False),
+        Column("severity", _TXT, "info, low, medium, high or critical", null=False),
+        Column("ts_first", _TS, "first packet of the evidence", "UTC", null=False, heading="first"),
+        Column("ts_last", _TS, "last packet of the evidence", "UTC", null=False, heading="last"),
+        Column("subject", _TXT, "who: an address, a pair, a host", privacy=_A, null=False),
+        Column("object", _TXT, "to whom or what", privacy=_A),
+        Column("score", _DBL, "0 to 1: how far past the detection's limits", null=False),
+        Column("flow_ids", _TXT, "JSON array: evidence in `flows`, the earliest 1,000", null=False),
+        Column("flows", _BIG, "how many flows there are behind it", null=False),
+        Column("attack", _TXT, "ATT&CK techniques, comma separated", null=False),
+        Column("state", _TXT, "open: as it was found; what people decided since is in case.sqlite", null=False),
+        Column("why", _TXT, "one sentence with the numbers", privacy=_A, null=False),
+        Column("evidence", _TXT, "JSON object: the detection's other columns", privacy=_A, null=False),
+        Column("found", _TS, "when the detection ran", "UTC", null=False),
+        Column("parameters", _TXT, "JSON object: the parameters it ran with", null=False),
+    ),
+)
+
+FINDING_FLOWS: Final = Table(
+    "finding_flows",
+    "the flows behind each finding, at most 1,000 of each: what the filter field `finding` looks into",
+    (
+        Column("finding_id", _TXT, "row of `findings`", null=False),
+        Column("flow_id", _BIG, "row of `flows`", null=False),
+    ),
+)
+
 TABLES: Final[tuple[Table, ...]] = (
     FLOWS,
     FLOW_SLICES,
@@ -299,8 +334,10 @@ TABLES: Final[tuple[Table, ...]] = (
     ARP,
     TUNNELS,
     LINKS,
+    FINDINGS,
+    FINDING_FLOWS,
 )
 BY_NAME: Final[dict[str, Table]] = {t.name: t for t in TABLES}
 
 #: Grows by one with every change of the tables; `store` migrates older cases.
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3

@@ -21,8 +21,8 @@ from workbench.store.database import CASE, consumed_names
 from workbench.store.engine import attach, connect, identifier, literal, lock_down, writing
 from workbench.store.migrate import migrate
 from workbench.store.publish import publish_database, wal_of
-from workbench.store.schema import column_list, schema_version
-from workbench.store.segments import Segment, list_segments, remove_segments, remove_superseded, remove_unfinished
+from workbench.store.schema import WHOLE_TABLES, column_list, schema_version
+from workbench.store.segments import Segment, adds_rows, list_segments, remove_segments, remove_superseded, remove_unfinished
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def needs_recovery(case: CaseFolder) -> bool:
     """Whether something is left to take in, to clear away or to migrate. Cheap: names and case.toml only."""
-    if case.database_next.exists() or not case.database.exists() or list_segments(case):
+    if case.database_next.exists() or not case.database.exists() or any(map(adds_rows, list_segments(case))):
         return True
     version = case.describe()["schema_version"]
     return isinstance(version, int) and version < SCHEMA_VERSION
@@ -47,7 +47,7 @@ def recover(case: CaseFolder, _lock: IngestLock) -> None:
                 _finish_first_index(case)
             return
         _remove(case.database_next)
-        if list_segments(case) or _outdated(case):
+        if any(map(adds_rows, list_segments(case))) or _outdated(case):
             compact(case)
 
 
@@ -90,6 +90,8 @@ def compact(case: CaseFolder) -> None:
 
 def _take_in(con: DuckDBPyConnection, case: CaseFolder, table: str, segments: list[Segment]) -> None:
     files = ", ".join(literal(os.fspath(case.segments / s.name)) for s in segments)
+    if table in WHOLE_TABLES:
+        con.execute(f"DELETE FROM {CASE}.main.{identifier(table)}")
     con.execute(
         f"INSERT INTO {CASE}.main.{identifier(table)} BY NAME SELECT {column_list(table)} FROM"
         f" read_parquet([{files}], union_by_name = true, hive_partitioning = false)"

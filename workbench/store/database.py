@@ -19,7 +19,7 @@ import pyarrow as pa
 from workbench.records.columns import BY_NAME, TABLES
 from workbench.store.case import CaseFolder
 from workbench.store.engine import identifier, literal
-from workbench.store.schema import column_list, create_views
+from workbench.store.schema import WHOLE_TABLES, column_list, create_views
 from workbench.store.segments import Segment
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ class Presented:
         if files:
             options = "union_by_name = true, hive_partitioning = false"
             typed = ", ".join(f"{identifier(c.name)}::{c.type} AS {identifier(c.name)}" for c in BY_NAME[table].columns)
-            parts.append(f"SELECT {typed} FROM read_parquet([{', '.join(files)}], {options})")
+            segments = f"SELECT {typed} FROM read_parquet([{', '.join(files)}], {options})"
+            parts = [segments] if table in WHOLE_TABLES else [*parts, segments]
         if table == "flows":
             parts += [f"SELECT {columns} FROM memory.main.{name}" for name in self._open.values()]
         sql = " UNION ALL ".join(parts)

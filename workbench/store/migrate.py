@@ -34,8 +34,20 @@ def _places_to_enter(con: DuckDBPyConnection, where: str) -> None:
     )
 
 
+def _findings(con: DuckDBPyConnection, where: str) -> None:
+    """2 to 3: what detections found. No older version kept any."""
+    con.execute(
+        f"CREATE TABLE {where}findings (finding_id VARCHAR NOT NULL, detection VARCHAR NOT NULL, title VARCHAR NOT NULL,"
+        " severity VARCHAR NOT NULL, ts_first TIMESTAMP NOT NULL, ts_last TIMESTAMP NOT NULL, subject VARCHAR NOT NULL,"
+        " object VARCHAR, score DOUBLE NOT NULL, flow_ids VARCHAR NOT NULL, flows BIGINT NOT NULL, attack VARCHAR NOT NULL,"
+        " state VARCHAR NOT NULL, why VARCHAR NOT NULL, evidence VARCHAR NOT NULL, found TIMESTAMP NOT NULL,"
+        " parameters VARCHAR NOT NULL)"
+    )
+    con.execute(f"CREATE TABLE {where}finding_flows (finding_id VARCHAR NOT NULL, flow_id BIGINT NOT NULL)")
+
+
 #: version -> what brings a case of that version to the next one. Version 1 is the first.
-STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter}
+STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter, 2: _findings}
 
 
 def migrate(con: DuckDBPyConnection, database: str, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA_VERSION) -> int:

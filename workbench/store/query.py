@@ -21,7 +21,7 @@ import pyarrow as pa
 from workbench.errors import CancelledError, QueryError
 from workbench.store.engine import as_query_error, asking, identifier
 from workbench.store.pages import EVERYTHING, Where
-from workbench.store.reader import CaseReader
+from workbench.store.reader import Asks, CaseReader
 from workbench.store.views import view_statements
 
 if TYPE_CHECKING:
@@ -153,6 +153,21 @@ def run_query(
     return Rows(case, cursor, batches)
 
 
+def ask_guarded(asks: Asks, sql: str, params: dict[str, Any], limit: int) -> pa.Table:
+    """Run one SELECT of a person's through whoever can be asked and stopped; at most `limit` rows, all at once.
+
+    params: values for $name, exactly those that the statement has. QueryError where it is no such statement, uses what
+    is refused, or the engine refuses it; CancelledError when stopped.
+    """
+    if "\0" in sql:
+        raise QueryError("a query cannot have a NUL character", "Remove it.")
+    with asking():
+        tree = _tree(str(asks.query("SELECT json_serialize_sql($1) AS tree", [sql])["tree"][0].as_py()))
+        _one_statement(len(tree.get("statements", ())))
+        _check_tree(tree)
+        return asks.query(f"SELECT * FROM ({sql.strip().rstrip(';')}\n) LIMIT {int(limit)}", params)
+
+
 def _narrow(cursor: DuckDBPyConnection, where: Where) -> None:
     """From here on this cursor sees only those flows, under the plain names of `flows` and of every view.
 
@@ -187,8 +202,7 @@ def _checked(cursor: DuckDBPyConnection, sql: str) -> Statement:
     import duckdb
 
     statements = cursor.extract_statements(sql)
-    if len(statements) != 1:
-        raise QueryError(f"a query is one statement, this is {len(statements)}", "Ask one question at a time.")
+    _one_statement(len(statements))
     statement = statements[0]
     if statement.type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
         raise QueryError(
@@ -199,6 +213,11 @@ def _checked(cursor: DuckDBPyConnection, sql: str) -> Statement:
         inner = _explained(cursor, inner)
     _check_tree(_parsed(cursor, inner))
     return statement
+
+
+def _one_statement(count: int) -> None:
+    if count != 1:
+        raise QueryError(f"a query is one statement, this is {count}", "Ask one question at a time.")
 
 
 def _explained(cursor: DuckDBPyConnection, sql: str) -> str:
@@ -217,7 +236,14 @@ def _explained(cursor: DuckDBPyConnection, sql: str) -> str:
 
 def _parsed(cursor: DuckDBPyConnection, sql: str) -> Any:
     row = cursor.execute("SELECT json_serialize_sql($1)", [sql]).fetchall()[0]
-    tree = json.loads(row[0])
+    return _tree(row[0])
+
+
+def _tree(text: str) -> Any:
+    try:
+        tree = json.loads(text)
+    except RecursionError as error:
+        raise QueryError("the query is nested too deeply to be checked", "Write it as a plain SELECT.") from error
     if tree.get("error"):
         message = tree.get("error_message", "it cannot be parsed")
         raise QueryError(f"the query cannot be checked: {message}", "Write it as a plain SELECT.")

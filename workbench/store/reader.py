@@ -21,6 +21,7 @@ from workbench.errors import CancelledError
 from workbench.store.case import CaseFolder
 from workbench.store.database import Presented
 from workbench.store.opening import open_presented, refreshed, tidy
+from workbench.store.segments import adds_rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -118,7 +119,7 @@ class CaseReader:
     @property
     def settled(self) -> bool:
         """Whether the case is one published file: every flow in it has ended, every slice has its flow."""
-        return not self._is_live and not self._presented.segments
+        return not self._is_live and not any(adds_rows(s) for s in self._presented.segments)
 
     @property
     def generation(self) -> int:

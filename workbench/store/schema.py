@@ -25,6 +25,10 @@ OWN_TABLES: Final[dict[str, dict[str, Type]]] = {
 #: Tables of which a run writes the whole of its rows again when one changes (few rows, rewritten as states change).
 SMALL_TABLES: Final = ("sources", "source_files", "ledger")
 
+#: Tables whose newest segment is all there is of them: it stands for what the index and older segments hold. They
+#: are written together, under one name; the last one named is written last and makes the others count.
+WHOLE_TABLES: Final = ("finding_flows", "findings")
+
 
 def table_ddl(table: Table, database: str) -> str:
     """CREATE TABLE of a listed table, exact types, NOT NULL where the list says so."""

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from workbench.records.arrow import arrow_schema
 from workbench.records.columns import BY_NAME, SCHEMA_VERSION, Table, Type
 from workbench.store.case import CaseFolder
-from workbench.store.schema import SMALL_TABLES
+from workbench.store.schema import SMALL_TABLES, WHOLE_TABLES
 
 #: Folder under segments/ for snapshots of open flows; never compacted.
 OPEN: Final = "open"
@@ -52,11 +52,20 @@ def new_run() -> str:
 def list_segments(case: CaseFolder) -> list[Segment]:
     """The whole segments that are there now. Symbolic links are not followed: a stranger's could lead anywhere.
 
-    Of the small tables, which a run rewrites as a whole, only the newest of each run is listed.
+    Of the small tables, which a run rewrites as a whole, only the newest of each run is listed; of the tables that
+    are written whole only the newest set that is complete.
     """
     found = _all_segments(case)
     old = set(_superseded(found))
     return [s for s in found if s not in old]
+
+
+def adds_rows(segment: Segment) -> bool:
+    """Whether it holds rows that came after the index, so that a compaction is due.
+
+    Findings wait for one: taking a few in would cost a copy of the whole index.
+    """
+    return segment.table not in WHOLE_TABLES
 
 
 def remove_superseded(case: CaseFolder) -> None:
@@ -81,7 +90,10 @@ def _superseded(segments: list[Segment]) -> list[Segment]:
     newest: dict[tuple[str, str], int] = {}
     for s in segments:
         newest[s.table, s.run] = max(s.n, newest.get((s.table, s.run), 0))
-    return [s for s in segments if s.table in SMALL_TABLES and s.n < newest[s.table, s.run]]
+    small = [s for s in segments if s.table in SMALL_TABLES and s.n < newest[s.table, s.run]]
+    whole = [s for s in segments if s.table in WHOLE_TABLES]
+    current = max(((s.run, s.n) for s in whole if s.table == WHOLE_TABLES[-1]), default=None)
+    return small + [s for s in whole if (s.run, s.n) != current]
 
 
 def _walk(root: Path, name: str, depth: int) -> Iterable[str]:
@@ -152,11 +164,30 @@ class SegmentFiles:
         if old is not None:
             remove_segments(self.case, [old])
 
-    def _file(self, table: str, folder: str, rows: pa.Table) -> str:
-        from pyarrow import parquet
+    def replace_whole(self, tables: Mapping[str, pa.Table]) -> None:
+        """Write all rows of the tables that are written whole; from then on they stand for all that was kept before.
 
+        The last file makes the set count, so that readers see the old rows or the new ones. Sets are told apart by
+        their names, which grow even where the clock went back.
+        """
+        before = [s for s in _all_segments(self.case) if s.table in WHOLE_TABLES]
+        run, n = max(((s.run, s.n + 1) for s in before), default=("", 0))
+        if self.run > run:
+            run, n = self.run, 0
+        for table in WHOLE_TABLES:
+            rows = tables[table].cast(arrow_schema(table))
+            self._write(table, f"{table}/{run}-{n:06d}.parquet", rows)
+        remove_segments(self.case, [s.name for s in before])
+
+    def _file(self, table: str, folder: str, rows: pa.Table) -> str:
         name = "/".join(p for p in (table, folder, f"{self.run}-{self._n:06d}.parquet") if p)
         self._n += 1
+        self._write(table, name, rows)
+        return name
+
+    def _write(self, table: str, name: str, rows: pa.Table) -> None:
+        from pyarrow import parquet
+
         path = self.case.segments / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".tmp")
@@ -174,7 +205,6 @@ class SegmentFiles:
         except OSError:
             part.unlink(missing_ok=True)
             raise
-        return name
 
     def _partitioned(self, table: Table, rows: pa.Table) -> Iterable[tuple[str, pa.Table]]:
         time = next((c.name for c in table.columns if c.type is Type.TIMESTAMP), None)

@@ -39,14 +39,17 @@ def queries_folder() -> Path:
 @cache
 def view_statements() -> dict[str, str]:
     """View name -> its SELECT, in the order of their names. Reads no YAML: that is for documents and checks."""
-    return {path.stem: _split(path)[1] for path in sorted((queries_folder() / "views").glob("*.sql"))}
+    return {
+        path.stem: split_question(path.read_text(encoding="utf-8"), path.name)[1]
+        for path in sorted((queries_folder() / "views").glob("*.sql"))
+    }
 
 
 def load_view(path: Path) -> View:
     """A view with its header; BadInputError naming what is missing or of the wrong kind."""
     import yaml
 
-    header, sql = _split(path)
+    header, sql, _ = split_question(path.read_text(encoding="utf-8"), path.name)
     try:
         fields = yaml.safe_load(header)
     except yaml.YAMLError as error:
@@ -67,8 +70,16 @@ def load_views() -> list[View]:
     return [load_view(path) for path in sorted((queries_folder() / "views").glob("*.sql"))]
 
 
-def _split(path: Path) -> tuple[str, str]:
-    match = _HEADER.match(path.read_text(encoding="utf-8"))
+def split_question(text: str, name: str) -> tuple[str, str, int]:
+    """The YAML of a question file's header, its SQL without a closing semicolon, and the line (from 1) its YAML begins on.
+
+    BadInputError where it does not begin with a comment, or holds nothing behind it. name: the file's, for the message.
+    """
+    match = _HEADER.match(text)
     if match is None:
-        raise BadInputError(f"{path.name} does not begin with a /* */ comment", "Give it a YAML header.")
-    return match["yaml"].strip(), match["sql"].strip().rstrip(";").strip()
+        raise BadInputError(f"{name} does not begin with a /* */ comment", "Give it a YAML header.")
+    sql = match["sql"].strip().rstrip(";").strip()
+    if not sql:
+        raise BadInputError(f"{name} has no SQL behind its header", "Write one SELECT.")
+    begins = match.end("yaml") - len(match["yaml"].lstrip())
+    return match["yaml"].strip(), sql, text.count("\n", 0, begins) + 1
