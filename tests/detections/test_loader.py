@@ -1,7 +1,6 @@
 """Question files are read strictly: what is wrong is said with file and line, and keeps no other from loading."""
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -75,11 +74,11 @@ def test_a_complete_file_is_read(tmp_path: Path) -> None:
         ("kind: hunt", "yes: hunt", 6, "'yes' is no key"),
         ("kind: hunt", "kind: &a hunt", 6, "its header has anchors or aliases"),
         ("kind: hunt", "kind: !!python/object/apply:os.system [id]", 6, "its header has tags"),
-        ("kind: hunt", "kind: 'hunt", 15, "its header is not YAML"),
+        ("kind: hunt", "kind: 'hunt", 13, "its header is not YAML"),
         ("kind: hunt", "kind: 2026-13-45", 2, "its header cannot be read"),
         ("kind: hunt", "kind: " + "[" * 9 + "]" * 9, 6, "its header is nested more than 8 deep"),
         ("kind: hunt", "kind: " + "[" * 30_000, 6, "its header is nested more than 8 deep"),
-        ("kind: hunt", "kind: hunt # " + "x" * 70_000, 1, "its header is longer than 64 KiB"),
+        ("kind: hunt", "kind: hunt # " + "x" * 70_000, 2, "its header is longer than 64 KiB"),
         (GOOD[:2], "", 0, "mine.sql does not begin with a /* */ comment"),
         (GOOD[GOOD.index("SELECT") :], ";", 0, "mine.sql has no SQL behind its header"),
         ("SELECT", "SELECT\0", 15, "it holds a NUL character"),
@@ -88,13 +87,11 @@ def test_a_complete_file_is_read(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, old: str, new: str, line: int, reason: str) -> None:
     path = written(tmp_path, GOOD.replace(old, new, 1))
-    began = time.monotonic()
     with pytest.raises(QuestionError) as refused:
         load_question(path)
     assert refused.value.message.startswith(reason)
-    assert abs(refused.value.line - line) <= (1 if "YAML" in reason or "cannot" in reason or "longer than 64" in reason else 0)
+    assert refused.value.line == line
     assert refused.value.remedy
-    assert time.monotonic() - began < 10
 
 
 def test_aliases_that_stand_for_gigabytes_are_refused_before_they_are_built(tmp_path: Path) -> None:
