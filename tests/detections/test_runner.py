@@ -59,7 +59,8 @@ def test_prefixes_find_addresses(case: CaseReader) -> None:
         ("WITH x AS (DELETE FROM flows RETURNING 1) SELECT count(*) AS n FROM x", "not allowed|cannot be checked"),
         ("SELECT getenv('HOME') AS n", r"getenv\(\) is not allowed"),
         ("SELECT 1 AS n) FROM flows; DROP TABLE flows; (SELECT 1", "cannot be checked"),
-        ("SELECT $other AS n", "other"),
+        ("SELECT $other AS n", "the query uses .other, and no parameter has that name"),
+        ("SELECT ? AS n", "the query uses .1, and no parameter has that name"),
         ("SELECT nothing AS n FROM flows", "nothing"),
         ("SELECT 1 AS m", "its header names n, which its SELECT does not yield"),
         ("SELECT 1 AS n, 2 AS m", "its SELECT yields m, which its header does not name"),
@@ -82,6 +83,11 @@ def test_a_detection_yields_what_every_detection_does(case: CaseReader) -> None:
     ):
         with pytest.raises(QueryError, match=reason):
             run_question(case, question(DETECTION.replace(old, new), {"sent": "bytes"}, "detection"))
+
+
+def test_a_parameter_that_does_nothing_is_told(case: CaseReader) -> None:
+    with pytest.raises(QueryError, match="mine: the query does not use its parameter most"):
+        run_question(case, question("SELECT 1 AS n", most=5))
 
 
 def test_a_stopped_question_is_not_asked(case: CaseReader) -> None:

@@ -17,6 +17,7 @@ ACTIONS: Final[dict[str, str]] = {
     "case_recovered": "leftovers of a crash were found and what became of them",
     "case_rebuilt": "the index was made anew, from a foreign or an older case",
     "case_migrated": "the tables were brought to this version's schema; from, to",
+    "detections_run": "detections ran and what they found was kept; by detection how many findings",
     "note_added": "a note was written; its id",
     "packets_unmasked": "masked content of packets was about to be shown; why, which flows, source and packet, tshark's version",
     "packets_carved": "packets, content and all, were written to a file; its name, which flows or filter, side, packets, bytes",

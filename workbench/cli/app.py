@@ -17,7 +17,7 @@ import typer
 from typer.main import get_command
 
 from workbench import __version__
-from workbench.cli import audit, house, indexing, packets, rows
+from workbench.cli import audit, detect, house, indexing, packets, rows
 from workbench.cli.messages import tell_bug, tell_error
 from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
 from workbench.workflows.requests import OpenRequest
@@ -63,6 +63,7 @@ app.command("open")(indexing.open_)
 app.command("index")(indexing.index)
 app.command("flows")(rows.flows)
 app.command("query")(rows.query)
+app.command("detect")(detect.detect)
 app.command("packets")(packets.packets)
 app.add_typer(audit.app, name="audit")
 app.command("doctor")(house.doctor)

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from workbench.cli.formats import Format, SummaryFormat
+from workbench.errors import UsageError
 
 _Word = TypeVar("_Word", str, Path, None)
 
@@ -41,3 +42,28 @@ Filter = Annotated[
         callback=utf8,
     ),
 ]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p", "--param", metavar="NAME=VALUE", help="A parameter of the question; may be given again.", show_default=False
+    ),
+]
+Queries = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--queries", metavar="DIR", help="Also take questions from this folder; may be given again.", show_default=False
+    ),
+]
+
+
+def parameters(words: list[str] | None) -> dict[str, str]:
+    """Name -> value of every NAME=VALUE; UsageError for another form, or a name given twice."""
+    made: dict[str, str] = {}
+    for word in words or ():
+        name, sign, value = utf8(word).partition("=")
+        if not sign or not name:
+            raise UsageError(f"-p {word} is no parameter", "Write it as -p name=value.")
+        if name in made:
+            raise UsageError(f"parameter {name} is given twice", "Give it once.")
+        made[name] = value
+    return made

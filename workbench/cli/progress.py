@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from workbench.workflows.carve import CarveProgress, CarveSink
+    from workbench.workflows.hunt import HuntProgress
 
 _WORDS = {"compile": "Preparing kernels", "read": "Reading", "store": "Storing", "finish": "Finishing"}
 
@@ -64,6 +65,34 @@ def carve_progress() -> Iterator[CarveSink | None]:
 @contextmanager
 def warm_progress() -> Iterator[WarmSink | None]:
     """A sink that draws one step a kernel; None where nobody would see it."""
+    with _steps_bar("Compiling kernels") as update:
+        if update is None:
+            yield None
+            return
+
+        def show(done: int, total: int, name: str) -> None:
+            update(description=f"Compiling {name}", completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def hunt_progress() -> Iterator[Callable[[HuntProgress], None] | None]:
+    """A sink that draws one step a detection; None where nobody would see it."""
+    with _steps_bar("Detecting") as update:
+        if update is None:
+            yield None
+            return
+
+        def show(now: HuntProgress) -> None:
+            update(description=visible(now.title) or "Keeping what was found", completed=now.done, total=now.total)
+
+        yield show
+
+
+@contextmanager
+def _steps_bar(title: str) -> Iterator[Callable[..., None] | None]:
+    """A bar over steps, and what updates it; None where nobody would see it."""
     if not _seen():
         yield None
         return
@@ -76,12 +105,7 @@ def warm_progress() -> Iterator[WarmSink | None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=_console(), transient=True) as bars:
-        task = bars.add_task("Compiling kernels", total=None)
-
-        def show(done: int, total: int, name: str) -> None:
-            bars.update(task, description=f"Compiling {name}", completed=done, total=total)
-
-        yield show
+        yield partial(bars.update, bars.add_task(title, total=None))
 
 
 @contextmanager

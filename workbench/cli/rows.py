@@ -11,6 +11,7 @@ import typer
 from workbench.cli import options
 from workbench.cli.formats import Format, choose_format
 from workbench.cli.interrupt import stop_on_interrupt
+from workbench.errors import UsageError
 
 if TYPE_CHECKING:
     from workbench.store.listing import FlowListing
@@ -69,24 +70,55 @@ def flows(
         names = TABLE_COLUMNS
     from workbench.workflows.show import list_flows
 
-    _write(case, lambda reader: list_flows(reader, names, limit, filter_), chosen, output)
+    write_answer(case, lambda reader: list_flows(reader, names, limit, filter_), chosen, output)
 
 
 def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT or EXPLAIN.", show_default=False, callback=options.utf8)],
-    case: options.Case,
+    sql: Annotated[
+        str | None, typer.Argument(metavar="[SQL]", help="One SELECT or EXPLAIN.", show_default=False, callback=options.utf8)
+    ] = None,
+    case: Annotated[
+        Path | None, typer.Option("--case", metavar="DIR", help="The case folder.", show_default=False, callback=options.utf8)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="ID", help="Ask this hunt or detection instead.", show_default=False)
+    ] = None,
+    parameters: options.Parameters = None,
+    queries: options.Queries = None,
+    listed: Annotated[bool, typer.Option("--list", help="List all hunts and detections; needs no case.")] = False,
     filter_: options.Filter = "",
     form: options.RowsFormat = None,
     output: options.Output = None,
 ) -> None:
-    """Ask a case a question in SQL.
+    """Ask a case a question, in SQL or by name.
 
     The question can read nothing but the case, and change nothing. With a filter, flows and the views hold only those flows.
     """
     chosen = choose_format(form, output)
+    _check_question(sql, name, listed, parameters)
+    if listed:
+        from workbench.cli.detect import list_questions
+
+        list_questions(queries or [], chosen, output)
+        return
+    if case is None:
+        raise UsageError("--case is missing", "Name the case: workbench query --case DIR ...")
+    if name is not None:
+        from workbench.cli.detect import ask_named
+
+        ask_named(case, name, options.parameters(parameters), queries or [], filter_, chosen, output)
+        return
     from workbench.workflows.show import run_sql
 
-    _write(case, lambda reader: run_sql(reader, sql, filter_), chosen, output)
+    write_answer(case, lambda reader: run_sql(reader, str(sql), filter_), chosen, output)
+
+
+def _check_question(sql: str | None, name: str | None, listed: bool, parameters: list[str] | None) -> None:
+    """Exactly one of the three ways to ask."""
+    if [sql is not None, name is not None, listed].count(True) != 1:
+        raise UsageError("a query is SQL, or --name ID, or --list: one of them", "See `workbench query --help`.")
+    if parameters and name is None:
+        raise UsageError("-p goes with --name", "Values in SQL are written into it.")
 
 
 def _names(columns: str | None) -> tuple[str, ...] | None:
@@ -102,7 +134,8 @@ def _show_sql(case: Path, columns: str | None, limit: int | None, filter_: str) 
         sys.stdout.write(filter_sql(reader, filter_, _names(columns), limit) + ";\n")
 
 
-def _write(case: Path, ask: Callable[[CaseReader], FlowListing | Rows], form: Format, output: Path | None) -> None:
+def write_answer(case: Path, ask: Callable[[CaseReader], FlowListing | Rows], form: Format, output: Path | None) -> None:
+    """Ask the case and write all rows; Ctrl-C stops the engine."""
     from workbench.cli.output import write_rows
     from workbench.workflows.show import reading
 

@@ -165,6 +165,7 @@ def ask_guarded(asks: Asks, sql: str, params: dict[str, Any], limit: int) -> pa.
         tree = _tree(str(asks.query("SELECT json_serialize_sql($1) AS tree", [sql])["tree"][0].as_py()))
         _one_statement(len(tree.get("statements", ())))
         _check_tree(tree)
+        _check_parameters(tree, params)
         return asks.query(f"SELECT * FROM ({sql.strip().rstrip(';')}\n) LIMIT {int(limit)}", params)
 
 
@@ -260,6 +261,25 @@ def _check_tree(tree: Any) -> None:
         elif isinstance(node, dict):
             _check_node(node)
             todo += node.values()
+
+
+def _check_parameters(tree: Any, params: dict[str, Any]) -> None:
+    """The statement has exactly these parameters, by name."""
+    used: set[str] = set()
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            if node.get("class") == "PARAMETER":
+                used.add(str(node.get("identifier")))
+            todo += node.values()
+        elif isinstance(node, list):
+            todo += node
+    unknown, idle = sorted(used - params.keys()), sorted(params.keys() - used)
+    if unknown:
+        raise QueryError(f"the query uses ${unknown[0]}, and no parameter has that name", "Parameters are written $name.")
+    if idle:
+        raise QueryError(f"the query does not use its parameter {idle[0]}", f"Write ${idle[0]} in it, or drop the parameter.")
 
 
 def _check_node(node: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def list_flows(
     from workbench.store.listing import FlowListing
 
     names = _columns(columns) if columns is not None else FLOWS.names
-    return FlowListing(case, names, limit, where=_kept(case, filter_text))
+    return FlowListing(case, names, limit, where=kept_flows(case, filter_text))
 
 
 def run_sql(case: CaseReader, sql: str, filter_text: str = "") -> Rows:
@@ -60,7 +60,7 @@ def run_sql(case: CaseReader, sql: str, filter_text: str = "") -> Rows:
     """
     from workbench.store.query import run_query
 
-    return run_query(case, sql, where=_kept(case, filter_text))
+    return run_query(case, sql, where=kept_flows(case, filter_text))
 
 
 def filter_sql(case: CaseReader, filter_text: str, columns: Sequence[str] | None = None, limit: int | None = None) -> str:
@@ -70,7 +70,8 @@ def filter_sql(case: CaseReader, filter_text: str, columns: Sequence[str] | None
     return shown_sql(case_filter(case, filter_text), _columns(columns) if columns is not None else (), limit)
 
 
-def _kept(case: CaseReader, filter_text: str) -> Where:
+def kept_flows(case: CaseReader, filter_text: str) -> Where:
+    """The flows that a filter keeps; everything where it is blank. FilterError where it is wrong."""
     from workbench.store.pages import EVERYTHING, Where
 
     if not filter_text.strip():
