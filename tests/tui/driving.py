@@ -9,9 +9,9 @@ from textual.pilot import Pilot
 
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.filtering import FilterPane
-from workbench.tui.screens.packets import PacketsScreen
 from workbench.tui.views.base import CaseView
 from workbench.tui.views.flows import FlowsView
+from workbench.tui.views.packets import PacketsView
 
 
 async def settle(pilot: Pilot[Any]) -> None:
@@ -24,11 +24,11 @@ async def settle(pilot: Pilot[Any]) -> None:
     await pilot.pause()
 
 
-def restless(pilot: Pilot[Any]) -> list[FilterPane | PacketsScreen | CaseView]:
+def restless(pilot: Pilot[Any]) -> list[FilterPane | CaseView]:
     """Parts that wait a moment before they ask."""
     screens = pilot.app.screen_stack
     shown = [s.shown for s in screens if isinstance(s, CaseScreen)]
-    return [*(s for s in screens if isinstance(s, PacketsScreen)), *(p for s in screens for p in s.query(FilterPane)), *shown]
+    return [*(p for s in screens for p in s.query(FilterPane)), *shown]
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:
@@ -51,3 +51,11 @@ def case_screen(pilot: Pilot[Any]) -> CaseScreen:
 
 def flows_view(pilot: Pilot[Any]) -> FlowsView:
     return case_screen(pilot).query_one(FlowsView)
+
+
+def packets_view(pilot: Pilot[Any]) -> PacketsView:
+    return case_screen(pilot).query_one(PacketsView)
+
+
+def packets_shown(pilot: Pilot[Any]) -> bool:
+    return isinstance(case_screen(pilot).shown, PacketsView)

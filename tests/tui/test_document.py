@@ -10,9 +10,9 @@ from textual.binding import Binding
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.screens.carve import CarveDialog
 from workbench.tui.screens.case import CaseScreen
-from workbench.tui.screens.packets import PacketsScreen
 from workbench.tui.views import NAMES
 from workbench.tui.views.flows import FlowsView
+from workbench.tui.views.packets import PacketsView
 from workbench.tui.widgets.filter_bar import FilterInput
 from workbench.tui.widgets.packet_hex import PacketHex
 from workbench.tui.widgets.packet_list import PacketList
@@ -29,7 +29,7 @@ ELSEWHERE = {"case.previous", "app.commands"} | {
 
 def test_ids():
     app = (VirtualTable, Timeline, FlowsView, CaseScreen, WorkbenchApp, FilterInput)
-    owners = (*app, PacketsScreen, PacketList, PacketTree, PacketHex, CarveDialog)
+    owners = (*app, PacketsView, PacketList, PacketTree, PacketHex, CarveDialog)
     known = {b.id for owner in owners for b in owner.BINDINGS if isinstance(b, Binding)}
     table = PAGE.split("## Keys")[1].split("```toml")[0]
     known -= {f"case.view_{number}" for number in NAMES}  # one line for all of them

@@ -8,10 +8,9 @@ import pytest
 
 from tests import needs
 from tests.sample_captures.indexed import index, on_the_wire
-from tests.tui.driving import flows_view, press, screen_text, settle
+from tests.tui.driving import flows_view, packets_shown, packets_view, press, screen_text, settle
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
-from workbench.tui.screens.packets import PacketsScreen
 
 SAMPLES = Path(__file__).parents[2] / "sample_captures"
 
@@ -27,8 +26,8 @@ async def seen_in(app, pilot, flow_filter):
     flows = flows_view(pilot).table.total
     for _ in range(min(flows, 6)):
         await press(pilot, "p")
-        screen = app.screen
-        assert isinstance(screen, PacketsScreen)
+        assert packets_shown(pilot)
+        screen = packets_view(pilot)
         for _ in range(min(screen.rows.total, 10)):
             unfold(screen.fields)
             await pilot.pause()

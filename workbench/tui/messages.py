@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
@@ -14,6 +14,7 @@ from workbench.tui.data import Bins, Order, Summary, View, Wrong
 
 if TYPE_CHECKING:
     from workbench.dissect.lines import Node
+    from workbench.tui.packet_rows import PacketRows
     from workbench.workflows.carve import CarveProgress, CarveResult, Frame
 
 
@@ -86,33 +87,55 @@ class FilterOffered(Message):
 
 @dataclass
 class PacketsRead(Message):
-    """More packets of a flow were read, from `start` on."""
+    """More packets of a flow were read, from the place `start` on."""
 
+    rows: PacketRows
     start: int
 
 
 @dataclass
+class PacketsRested(Message):
+    """Reading has come to an end, or to as many as were wanted."""
+
+    rows: PacketRows
+
+
+@dataclass
 class PacketsFailed(Message):
-    """Packets could not be read."""
+    """Packets could not be read. rows: which; None where no flow was shown yet."""
 
     error: Exception
+    rows: PacketRows | None
 
 
 @dataclass
 class PacketTaken(Message):
-    """A packet's bytes (None: masked), and its tree once it is there; why: what stands in place of the tree."""
+    """A packet's bytes (None: masked), and its tree once it is there; why: what stands in place of the tree.
+
+    reason: the one for which it is unmasked; None for masked.
+    """
 
     row: int
     frame: Frame
     pieces: Sequence[tuple[int, bytes | None]]
     nodes: Sequence[Node] | None
     why: str
+    reason: str | None
+
+
+@dataclass
+class FlowFound(Message):
+    """The row of a flow that a place names, and the packet in it, from 0."""
+
+    flow: Mapping[str, Any]
+    packet: int
 
 
 @dataclass
 class PacketsExplained(Message):
     """Words for packets [start, start + count) are there; why: the reason that there will be none."""
 
+    rows: PacketRows
     start: int
     count: int
     why: str

@@ -6,6 +6,7 @@ A frame's bytes are kept only while there is room for them: a flow may have mill
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,8 @@ _SCHEMA: Final = pa.schema(
     [
         ("number", pa.int64()),
         ("ts_ns", pa.int64()),
+        ("since_first", pa.int64()),
+        ("since_previous", pa.int64()),
         ("from_src", pa.bool_()),
         ("wire", pa.int64()),
         ("payload", pa.int64()),
@@ -36,7 +39,10 @@ _SCHEMA: Final = pa.schema(
 
 
 class PacketRows:
-    """A page source that grows. Reading and looking may go on in different threads."""
+    """A page source that grows. Reading and looking may go on in different threads.
+
+    Rows are those of one direction, or all (`follow`); a place is a packet's number in the flow, from 0, either way.
+    """
 
     def __init__(self, data: CaseData, flow_id: int, expected: int) -> None:
         self.flow_id = flow_id
@@ -45,6 +51,8 @@ class PacketRows:
         self._data = data
         self._lock = threading.Lock()
         self._rows: list[tuple[int, int, bool, int, int]] = []
+        self._sides: dict[bool, list[int]] = {True: [], False: []}
+        self._way: bool | None = None
         self._lines: dict[int, tuple[str, str]] = {}
         self._frames: OrderedDict[int, Frame] = OrderedDict()
         self._kept = 0
@@ -53,8 +61,42 @@ class PacketRows:
 
     @property
     def total(self) -> int:
-        """Packets read until now."""
+        """Rows: packets read until now, in the direction that is followed."""
+        return self.read_total if self._way is None else len(self._sides[self._way])
+
+    @property
+    def read_total(self) -> int:
+        """Packets read until now, both ways."""
         return len(self._rows)
+
+    @property
+    def way(self) -> bool | None:
+        """True: what the originator sent; False: what was sent to it; None: both."""
+        return self._way
+
+    def follow(self, way: bool | None) -> None:
+        """Show one direction, or both (None). The rows are others then: their pages are fetched anew."""
+        with self._lock:
+            self._way = way
+
+    def place(self, row: int) -> int:
+        """The place of a row in the flow. IndexError beyond the rows."""
+        return row if self._way is None else self._sides[self._way][row]
+
+    def row_at(self, place: int) -> int:
+        """The row of a place; where it goes the other way, the next row that does not, which may not be there yet."""
+        return place if self._way is None else bisect_left(self._sides[self._way], place)
+
+    def find(self, fits: Callable[[int, int], bool], start: int = 0) -> int | None:
+        """The first place from `start` on whose number in the capture and time (ns) fit; None among those that were read."""
+        with self._lock:
+            found = (n for n in range(start, len(self._rows)) if fits(self._rows[n][0], self._rows[n][1]))
+            return next(found, None)
+
+    @property
+    def began(self) -> int:
+        """When the first packet was captured, ns; 0 while there is none."""
+        return self._rows[0][1] if self._rows else 0
 
     def ready(self, start: int, count: int) -> bool:  # noqa: ARG002  what is counted is here
         """Always."""
@@ -63,10 +105,16 @@ class PacketRows:
     def page(self, start: int, count: int) -> pa.Table:
         """Rows of what was read."""
         with self._lock:
-            rows = self._rows[start : start + count]
-            words = [self._lines.get(start + n, ("", "")) for n in range(len(rows))]
-        columns: list[Any] = [*zip(*rows, strict=True)] if rows else [()] * 5
-        columns += [*zip(*words, strict=True)] if words else [()] * 2
+            end = min(start + count, self.total)
+            places = [self.place(n) for n in range(start, end)]
+            before = self._rows[self.place(start - 1)][1] if 0 < start <= self.total else None
+            made = []
+            for place in places:
+                number, ts, *rest = self._rows[place]
+                step = 0 if before is None else ts - before
+                before = ts
+                made.append((number, ts, ts - self.began, step, *rest, *self._lines.get(place, ("", ""))))
+        columns: list[Any] = [*zip(*made, strict=True)] if made else [()] * len(_SCHEMA)
         return pa.table([pa.array(column, f.type) for column, f in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
 
     # -- reading, in a thread ---------------------------------------------------------------------
@@ -79,8 +127,8 @@ class PacketRows:
         self._stop.clear()
         if self._source is None:
             self._source = iter(self._data.frames(self.flow_id, len(self._rows), None, self._stop.is_set))
-        next_word = self.total + 1
-        while self.total < until and not self.ended and not self._stop.is_set():
+        next_word = self.read_total + 1
+        while self.read_total < until and not self.ended and not self._stop.is_set():
             try:
                 frame = next(self._source, None)
             except BaseException:
@@ -90,15 +138,16 @@ class PacketRows:
                 self.ended = True
                 break
             self._take(frame)
-            if self.total >= next_word:
+            if self.read_total >= next_word:
                 told()
-                next_word = self.total + min(PAGE_ROWS, self.total)
+                next_word = self.read_total + min(PAGE_ROWS, self.read_total)
         told()
 
     def _take(self, frame: Frame) -> None:
         with self._lock:
             number = len(self._rows)
             self._rows.append((frame.number, frame.ts_ns, frame.from_src, frame.wire, frame.captured - frame.payload_at))
+            self._sides[frame.from_src].append(number)
             self._keep(number, frame)
 
     def _keep(self, number: int, frame: Frame) -> None:
@@ -112,10 +161,10 @@ class PacketRows:
         self._stop.set()
 
     def frame(self, number: int) -> Frame | None:
-        """A packet by its place in the flow, read again where it was not kept. None where there is none."""
+        """A packet by its place, read again where it was not kept. None where there is none."""
         with self._lock:
             found = self._frames.get(number)
-        if found is None and number < self.total:
+        if found is None and number < self.read_total:
             found = next(iter(self._data.frames(self.flow_id, number, 1, lambda: False)), None)
             if found is not None:
                 with self._lock:
@@ -135,13 +184,14 @@ class PacketRows:
     # -- what tshark says -------------------------------------------------------------------------
 
     def unexplained(self, first: int, last: int) -> tuple[int, int] | None:
-        """The first gap in [first, last) that has no words yet, as (start, count)."""
+        """Of rows [first, last) those that have no words yet, as (place of the first, places to the last)."""
         with self._lock:
-            missing = [n for n in range(first, min(last, len(self._rows))) if n not in self._lines]
+            places = (self.place(n) for n in range(first, min(last, self.total)))
+            missing = [place for place in places if place not in self._lines]
         return (missing[0], missing[-1] + 1 - missing[0]) if missing else None
 
     def explain(self, start: int, count: int, lines: Sequence[Line]) -> None:
-        """Protocol and words of packets; what tshark has no line for has none."""
+        """Protocol and words of packets by their places; what tshark has no line for has none."""
         with self._lock:
             for n in range(count):
                 line: Any = lines[n] if n < len(lines) else None

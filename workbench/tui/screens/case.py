@@ -16,6 +16,8 @@ from workbench.tui.views.base import Subject
 from workbench.tui.widgets.timeline import Metric, Timeline
 from workbench.tui.widgets.view_row import ViewRow
 
+_PACKETS = 6
+
 
 class CaseScreen(AskingScreen):
     """The frame of one case: what the person does in every view."""
@@ -155,10 +157,8 @@ class CaseScreen(AskingScreen):
 
     def packets(self, flow: Mapping[str, Any]) -> None:
         """Packets of a flow."""
-        from workbench.tui.screens.packets import PacketsScreen
-
         if self.data is not None:
-            self.app.push_screen(PacketsScreen(self.data, flow, self.summary))
+            self.go(_PACKETS, {"flow": flow, "from": self.shown.number})
 
     def action_export(self) -> None:
         """Carve this flow, or all that are shown."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 #: Key: (name, module and class, one sentence for the help).
 VIEWS: Final[dict[int, tuple[str, str, str]]] = {
     2: ("Flows", "workbench.tui.views.flows:FlowsView", "One row a flow, whoever began it on the left."),
+    6: ("Packets", "workbench.tui.views.packets:PacketsView", "The packets of one flow, their fields and bytes, masked."),
 }
 
 #: Every view by its key, as the row above them and the keys name them.

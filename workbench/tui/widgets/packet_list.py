@@ -18,6 +18,8 @@ from workbench.tui.widgets.virtual_table import VirtualTable
 
 _WAITING: Final = "Reading packets from the capture.\nThe very first time its reader is compiled: half a minute."
 _EMPTY: Final = "No packets of this flow were found in the capture."
+_ONE_WAY: Final = "No packets went this way. w turns to the other direction and to both."
+NO_FLOW: Final = "No flow is open here.\nPress 2 for the flows; p there shows the packets of the one under the cursor."
 
 
 def _clock(ns: int) -> str:
@@ -43,11 +45,25 @@ def _text(value: str | None) -> str:
     return text_cell(value) if value else ""
 
 
-def packet_looks(width: int) -> tuple[Look, ...]:
-    """The columns for a line of so many cells: what tshark says takes what is left."""
+def _seconds(ns: int) -> str:
+    """Seconds to the microsecond; negative where a capture's clock went back."""
+    return f"{ns / 1e9:+.6f}"
+
+
+#: How times are shown, in turn: the column, its heading, what it means, how.
+TIMES: Final = (
+    ("ts_ns", "time", "when it was captured, UTC", _clock),
+    ("since_first", "since first", "seconds since the flow's first packet", _seconds),
+    ("since_previous", "since prev.", "seconds since the packet above it", _seconds),
+)
+
+
+def packet_looks(width: int, times: int = 0) -> tuple[Look, ...]:
+    """The columns for a line of so many cells: what tshark says takes what is left. times: which of TIMES."""
+    name, heading, meaning, shown = TIMES[times]
     first = (
         Look("number", "number", "its number in the capture, from 1", 8, 10, True, "quiet", _plain),
-        Look("ts_ns", "time", "when it was captured, UTC", 15, 15, False, "time", _clock),
+        Look(name, heading, meaning, 15, 15, bool(times), "time", shown),
         Look("from_src", "", "sent by the originator (→) or to it (←)", 1, 1, False, "", _way),
         Look("wire", "length", "bytes on the wire", 6, 6, True, "", _plain),
         Look("payload", "payload", "bytes of application payload that were captured", 7, 7, True, "quiet", _plain),
@@ -70,17 +86,23 @@ class PacketList(VirtualTable):
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
-        super().__init__(packet_looks(80), empty=_WAITING, id=id)
+        super().__init__(packet_looks(80), empty=NO_FLOW, id=id)
+        self.times = 0
 
     def on_resize(self) -> None:
         """The last column takes what is left."""
-        self.set_looks(packet_looks(self.room))
+        self.set_looks(packet_looks(self.room, self.times))
         super().on_resize()
+
+    def turn_times(self) -> str:
+        """The next way to show times; what it is called."""
+        self.times = (self.times + 1) % len(TIMES)
+        self.set_looks(packet_looks(self.room, self.times))
+        return TIMES[self.times][2]
 
     def show(self, rows: PacketRows, pages: Sequence[int]) -> None:
         """More rows, or other words in these pages."""
-        if rows.ended:
-            self.set_empty(_EMPTY)
+        self.set_empty(_WAITING if not rows.ended else _EMPTY if not rows.read_total else _ONE_WAY)
         if self.source is not rows:
             self.set_source(rows, None, 0)
         self.extend(pages)
