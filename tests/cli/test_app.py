@@ -34,7 +34,8 @@ ALL = dict(commands())
 def test_the_commands_are_those_that_are_done() -> None:
     assert set(ALL) == {
         "workbench",
-        *(f"workbench {w}" for w in ["open", "index", "flows", "query", "detect", "packets", "audit", "doctor", "completions"]),
+        *(f"workbench {w}" for w in ["open", "index", "flows", "query", "detect", "packets", "note", "audit"]),
+        *(f"workbench {w}" for w in ["doctor", "completions"]),
         "workbench audit show",
         "workbench audit verify",
     }

@@ -17,6 +17,7 @@ from workbench.dissect.lines import Line, Node
 from workbench.errors import CancelledError, ExternalError, FilterError
 from workbench.filters import Completion, compile_filter, complete
 from workbench.records.arrow import arrow_schema
+from workbench.store.notebook import Notebook
 from workbench.tui.data import Amount, Bins, Span, Summary, View, Wrong
 from workbench.tui.figures import from_us, to_us
 from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
@@ -210,6 +211,7 @@ class RowCase:
         self.reads: list[tuple[int, int | None]] = []
         self.reasons: list[str] = []
         self.carved: list[CarveRequest] = []
+        self.notebook: Notebook | None = None
 
     def summary(self) -> Summary:
         if isinstance(self.rows, int):

@@ -17,7 +17,7 @@ import typer
 from typer.main import get_command
 
 from workbench import __version__
-from workbench.cli import audit, detect, house, indexing, packets, rows
+from workbench.cli import audit, detect, house, indexing, note, packets, rows
 from workbench.cli.messages import tell_bug, tell_error
 from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
 from workbench.workflows.requests import OpenRequest
@@ -65,6 +65,7 @@ app.command("flows")(rows.flows)
 app.command("query")(rows.query)
 app.command("detect")(detect.detect)
 app.command("packets")(packets.packets)
+app.command("note")(note.note)
 app.add_typer(audit.app, name="audit")
 app.command("doctor")(house.doctor)
 app.command("completions")(house.completions)

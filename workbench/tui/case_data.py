@@ -12,6 +12,7 @@ from workbench.errors import FilterError
 from workbench.filters import Completion, compile_filter, complete
 from workbench.records.columns import BY_NAME
 from workbench.store import pages
+from workbench.store.notebook import Notebook
 from workbench.store.values import seen_values
 from workbench.tui.data import Amount, Bins, Order, Span, Summary, View, Wrong
 from workbench.workflows.kernels import prepare_kernel_cache, warmed
@@ -32,6 +33,7 @@ class StoredCase:
     def __init__(self, reader: CaseReader) -> None:
         self._reader = reader
         self._tshark = _Tshark()
+        self._notebook = Notebook(reader.case.root)
 
     @classmethod
     def open(cls, path: Path) -> StoredCase:
@@ -49,6 +51,11 @@ class StoredCase:
     def generation(self) -> int:
         """Grows when the case on disk has changed: orders made before may fail then."""
         return self._reader.generation
+
+    @property
+    def notebook(self) -> Notebook | None:
+        """What people wrote on the case; made by the first who writes."""
+        return self._notebook
 
     def summary(self) -> Summary:
         """Sources, ledger and extent as they are now."""
@@ -162,6 +169,7 @@ class StoredCase:
     def close(self) -> None:
         """Let go of the case."""
         self._tshark.end()
+        self._notebook.close()
         self._reader.close()
 
 

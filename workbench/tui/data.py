@@ -21,6 +21,7 @@ from workbench.filters import Completion
 
 if TYPE_CHECKING:
     from workbench.dissect.lines import Line, Node
+    from workbench.store.notebook import Notebook
     from workbench.store.pages import Where
     from workbench.store.reader import Question
     from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
@@ -147,6 +148,10 @@ class CaseData(Protocol):
     @property
     def generation(self) -> int:
         """Grows when the case on disk has changed: orders made before may fail then."""
+
+    @property
+    def notebook(self) -> Notebook | None:
+        """Notes, bookmarks, findings' states, layout; None for a case that is nowhere on disk."""
 
     def summary(self) -> Summary:
         """Sources, ledger and extent as they are now."""
