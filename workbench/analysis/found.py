@@ -1,0 +1,47 @@
+"""What detections found, for a glance: how many of each severity, and the gravest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workbench.records.columns import BY_NAME
+from workbench.store.pages import EVERYTHING, Where
+from workbench.store.reader import Asks
+
+_RANK: Final = "CASE severity WHEN 'critical' THEN 4 WHEN 'high' THEN 3 WHEN 'medium' THEN 2 WHEN 'low' THEN 1 ELSE 0 END"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """counts: findings by severity, gravest first. rows: finding_id, title, severity, subject, object, score, ts_first, ts_last, flows, why."""
+
+    counts: tuple[tuple[str, int], ...]
+    rows: tuple[dict[str, Any], ...]
+
+
+def found(asks: Asks, where: Where = EVERYTHING, span: tuple[int, int] | None = None, count: int = 12) -> Found:
+    """The gravest findings with a flow that `where` keeps, or that touch the span (microseconds UTC) where there is no more to `where`.
+
+    where must hold the span's condition, too. In a case from before findings were kept there are none.
+    """
+    if "findings" not in BY_NAME:
+        return Found((), ())
+    condition, params = "true", list[Any]()
+    if span is not None:
+        condition, params = "ts_first < make_timestamp(?) AND ts_last >= make_timestamp(?)", [span[1], span[0]]
+    if not where.everything:
+        condition = (
+            "finding_id IN (SELECT finding_id FROM finding_flows WHERE flow_id IN"
+            f" (SELECT flow_id FROM flows WHERE {where.sql}))"
+        )
+        params = list(where.params)
+    counted = asks.query(
+        f"SELECT severity, count(*) AS n FROM findings WHERE {condition} GROUP BY severity ORDER BY {_RANK} DESC, severity", params
+    ).to_pylist()
+    rows = asks.query(
+        "SELECT finding_id, title, severity, subject, object, score, ts_first, ts_last, flows, why FROM findings"
+        f" WHERE {condition} ORDER BY {_RANK} DESC, score DESC, finding_id LIMIT {int(count)}",
+        params,
+    ).to_pylist()
+    return Found(tuple((str(row["severity"]), int(row["n"])) for row in counted), tuple(rows))
