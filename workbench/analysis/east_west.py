@@ -17,6 +17,9 @@ from workbench.store.reader import Asks
 MOST: Final = 2_000
 _BYTES: Final = "(sum(src_bytes) + sum(dst_bytes))::BIGINT AS bytes"
 
+#: Behind the bytes of a prefix these make (more than) an address, which compares as its first one does.
+_ZEROS: Final = "'" + "\\x00" * 16 + "'::BLOB"
+
 
 def verdicts(asks: Asks, where: Where = EVERYTHING) -> pa.Table:
     """Verdicts and rules in the recorded telemetry: columns verdict, rule_id, flows, bytes, first, last; most flows first."""
@@ -41,12 +44,17 @@ def paths(asks: Asks, where: Where = EVERYTHING, v4: int = 24, v6: int = 64) -> 
         f" summed AS (SELECT {prefix_sql('src_addr', v4, v6)} AS src_key, {prefix_sql('dst_addr', v4, v6)} AS dst_key,"
         " seen AS service, proto, proto_name,"
         " CASE WHEN seen IS NULL AND proto IN (6, 17, 33, 132, 136) THEN dst_port END AS dst_port,"
-        f" min(src_addr) AS one, min(dst_addr) AS other, count(*) AS flows, {_BYTES}, min(ts) AS first, max(ts_end) AS last,"
+        f" count(*) AS flows, {_BYTES}, min(ts) AS first, max(ts_end) AS last,"
         f" count(*) FILTER (dst_pkts = 0 OR (proto = 6 AND conn_state IN {FAILED!r})) / count(*) AS unanswered"
         " FROM kept GROUP BY src_key, dst_key, seen, proto, proto_name,"
         " CASE WHEN seen IS NULL AND proto IN (6, 17, 33, 132, 136) THEN dst_port END)"
-        f" SELECT src_key, dst_key, {inside_sql('one')} AND {inside_sql('other')} AS inside, {SERVICE} AS label, service, proto,"
+        f" SELECT src_key, dst_key, {_inside('src_key')} AND {_inside('dst_key')} AS inside, {SERVICE} AS label, service, proto,"
         " dst_port AS port, flows, bytes, first, last, unanswered FROM summed"
         f" ORDER BY inside DESC, flows DESC, src_key, dst_key, label LIMIT {MOST}",
         where.params,
     )
+
+
+def _inside(key: str) -> str:
+    """Whether a prefix is inside, by its first address."""
+    return inside_sql(f"({key} || {_ZEROS})")

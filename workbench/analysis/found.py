@@ -14,16 +14,19 @@ _RANK: Final = "CASE severity WHEN 'critical' THEN 4 WHEN 'high' THEN 3 WHEN 'me
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """counts: findings by severity, gravest first. rows: finding_id, title, severity, subject, object, score, ts_first, ts_last, flows, why."""
+    """counts: findings by severity, gravest first.
+
+    rows: finding_id, title, severity, subject, object, score, ts_first, ts_last, flows, why.
+    """
 
     counts: tuple[tuple[str, int], ...]
     rows: tuple[dict[str, Any], ...]
 
 
 def found(asks: Asks, where: Where = EVERYTHING, span: tuple[int, int] | None = None, count: int = 12) -> Found:
-    """The gravest findings with a flow that `where` keeps, or that touch the span (microseconds UTC) where there is no more to `where`.
+    """The gravest findings with a flow that `where` keeps; where it keeps everything, those that touch the span, if any.
 
-    where must hold the span's condition, too. In a case from before findings were kept there are none.
+    span: microseconds UTC. A finding without flows (of ARP, say) is not among them while `where` keeps not everything.
     """
     if "findings" not in BY_NAME:
         return Found((), ())
@@ -32,12 +35,12 @@ def found(asks: Asks, where: Where = EVERYTHING, span: tuple[int, int] | None = 
         condition, params = "ts_first < make_timestamp(?) AND ts_last >= make_timestamp(?)", [span[1], span[0]]
     if not where.everything:
         condition = (
-            "finding_id IN (SELECT finding_id FROM finding_flows WHERE flow_id IN"
-            f" (SELECT flow_id FROM flows WHERE {where.sql}))"
+            f"finding_id IN (SELECT finding_id FROM finding_flows WHERE flow_id IN (SELECT flow_id FROM flows WHERE {where.sql}))"
         )
         params = list(where.params)
     counted = asks.query(
-        f"SELECT severity, count(*) AS n FROM findings WHERE {condition} GROUP BY severity ORDER BY {_RANK} DESC, severity", params
+        f"SELECT severity, count(*) AS n FROM findings WHERE {condition} GROUP BY severity ORDER BY {_RANK} DESC, severity",
+        params,
     ).to_pylist()
     rows = asks.query(
         "SELECT finding_id, title, severity, subject, object, score, ts_first, ts_last, flows, why FROM findings"

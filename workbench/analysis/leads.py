@@ -135,7 +135,8 @@ def _management(asks: Asks, where: Where) -> list[Lead]:
     rows = _rows(
         asks,
         "SELECT src_ip AS who, dst_ip AS whom, count(*) AS flows, list(DISTINCT dst_port ORDER BY dst_port) AS ports,"
-        f" min(ts) AS first, max(ts_end) AS last FROM flows WHERE (proto = 6 AND dst_port IN {_MANAGEMENT!r} OR proto = 17 AND dst_port = 427)"
+        " min(ts) AS first, max(ts_end) AS last FROM flows"
+        f" WHERE (proto = 6 AND dst_port IN {_MANAGEMENT!r} OR proto = 17 AND dst_port = 427)"
         f" AND dst_pkts > 0 AND NOT {_FAILED_SQL} AND src_ip IS NOT NULL AND ({where.sql}) GROUP BY src_ip, dst_ip"
         f" HAVING len(ports) > 1 OR ports = [427] ORDER BY len(ports) DESC, flows DESC, who, whom LIMIT {_FEW}",
         where.params,

@@ -26,7 +26,7 @@ def talkers(asks: Asks, where: Where = EVERYTHING, count: int = 12) -> pa.Table:
     Columns host, sent and received (IP bytes), flows, and by_bytes and by_flows: their places, from 1. Ordered by bytes.
     A flow of a host with itself counts on both sides.
     """
-    found = asks.query(
+    return asks.query(
         "WITH sides AS (SELECT src_ip AS host, sum(src_bytes) AS sent, sum(dst_bytes) AS received, count(*) AS flows"
         f" FROM flows WHERE src_ip IS NOT NULL AND ({where.sql}) GROUP BY src_ip"
         " UNION ALL SELECT dst_ip, sum(dst_bytes), sum(src_bytes), count(*)"
@@ -38,7 +38,6 @@ def talkers(asks: Asks, where: Where = EVERYTHING, count: int = 12) -> pa.Table:
         f" SELECT * FROM placed WHERE by_bytes <= {int(count)} OR by_flows <= {int(count)} ORDER BY by_bytes",
         where.params * 2,
     )
-    return found
 
 
 def services(asks: Asks, where: Where = EVERYTHING, by: By = "bytes", count: int = 12) -> pa.Table:
