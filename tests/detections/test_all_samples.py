@@ -1,0 +1,63 @@
+"""Every detection over every sample: exactly these findings, each of them judged. Nothing else fires.
+
+`+` is what the sample was made to show, or true all the same; `-` is a false positive that is known and said in the
+detection's header.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.detections.shipped import Cases, detection, found, names, samples
+
+JUDGED = {
+    ("scan-horizontal", "esxi-lateral"): {"+ 10.20.1.77 > udp/427"},
+    ("scan-horizontal", "scans"): {"+ 10.40.6.66 > arp"},
+    ("scan-vertical", "churn"): {"+ 10.244.7.23 > 10.244.7.5"},  # the debug shell tries the database's other ports
+    ("scan-vertical", "esxi-lateral"): {f"+ 10.20.1.77 > 10.20.1.{host}" for host in (10, 21, 30, 53)},
+    ("scan-vertical", "scans"): {"+ 10.40.6.66 > 10.40.6.10", "+ 10.40.6.66 > 10.40.6.11"},
+    ("hypervisor-management", "esxi-lateral"): {"+ 10.20.1.77 > 10.20.30.0/24"},
+    ("first-path", "esxi-lateral"): {"+ 10.20.1.0/24 > 10.20.30.0/24"},
+    ("brute-force", "guessing"): {"+ 10.40.5.77 > 10.40.5.30 tcp/22", "+ 10.40.5.78 > 10.40.5.31 tcp/80"},
+    ("beacon", "beacon"): {
+        "+ 10.40.7.77 > 10.40.7.99",
+        "- 10.40.7.40 > 10.40.7.10",  # the health check: its times and sizes are a beacon's, and its purpose isn't on the wire
+    },
+    ("exfiltration", "exfil"): {"+ 10.40.8.77 > 198.51.100.99"},
+}
+
+
+@pytest.mark.parametrize("sample", samples())
+def test_what_fires_on_a_sample_is_known(cases: Cases, sample: str) -> None:
+    for name in names():
+        fired = {f"{row['subject']} > {row['object']}" for row in cases.findings(name, sample)}
+        assert fired == {line[2:] for line in JUDGED.get((name, sample), set())}, name
+
+
+def test_every_detection_fires_on_a_sample_and_is_silent_on_most() -> None:
+    assert {name for name, _ in JUDGED} <= set(names())
+    for name in names():
+        assert sum(one == name for one, _ in JUDGED) < len(samples()) / 2
+
+
+def test_true_findings_outnumber_false_ones() -> None:
+    lines = [line for found in JUDGED.values() for line in found]
+    assert sum(line[0] == "-" for line in lines) <= 0.1 * len(lines)
+
+
+def test_headers_say_what_a_reader_needs() -> None:
+    assert len(names()) == 9
+    for name in names():
+        question = detection(name)
+        assert question.kind == "detection"
+        assert question.attack
+        assert all(len(one.help) > 10 for one in question.parameters.values())
+        assert {"network"} <= set(question.columns)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_case_without_anything_gives_nothing(cases: Cases, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    from tests.detections.shipped import case_of
+
+    with case_of(tmp_path_factory.mktemp("empty") / "case", []) as reader:
+        assert found(name, reader) == []
