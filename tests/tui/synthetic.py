@@ -213,6 +213,9 @@ class RowCase:
         self.carved: list[CarveRequest] = []
         self.notebook: Notebook | None = None
 
+    def look(self) -> int:
+        return self.generation
+
     def summary(self) -> Summary:
         if isinstance(self.rows, int):
             return Summary(self.sources, self.ledger, self.rows, Span(START, START + self.rows * 137_000 + 1))

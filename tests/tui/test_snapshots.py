@@ -18,6 +18,12 @@ SMALL, LARGE = (80, 24), (160, 50)
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x50"])
 
 
+@pytest.fixture(autouse=True)
+def _no_clock(monkeypatch):
+    """What an answer cost is not the same twice."""
+    monkeypatch.setattr("workbench.tui.inquiry.monotonic", lambda: 0.0)
+
+
 def after(*keys):
     async def run_before(pilot):
         for widget in pilot.app.screen.query("Input"):

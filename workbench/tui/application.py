@@ -82,7 +82,7 @@ class WorkbenchApp(App[int]):
         """Leave; while indexing ask first."""
         run = self._run
         if run is None or run.done:
-            self.exit(0)
+            self._end()
             return
         if isinstance(self.screen, ConfirmDialog):
             return
@@ -103,7 +103,13 @@ class WorkbenchApp(App[int]):
     def _leave_when_done(self) -> None:
         assert self._run is not None
         self._run.wait(STOP_SECONDS)
-        self.call_from_thread(self.exit, 0)
+        self.call_from_thread(self._end)
+
+    def _end(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, CaseScreen):
+                screen.leave()
+        self.exit(0)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None: the palette has our own."""

@@ -46,6 +46,10 @@ class Views:
         """The filter before; beyond the first, all flows."""
         return self._see(replace(self.view, filter=self._filters.pop() if self._filters else ""))
 
+    def jump(self, view: View) -> None:
+        """A filter and a time range from elsewhere: where the person was before, or left the case."""
+        self.view = view
+
     def return_to(self, view: View) -> None:
         """Back to what is on the screen; a step that was stopped or refused is no step."""
         if self._spans and view.span == self._spans[-1] and view.span != self.view.span:

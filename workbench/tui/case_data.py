@@ -57,6 +57,11 @@ class StoredCase:
         """What people wrote on the case; made by the first who writes."""
         return self._notebook
 
+    def look(self) -> int:
+        """Look whether someone wrote the case on disk since; its generation then."""
+        self._reader.refresh()
+        return self._reader.generation
+
     def summary(self) -> Summary:
         """Sources, ledger and extent as they are now."""
         self._reader.refresh()

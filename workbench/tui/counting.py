@@ -6,16 +6,20 @@ was stopped or overtaken is no failure and says nothing.
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 from textual.screen import Screen
 
-from workbench.errors import CancelledError
+from workbench.errors import CancelledError, WorkbenchError
 from workbench.tui.data import CaseData, Span
-from workbench.tui.messages import BinsReady, SummaryReady, WorkFailed
+from workbench.tui.messages import BinsReady, CaseMoved, LayoutReady, SummaryReady, WorkFailed
 
+#: The name under which a notebook keeps where the person is.
+LAYOUT: Final = "app"
 #: A refresh may take at most this share of the time while indexing goes on beside it.
 _SHARE: Final = 0.25
 
@@ -31,6 +35,9 @@ class Counting:
         self._generation = data.generation
         self._began = 0.0
         self._rest_until = 0.0
+        self._met = False
+        self._watching = False
+        self._version = 0
 
     @property
     def may_refresh(self) -> bool:
@@ -47,6 +54,12 @@ class Counting:
         self._began = time.monotonic()
         self._summing = True
         self._work("summary", self._sum_up)
+
+    def watch(self) -> None:
+        """Look whether someone wrote the case or its notebook meanwhile; told with CaseMoved."""
+        if not self._watching and not self._summing:
+            self._watching = True
+            self._work("watch", self._watch)
 
     def summed_up(self) -> None:
         """A summary was shown: what is asked from now on is asked of the case as it was then."""
@@ -84,11 +97,49 @@ class Counting:
 
     def _sum_up(self) -> None:
         try:
+            if not self._met:  # ahead of the summary, so that nothing is asked that the person then does not want
+                self._met = True
+                self._meet()
             self._screen.post_message(SummaryReady(self.data.summary()))
         except Exception as error:  # every failure is shown
             self._failed(error, 0)
         finally:
             self._summing = False
+
+    def _meet(self) -> None:
+        """Where the person left the case. A notebook that cannot be read is no reason not to show the case."""
+        notebook = getattr(self.data, "notebook", None)
+        if notebook is None:
+            return
+        try:
+            layout = notebook.layout(LAYOUT)
+            self._version = notebook.version()
+            text = layout.get("filter")
+            if isinstance(text, str) and text and self.data.check(text) is not None:
+                layout = {**layout, "filter": ""}
+        except WorkbenchError:
+            return
+        self._screen.post_message(LayoutReady(layout))
+
+    def _watch(self) -> None:
+        try:
+            notebook = getattr(self.data, "notebook", None)
+            version = 0 if notebook is None else notebook.version()
+            grown, noted = self.data.look() != self._generation, version != self._version
+            self._version = version
+        except (WorkbenchError, OSError):  # said by the next question that a person asks
+            return
+        finally:
+            self._watching = False
+        if grown or noted:
+            self._screen.post_message(CaseMoved(grown, noted))
+
+    def save(self, layout: Mapping[str, Any]) -> None:
+        """Keep where the person is with the case. A case that cannot be written is left as it is."""
+        notebook = getattr(self.data, "notebook", None)
+        if notebook is not None:
+            with contextlib.suppress(WorkbenchError):
+                notebook.save_layout(LAYOUT, dict(layout))
 
     def _make_bins(self, span: Span, bins: int, kept: str, serial: int) -> None:
         try:

@@ -153,6 +153,9 @@ class CaseData(Protocol):
     def notebook(self) -> Notebook | None:
         """Notes, bookmarks, findings' states, layout; None for a case that is nowhere on disk."""
 
+    def look(self) -> int:
+        """Look whether someone wrote the case on disk since; its generation then. Cheap."""
+
     def summary(self) -> Summary:
         """Sources, ledger and extent as they are now."""
 

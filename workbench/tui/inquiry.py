@@ -7,6 +7,7 @@ the new one is, so that stopping leaves the person where they were.
 from __future__ import annotations
 
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 from textual.dom import DOMNode
@@ -35,6 +36,8 @@ class Inquiry:
         self._owner: Final[Any] = owner
         self._serial = 0
         self._making = False
+        self._began = 0.0
+        self.seconds = 0.0  # what the last order took until its first rows were there
 
     @property
     def sorting(self) -> bool:
@@ -58,6 +61,7 @@ class Inquiry:
             self.data.interrupt()
         self._serial += 1
         self._making = True
+        self._began = monotonic()
         self.asked = view
         self._work("order", partial(self._make_order, view, keep, patient, self._serial))
 
@@ -102,6 +106,7 @@ class Inquiry:
             self._close(message.order)
             return False
         self._making = False
+        self.seconds = monotonic() - self._began
         if self._before is not None and self.order is not None:
             self._close(self.order)
         elif self.order is not None:

@@ -35,6 +35,21 @@ class SummaryReady(Message):
 
 
 @dataclass
+class LayoutReady(Message):
+    """Where the person left the case was read."""
+
+    layout: Mapping[str, Any]
+
+
+@dataclass
+class CaseMoved(Message):
+    """Someone wrote the case on disk (grown), or its notebook (noted)."""
+
+    grown: bool
+    noted: bool
+
+
+@dataclass
 class OrderReady(Message):
     """Flows are in order. row: where the cursor goes; None = it stays at its row number."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from textual import events
 from textual.app import ComposeResult
@@ -17,17 +18,21 @@ from workbench.tui.asked import Views
 from workbench.tui.counting import Counting
 from workbench.tui.data import CaseData, Span, Summary, View, Wrong
 from workbench.tui.indexing import IndexRun
-from workbench.tui.messages import BinsReady, IndexingChanged, SummaryReady, WorkFailed
+from workbench.tui.messages import BinsReady, CaseMoved, IndexingChanged, LayoutReady, SummaryReady, WorkFailed
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.screens.index_watch import IndexWatch
+from workbench.tui.trail import Stop, Trail, from_layout, layout
 from workbench.tui.views import FIRST, NAMES, TIMELESS, VIEWS, made
+from workbench.tui.views.base import CaseView
 from workbench.tui.widgets.keys import KeyLine
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.status import StatusLine
 from workbench.tui.widgets.timeline import Timeline
 from workbench.tui.widgets.view_row import ViewRow
 
+#: Seconds between looks whether another process wrote the case or its notebook.
+_WATCH: Final = 1.0
 _READING: Final = "Reading the case."
 
 
@@ -37,14 +42,17 @@ class AskingScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (130, "-wide")]  # noqa: RUF012  typed so by Textual
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-short"), (32, "-tall")]  # noqa: RUF012
 
-    def __init__(self, data: CaseData | None, run: IndexRun | None = None) -> None:
+    def __init__(self, data: CaseData | None, run: IndexRun | None = None, *, first: int = FIRST) -> None:
+        """first: the key of the view to begin with, where the person has not been in the case before."""
         super().__init__()
         self.counting: Counting | None = None
         self.indexing = IndexWatch(run)
         self.summary = Summary()
         self.views = Views()
-        self.shown = made(FIRST)
-        self._made = {FIRST: self.shown}
+        self.shown = made(first)
+        self.trail = Trail()
+        self._made = {first: self.shown}
+        self._places: dict[int, Mapping[str, Any]] = {}
         self._data = data
         self._bins = 0
         self._counted = ""
@@ -52,6 +60,7 @@ class AskingScreen(Screen[None]):
         self._remembered = False
         self._answered = False  # until the case has said anything, nothing is claimed of it
         self._prepared = False
+        self._kept: dict[str, Any] | None = None
 
     def compose(self) -> ComposeResult:
         """Filter, timeline, the views, status, keys."""
@@ -117,6 +126,8 @@ class AskingScreen(Screen[None]):
         self._tell_activity()
         if self.counting is not None and self._answered and self.shown.resting:
             self.counting.rested()
+            if self._kept is None:
+                self._kept = self._layout()
             if not self._prepared and not self.indexing.going_on:
                 self._prepared = True
                 self.run_worker(self.counting.data.prepare, group="prepare", thread=True, exit_on_error=False)
@@ -139,6 +150,7 @@ class AskingScreen(Screen[None]):
     def return_to(self, view: View) -> None:
         """What is on the screen is what is asked for: something else was stopped or refused."""
         self.views.return_to(view)
+        self.trail.stay(Stop(self.shown.number, view))
         self.status.span = view.span
         self.filter_pane.show_applied(view.filter)
         self._count()
@@ -162,6 +174,7 @@ class AskingScreen(Screen[None]):
         self.shown.enter()
         self._titles()
         self.indexing.begin(self, self._tick)
+        self.set_interval(_WATCH, self._watch)
         if self._data is not None:
             self._open(self._data)
         self._tell_activity()
@@ -178,6 +191,33 @@ class AskingScreen(Screen[None]):
         for rule in self.query(TitleRule):
             rule.set_class(rule.parent in event.widget.ancestors, "-active")
 
+    def stop_here(self) -> Stop:
+        """Where the person is now."""
+        return Stop(self.shown.number, self.view, self.shown.place())
+
+    def _layout(self) -> dict[str, Any]:
+        places = {number: view.place() for number, view in self._made.items()}
+        return layout(self.stop_here(), {**self._places, **places})
+
+    def _layout_moved(self) -> bool:
+        """Whether the person went anywhere; a case that was only looked at is not written to."""
+        if self._kept is None:
+            return False
+        before, self._kept = self._kept, self._layout()
+        return before != self._kept
+
+    async def on_layout_ready(self, message: LayoutReady) -> None:
+        """Where the person left the case; not if they are somewhere already."""
+        stop, self._places = from_layout(message.layout)
+        if stop is None or self.view != View() or stop.number not in VIEWS:
+            return
+        self.views.jump(stop.view)
+        self.status.span = stop.view.span
+        self.filter_pane.bar.put(stop.view.filter)
+        await self._switch(stop.number)
+        if stop.view != View():
+            self.tell("As you left it", "Filter or time range of the last time hold again. Backspace, T and R take them back.")
+
     async def _switch(self, number: int) -> None:
         """Show the view of that key, made now if it never was."""
         if number not in VIEWS:
@@ -193,7 +233,13 @@ class AskingScreen(Screen[None]):
             self.set_class(number in TIMELESS, "-timeless")
             self.query_one(ViewRow).current = number
         self._tell_view()
+        self._to_place(view)
         view.enter()
+
+    def _to_place(self, view: CaseView) -> None:
+        """A view that is shown for the first time goes where the person left it."""
+        if self._answered and view.number in self._places:
+            view.restore(self._places.pop(view.number))
 
     def _tell_view(self) -> None:
         """The view that is shown obeys what is asked for, of the case as it is."""
@@ -205,10 +251,34 @@ class AskingScreen(Screen[None]):
 
     def _obey(self) -> None:
         """View and timeline by what is asked for now; those of before stay until they are there."""
-        self.timeline.mark = None
-        self.status.span = self.span
+        self._obey_time()
         self._tell_view()
         self._count()
+
+    def _obey_time(self) -> None:
+        self.timeline.mark = None
+        self.status.span = self.span
+
+    def leave(self) -> None:
+        """The person leaves: keep where they are. While the parts still stand, which they do not when the screen is unmounted."""
+        if self.counting is not None and self._layout_moved():
+            self.counting.save(self._layout())
+
+    def keep_layout(self) -> None:
+        """Keep with the case where the person is."""
+        if self.counting is not None and self._layout_moved():
+            self.run_worker(partial(self.counting.save, self._layout()), group="layout", thread=True, exit_on_error=False)
+
+    def on_case_moved(self, message: CaseMoved) -> None:
+        """Another person, or another process, wrote: what is shown follows."""
+        if message.noted:
+            self.shown.noted()
+        if message.grown and not self.indexing.going_on and self.counting is not None and self.shown.resting:
+            self.counting.sum_up()
+
+    def _watch(self) -> None:
+        if self.counting is not None and self._answered:
+            self.counting.watch()
 
     def _titles(self) -> None:
         counted = ", filtered" if self._counted else ""
@@ -237,6 +307,7 @@ class AskingScreen(Screen[None]):
                 partial(recent.remember, self.counting.data.path, names), group="recent", thread=True, exit_on_error=False
             )
         self._tell_view()
+        self._to_place(self.shown)
         self._count()
 
     def _count(self) -> None:
@@ -306,6 +377,7 @@ class AskingScreen(Screen[None]):
 
     def _tell_activity(self) -> None:
         self.status.activity = self.activity()
+        self.status.cost = self.shown.cost
 
     def activity(self) -> str:
         """What is going on, in a few words."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
@@ -12,6 +13,7 @@ from workbench.tui.data import Span
 from workbench.tui.screens.asking import AskingScreen
 from workbench.tui.screens.case_keys import CASE_KEYS
 from workbench.tui.screens.filtering import FilterPane
+from workbench.tui.views import VIEWS
 from workbench.tui.views.base import Subject
 from workbench.tui.widgets.timeline import Metric, Timeline
 from workbench.tui.widgets.view_row import ViewRow
@@ -28,20 +30,48 @@ class CaseScreen(AskingScreen):
 
     async def action_view(self, number: int) -> None:
         """Show that view."""
-        await self._switch(number)
+        await self._go(number, {})
 
     async def on_view_row_chosen(self, message: ViewRow.Chosen) -> None:
         """Show the view that was clicked."""
-        await self._switch(message.number)
+        await self._go(message.number, {})
 
     def go(self, number: int, place: Mapping[str, Any] | None = None) -> None:
         """Show the view of that key, at a place."""
         self.call_next(self._go, number, dict(place or {}))
 
     async def _go(self, number: int, place: Mapping[str, Any]) -> None:
+        if number not in VIEWS:
+            return
+        here = self.stop_here()
+        if number != here.number or place:
+            self.trail.leave(here)
         await self._switch(number)
         if place:
             self.shown.restore(place)
+        self.keep_layout()
+
+    async def action_been(self, step: int) -> None:
+        """Back to where the person was, or forward again."""
+        stop = (self.trail.back if step < 0 else self.trail.forward)(self.stop_here())
+        if stop is None:
+            self.tell(
+                "Back" if step < 0 else "Forward", "There is nothing further back." if step < 0 else "There is nothing after."
+            )
+            return
+        self.views.jump(stop.view)
+        self.filter_pane.bar.put(stop.view.filter)
+        self._obey_time()
+        await self._switch(stop.number)
+        self.shown.restore(stop.place)
+        self._count()
+
+    def _step(self, changed: Callable[[], bool]) -> None:
+        """Change what is asked for; the way back is kept."""
+        here = self.stop_here()
+        if changed():
+            self.trail.leave(here)
+            self._obey()
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -61,8 +91,7 @@ class CaseScreen(AskingScreen):
 
     def zoom(self, span: Span | None) -> None:
         """Show another time range; None for all of it."""
-        if self.views.zoom_reset() if span is None else self.views.zoom(span):
-            self._obey()
+        self._step(self.views.zoom_reset if span is None else partial(self.views.zoom, span))
 
     def action_time(self) -> None:
         """To the timeline, at the flow under the cursor."""
@@ -74,8 +103,7 @@ class CaseScreen(AskingScreen):
 
     def action_zoom_out(self) -> None:
         """Back to the span before; beyond the first, everything."""
-        if self.views.zoom_out():
-            self._obey()
+        self._step(self.views.zoom_out)
 
     def action_reset(self) -> None:
         """Everything."""
@@ -91,8 +119,7 @@ class CaseScreen(AskingScreen):
     def on_filter_pane_applied(self, message: FilterPane.Applied) -> None:
         """View and timeline obey this filter, which is right; the keys go to the view."""
         self.shown.enter()
-        if self.views.filter_by(message.text):
-            self._obey()
+        self._step(partial(self.views.filter_by, message.text))
 
     def on_filter_pane_left(self) -> None:
         """Stop what is under way, else go back to the view."""
@@ -112,9 +139,13 @@ class CaseScreen(AskingScreen):
 
     def action_filter_before(self) -> None:
         """The filter before; beyond the first, all flows."""
-        if self.views.filter_before():
+        self._step(self._filter_before)
+
+    def _filter_before(self) -> bool:
+        changed = self.views.filter_before()
+        if changed:
             self.filter_pane.bar.put(self.view.filter)
-            self._obey()
+        return changed
 
     def filter_by(self, text: str) -> None:
         """Apply a filter, checked as a typed one is."""

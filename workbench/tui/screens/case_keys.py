@@ -16,6 +16,8 @@ VIEW_KEYS: Final[list[BindingType]] = [
 
 CASE_KEYS: Final[list[BindingType]] = [
     *VIEW_KEYS,
+    Binding("left_square_bracket", "been(-1)", "Back", id="case.been_before", tooltip="Back to where you were", show=False),
+    Binding("right_square_bracket", "been(1)", "Forward", id="case.been_after", tooltip="Forward again", show=False),
     Binding("tab", "app.focus_next", "Next part", id="case.next", tooltip="To the next part of the screen", show=False),
     Binding("shift+tab", "app.focus_previous", "Previous part", id="case.previous", tooltip="To the part before", show=False),
     # Ahead of all others: what is typed right behind it, perhaps in one burst over a slow line, is the filter's text.

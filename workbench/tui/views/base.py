@@ -127,6 +127,9 @@ class CaseView(Container):
     def wait(self) -> None:
         """What `frame.waiting` says has changed."""
 
+    def noted(self) -> None:
+        """The notebook of the case was written, from here or by another person."""
+
     def leave(self) -> None:
         """The case is let go of: stop every question and free what is held."""
         self.stop()
@@ -135,6 +138,11 @@ class CaseView(Container):
     def activity(self) -> str:
         """What is going on, in a few words; '' for nothing."""
         return ""
+
+    @property
+    def cost(self) -> tuple[float, int] | None:
+        """What the last answer cost: seconds, and the rows there are; None where there was no question."""
+        return None
 
     @property
     def resting(self) -> bool:

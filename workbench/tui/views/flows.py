@@ -187,6 +187,11 @@ class FlowsView(CaseView):
         """Whether all of the order is known."""
         return self.inquiry is None or not self.inquiry.sorting
 
+    @property
+    def cost(self) -> tuple[float, int] | None:
+        """Until the first rows were there."""
+        return None if self.inquiry is None or self.inquiry.order is None else (self.inquiry.seconds, self.table.total)
+
     def _titles(self) -> None:
         shown = self.showing() or self.frame.view
         title = flows_title(self.table, self.sorting, shown, self._summary.flows)
@@ -220,6 +225,36 @@ class FlowsView(CaseView):
             return ""
         value = record.get(self.table.column.name)
         return visible(value) if isinstance(value, str) else text_cell(value)
+
+    def place(self) -> dict[str, Any]:
+        """Order, row and column."""
+        record = self.table.record
+        return {
+            "sort": self.sorting.column,
+            "descending": self.sorting.descending,
+            "flow": int(record["flow_id"]) if record is not None and self.table.cursor_row else None,  # the top is the top
+            "row": self.table.cursor_row,
+            "column": self.table.column.name,
+        }
+
+    def restore(self, place: Mapping[str, Any]) -> None:
+        """The order; the flow where it still is, else its row number."""
+        names = [look.name for look in self.table.looks]
+        if place.get("column") in names:
+            self.table.cursor_column = names.index(place["column"])
+        if place.get("sort") in names:
+            self.sorting = Sorting(place["sort"], place.get("descending") is True)
+        flow, row = place.get("flow"), place.get("row")
+        if self.inquiry is None:
+            return
+        view = replace(self.frame.view, sorting=self.sorting)
+        if view != self.inquiry.asked or view != self.inquiry.shown:
+            keep = flow if type(flow) is int else None
+            self.inquiry.put_in_order(view, keep, patient=keep is not None)
+            self._titles()
+            self.frame.changed()
+        elif type(row) is int and 0 <= row < self.table.total:
+            self.table.move_to(row)
 
     def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
         """The detail pane and the titles follow the cursor."""

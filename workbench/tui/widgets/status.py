@@ -16,6 +16,8 @@ from workbench.tui.data import Span, Summary
 from workbench.workflows.requests import Progress
 
 _GAP = " │ "
+#: Columns from which on the cost of an answer is said in full.
+_WIDE = 110
 
 
 class StatusLine(Widget):
@@ -34,12 +36,13 @@ class StatusLine(Widget):
     activity: reactive[str] = reactive("", init=False)
     progress: reactive[Progress | None] = reactive(None, init=False)
     span: reactive[Span | None] = reactive(None, init=False)
+    cost: reactive[tuple[float, int] | None] = reactive(None, init=False)
     ledger_key: reactive[str] = reactive("L", init=False)
 
     def parts(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Both lines as (text, role) in order of importance; those that do not fit are cut from the end."""
         cover = coverage.coverage(self.summary)
-        first = [(self.activity or "ready", "state"), (coverage.sources_words(self.summary.sources), "")]
+        first = [(self._state(), "state"), (coverage.sources_words(self.summary.sources), "")]
         packets = max(cover.packets, self.progress.packets if self.progress is not None else 0)
         first.append((f"{figures.count(packets)} packets", ""))
         extent = self.span or self.summary.extent
@@ -57,6 +60,15 @@ class StatusLine(Widget):
             second.append((f"{cover.notes} note{'s' if cover.notes > 1 else ''}", ""))
         second.append((f"{self.ledger_key} ledger", "quiet"))
         return first, second
+
+    def _state(self) -> str:
+        """What is going on; while nothing is, what the last answer cost: `ready, 300 rows in 12 ms`, or `ready 12 ms`."""
+        state = self.activity or "ready"
+        if state != "ready" or self.cost is None:
+            return state
+        seconds, rows = self.cost
+        took = figures.duration(round(seconds, 3))
+        return f"ready {took}" if self.size.width < _WIDE else f"ready, {figures.count(rows)} rows in {took}"
 
     def render_line(self, y: int) -> Strip:
         """One of the two lines."""
@@ -79,6 +91,10 @@ class StatusLine(Widget):
         return Strip(segments).adjust_cell_length(width, base)
 
     def watch_summary(self) -> None:
+        """Repaint."""
+        self.refresh()
+
+    def watch_cost(self) -> None:
         """Repaint."""
         self.refresh()
 

@@ -47,7 +47,7 @@ class ViewRow(Widget):
         whole = list(self._names.items())
         short = [(n, name if n == self.current else _SHORT.get(name, name)) for n, name in whole]
         for cells in (whole, short):
-            if sum(cell_len(name) + 3 for _, name in cells) < width:
+            if sum(cell_len(name) + 3 for _, name in cells) + 2 <= width:
                 return cells
         return [(n, name if n == self.current else "") for n, name in whole]
 
@@ -59,7 +59,7 @@ class ViewRow(Widget):
         for number, name in self._cells(self.size.width):
             gap = " " if name else ""
             if number == self.current:
-                pieces.append((number, Segment(f"[{number}{gap}{name}]", here + Style(reverse=True))))
+                pieces += [(number, Segment(" ", base)), (number, Segment(f"[{number}{gap}{name}]", here + Style(reverse=True)))]
             else:
                 pieces += [(number, Segment(f" {number}", key)), (number, Segment(f"{gap}{name}", base))]
         return pieces
