@@ -53,6 +53,7 @@ def test_every_kind_of_value_is_taken(config: Path) -> None:
     ("text", "said", "remedy"),
     [
         ("[flows]\nudp_idel = 7\n", "unknown key flows.udp_idel", "flows.udp_idle"),
+        ('[app]\ntheme = "pink"\n', "app.theme = 'pink' is not one of", "contrast"),
         ("[flow]\nudp_idle = 7\n", "unknown key flow", "The nearest key is flows."),
         ("udp_idle = 7\n", "unknown key udp_idle", "flows.udp_idle"),
         ("[flows]\nxyzzy = 7\n", "unknown key flows.xyzzy", "Known here: tcp_idle"),

@@ -153,16 +153,29 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AppSettings:
+    """What the app looks like, and where it begins."""
+
+    theme: Literal["auto", "dark", "light", "contrast", "16"] = _setting(
+        "auto", "colours: `16` uses only the 16 of every terminal; `auto` is `dark`, or `16` in a terminal that has no more"
+    )
+    first_view: Literal["overview", "flows", "workloads", "matrix", "findings", "packets", "sql", "policy", "case"] = _setting(
+        "flows", "the view that a case opens at, where it was not left elsewhere"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set; each attribute is a table of the file."""
 
     flows: FlowSettings = field(default_factory=FlowSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    app: AppSettings = field(default_factory=AppSettings)
     keys: dict[str, str] = field(
         default_factory=dict,
         metadata={
-            "meaning": 'key bindings of the app: binding id to key, such as `show-sql = "ctrl+s"`',
+            "meaning": 'key bindings of the app: binding id to key, such as `"case.ledger" = "f2"`; docs/app.md has the ids',
             "unit": "",
             "least": None,
         },
@@ -295,8 +308,11 @@ is optional. An unknown key or a value of the wrong kind stops the program (exit
 udp_idle = 120
 checksums = "ignore"
 
+[app]
+theme = "light"
+
 [keys]
-quit = "ctrl+q"
+"app.quit" = "ctrl+q"
 ```
 
 This page is generated: `python -m workbench.settings > docs/settings.md`.

@@ -9,8 +9,10 @@ import pytest
 from tests.tui.driving import case_screen, flows_view, press, screen_text, settle
 from tests.tui.synthetic import RowCase, flow, rack_case
 from workbench.errors import CaseBusyError
+from workbench.tui.app import theme_named
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.data import Sorting, Span, View
+from workbench.tui.keymap import wrong_keys
 from workbench.tui.trail import Stop, Trail, from_layout, layout
 
 
@@ -205,3 +207,27 @@ async def test_keys_of_views_type_in_the_filter_bar():
         await settle(pilot)
         await press(pilot, "slash", "1", "9", "left_square_bracket")
         assert case_screen(pilot).filter_pane.bar.text == "19["
+
+
+def test_keys_of_the_settings_that_go_wrong_are_named():
+    said = wrong_keys({"case.ledgr": "x", "case.reload": "L", "table.down": "w"})
+    assert 'There is no action "case.ledgr"; the nearest is case.ledger.' in said
+    assert "L is the key of both case.ledger and case.reload: give one of them another key." in said
+    assert len(said) == 2
+    assert wrong_keys({"case.ledger": "f2", "table.down": "down,w"}) == []
+    assert wrong_keys({}) == []
+
+
+async def test_wrong_keys_are_said_on_the_screen():
+    app = WorkbenchApp(rack_case(), keymap={"case.ledgr": "x"})
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        assert 'no action "case.ledgr"' in text_of(pilot)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "colours", "theme"),
+    [("auto", "truecolor", "dark"), ("auto", "standard", "16"), ("light", "standard", "light"), ("auto", None, "dark")],
+)
+def test_themes_by_setting_and_terminal(wanted, colours, theme):
+    assert theme_named(wanted, colours) == f"workbench-{theme}"

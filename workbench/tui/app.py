@@ -29,15 +29,21 @@ def run_app(request: OpenRequest) -> int:
     for name in ("COLUMNS", "LINES"):  # exported by some shells and CI; Textual would believe them for ever, the terminal resizes
         os.environ.pop(name, None)
     try:
-        app = WorkbenchApp(data, run, keymap=settings.keys)
-        if app.console.color_system in ("standard", "windows"):
-            app.theme = "workbench-16"
+        app = WorkbenchApp(data, run, keymap=settings.keys, first_view=settings.app.first_view)
+        app.theme = theme_named(settings.app.theme, app.console.color_system)
         code = app.run()
     finally:
         if run is not None and not run.done:
             run.cancel()
             run.wait(STOP_SECONDS)
     return int(ExitCode.OK if code is None else code)
+
+
+def theme_named(wanted: str, colours: str | None) -> str:
+    """The theme of a setting in a terminal of those colours, as Rich names them."""
+    if wanted == "auto":
+        wanted = "16" if colours in ("standard", "windows") else "dark"
+    return f"workbench-{wanted}"
 
 
 def opened(request: OpenRequest) -> tuple[CaseData | None, IndexRun | None]:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
-from textual.dom import DOMNode
 from textual.screen import Screen
 
 from workbench.tui.commands import Commands
 from workbench.tui.data import CaseData
 from workbench.tui.indexing import STOP_SECONDS, IndexRun
+from workbench.tui.keymap import wrong_keys
 from workbench.tui.messages import IndexingChanged
 from workbench.tui.recent import load_recent
 from workbench.tui.screens.case import CaseScreen
@@ -21,6 +21,7 @@ from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
 from workbench.tui.screens.help import HelpDialog
 from workbench.tui.screens.start import StartScreen
 from workbench.tui.themes import THEMES
+from workbench.tui.views import FIRST, NAMES, VIEWS
 
 
 class WorkbenchApp(App[int]):
@@ -44,12 +45,14 @@ class WorkbenchApp(App[int]):
         *,
         keymap: Mapping[str, str] | None = None,
         theme: str = "workbench-dark",
+        first_view: str = "flows",
     ) -> None:
         super().__init__()
         self._data = data
         self._run = run
         self._keys = dict(keymap or {})
-        self._clashes: set[str] = set()
+        numbers = {name.lower(): number for number, name in NAMES.items() if number in VIEWS}
+        self._first = numbers.get(first_view, FIRST)
         for look in THEMES:
             self.register_theme(look)
         self.theme = theme
@@ -58,17 +61,16 @@ class WorkbenchApp(App[int]):
         """The first screen."""
         if self._keys:
             self.set_keymap(self._keys)
+            self.run_worker(self._check_keys, group="keys", thread=True, exit_on_error=False)
         if self._data is None and self._run is None:
             self.push_screen(StartScreen(load_recent()))
         else:
-            self.push_screen(CaseScreen(self._data, self._run))
+            self.push_screen(CaseScreen(self._data, self._run, first=self._first))
 
-    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:  # noqa: ARG002
-        """Two actions on one key after the settings were applied: said once."""
-        names = ", ".join(sorted(binding.id or binding.action for binding in clashed_bindings))
-        if names not in self._clashes:
-            self._clashes.add(names)
-            self.notify(f"The settings give two actions one key: {names}", title="Keys clash", severity="warning", markup=False)
+    def _check_keys(self) -> None:
+        """What is wrong with the keys of the settings, a message each; in a thread, as it looks at every part of the app."""
+        for wrong in wrong_keys(self._keys):
+            self.call_from_thread(self.notify, wrong, title="Keys in the settings", severity="warning", markup=False, timeout=20)
 
     def action_help(self) -> None:
         """Keys of what has the focus."""
@@ -133,4 +135,4 @@ class WorkbenchApp(App[int]):
 
     def _show(self, data: CaseData | None, run: IndexRun | None) -> None:
         self._data, self._run = data, run
-        self.switch_screen(CaseScreen(data, run))
+        self.switch_screen(CaseScreen(data, run, first=self._first))
