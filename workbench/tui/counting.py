@@ -108,7 +108,7 @@ class Counting:
 
     def _meet(self) -> None:
         """Where the person left the case. A notebook that cannot be read is no reason not to show the case."""
-        notebook = getattr(self.data, "notebook", None)
+        notebook = self.data.notebook
         if notebook is None:
             return
         try:
@@ -123,7 +123,7 @@ class Counting:
 
     def _watch(self) -> None:
         try:
-            notebook = getattr(self.data, "notebook", None)
+            notebook = self.data.notebook
             version = 0 if notebook is None else notebook.version()
             grown, noted = self.data.look() != self._generation, version != self._version
             self._version = version
@@ -136,7 +136,7 @@ class Counting:
 
     def save(self, layout: Mapping[str, Any]) -> None:
         """Keep where the person is with the case. A case that cannot be written is left as it is."""
-        notebook = getattr(self.data, "notebook", None)
+        notebook = self.data.notebook
         if notebook is not None:
             with contextlib.suppress(WorkbenchError):
                 notebook.save_layout(LAYOUT, dict(layout))
