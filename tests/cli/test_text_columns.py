@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.export.text_columns import csv_column, is_numeric, json_column, rows_table, text_column, visible_column
+from workbench.cli.text_columns import csv_column, is_numeric, json_column, rows_table, text_column, visible_column
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def text_column(column: pa.Array) -> pa.Array:
         return _hex(column.cast(pa.binary()))
     if pa.types.is_fixed_size_binary(kind):
         return _hex(column.cast(pa.binary()))
-    if is_text(kind) or _is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
+    if _is_text(kind) or _is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
         return column.cast(pa.utf8())
     if pa.types.is_null(kind):
         return column.cast(pa.utf8())
@@ -94,8 +94,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Whether values of the type are text."""
+def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
