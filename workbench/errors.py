@@ -61,9 +61,19 @@ class SettingsError(UsageError):
 
 
 class QueryError(UsageError):
-    """A query is not one SELECT or EXPLAIN, or the engine refuses it."""
+    """A query is not one SELECT or EXPLAIN, or the engine refuses it.
+
+    at: the stretch of the query that the engine points at, beginning with what is wrong; '' where it points at nothing.
+    """
 
     title = "Wrong query"
+
+    def __init__(self, message: str, remedy: str = "", at: str = "") -> None:
+        super().__init__(message, remedy)
+        self.at = at
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.remedy, self.at)
 
 
 class FilterError(UsageError):

@@ -6,38 +6,16 @@ there, so a query that fails at once leaves stdout empty.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import BinaryIO
 
 from workbench.cli.formats import Format
 from workbench.cli.table import write_table
-from workbench.cli.text_columns import csv_column, json_column, visible_column
-from workbench.errors import DiskFullError, MissingPathError, UsageError
+from workbench.export.rows import Batches, Form, appearing, json_lines, primed, sliced, write_csv, write_form
+from workbench.export.text_columns import visible_column
 
-#: Rows turned into text at once: large enough for vector speed, small enough to stay in cache.
-_SLICE: Final = 16_384
-#: Rows of one Parquet row group; what DuckDB and others write, too.
-_ROW_GROUP: Final = 122_880
-
-
-class Batches(Protocol):
-    """A result that is read once: its schema and its record batches (pyarrow.RecordBatchReader is one)."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Names and types of the columns."""
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+__all__ = ["Batches", "json_lines", "write_rows"]
 
 
 def write_rows(rows: Batches, form: Format, output: Path | None = None) -> None:
@@ -50,123 +28,14 @@ def write_rows(rows: Batches, form: Format, output: Path | None = None) -> None:
         _write(rows, form, sys.stdout.buffer, terminal=sys.stdout.isatty())
         sys.stdout.buffer.flush()
         return
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as sink:
-            _write(rows, form, sink, terminal=False)
-        part.replace(output)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(f"{output}: no space left", "Free some space and run the command again.") from error
-        why = f"{output} cannot be written: {error.strerror or error}"
-        raise MissingPathError(why, "Name a folder that you can write to.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    with appearing(output) as sink:
+        _write(rows, form, sink, terminal=False)
 
 
 def _write(rows: Batches, form: Format, sink: BinaryIO, *, terminal: bool) -> None:
-    batches = _primed(rows)
-    match form:
-        case Format.TABLE:
-            write_table(rows.schema, _sliced(batches), sink, terminal=terminal)
-        case Format.JSON:
-            _write_json(rows.schema, _sliced(batches), sink)
-        case Format.CSV:
-            _write_csv(rows.schema, _sliced(batches), sink, terminal=terminal)
-        case Format.PARQUET:
-            _write_parquet(rows.schema, batches, sink)
-
-
-def _primed(rows: Batches) -> Iterator[pa.RecordBatch]:
-    """The batches, the first already fetched: errors of the query come before any output."""
-    batches = iter(rows)
-    return chain([first] if (first := next(batches, None)) is not None else [], batches)
-
-
-def _sliced(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for start in range(0, batch.num_rows, _SLICE):
-            yield batch.slice(start, _SLICE)
-
-
-def json_lines(schema: pa.Schema, batch: pa.RecordBatch) -> pa.Array:
-    """One JSON object a row, as utf8."""
-    parts: list[pa.Array | str] = []
-    for n, name in enumerate(_distinct(schema.names)):
-        parts += [("{" if n == 0 else ", ") + _json_text(name) + ": ", json_column(batch.column(n))]
-    return pc.binary_join_element_wise(*parts, "}", "")
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """A name that came before gets a number: readers of JSON keep one value a name."""
-    out: list[str] = []
-    for name in names:
-        new, n = name, 0
-        while new in out or (n and new in names):
-            n += 1
-            new = f"{name}_{n}"
-        out.append(new)
-    return out
-
-
-def _json_text(text: str) -> str:
-    return str(json_column(pa.array([text], pa.utf8()))[0].as_py())
-
-
-def _write_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: BinaryIO) -> None:
-    separator = b"[\n"
-    for batch in batches:
-        lines = json_lines(schema, batch)
-        sink.write(separator)
-        sink.write(_joined(lines.slice(0, len(lines) - 1), ",\n"))
-        sink.write(lines[-1].as_buffer())
-        separator = b",\n"
-    sink.write(b"\n]\n" if separator == b",\n" else b"[]\n")
-
-
-def _write_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: BinaryIO, *, terminal: bool) -> None:
-    """CRLF line ends, as RFC 4180 has them. On a terminal, what could act on it is spelled out first."""
-    header = csv_column(pa.array(schema.names, pa.utf8()))
-    sink.write((",".join((visible_column(header) if terminal else header).to_pylist()) + "\r\n").encode())
-    for batch in batches:
-        fields: list[pa.Array | str] = []
-        for column in batch.columns:
-            text = csv_column(column)
-            fields += [",", visible_column(text) if terminal else text]
-        sink.write(_joined(pc.binary_join_element_wise(*fields[1:], ""), "\r\n"))
-
-
-def _joined(lines: pa.Array, end: str) -> memoryview:
-    """Every line followed by `end`, as one stretch of memory: the used part of the array's own buffer, not copied."""
-    if len(lines) == 0:
-        return memoryview(b"")
-    ended = pc.binary_join_element_wise(lines, end, "")
-    used = np.frombuffer(ended.buffers()[1], dtype=np.int32)[ended.offset + len(ended)]
-    return memoryview(ended.buffers()[2])[:used]
-
-
-def _write_parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: BinaryIO) -> None:
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
-            for group in _grouped(batches):
-                rows = pa.Table.from_batches(group, schema)
-                writer.write_table(rows, row_group_size=rows.num_rows)
-    except pa.ArrowNotImplementedError as error:  # intervals, among others
-        raise UsageError(f"Parquet cannot hold this result: {error}", "Cast such columns to VARCHAR.") from error
-
-
-def _grouped(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """Batches in lists of about a row group each."""
-    group: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        group.append(batch)
-        rows += batch.num_rows
-        if rows >= _ROW_GROUP:
-            yield group
-            group, rows = [], 0
-    if group:
-        yield group
+    if form is Format.TABLE:
+        write_table(rows.schema, sliced(primed(rows)), sink, terminal=terminal)
+    elif form is Format.CSV:
+        write_csv(rows.schema, sliced(primed(rows)), sink, change=visible_column if terminal else None)
+    else:
+        write_form(rows, Form(form.value), sink)

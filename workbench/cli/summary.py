@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from workbench.cli.output import json_lines
 from workbench.cli.table import write_table
-from workbench.cli.text_columns import rows_table
+from workbench.export.text_columns import rows_table
 from workbench.records.arrow import arrow_schema
 from workbench.records.visible import visible
 from workbench.workflows.requests import IndexResult

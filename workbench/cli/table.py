@@ -17,7 +17,7 @@ import pyarrow as pa
 from rich.cells import cell_len, set_cell_size
 
 from workbench.cli.messages import tell
-from workbench.cli.text_columns import is_numeric, text_column, visible_column
+from workbench.export.text_columns import is_numeric, text_column, visible_column
 from workbench.records.visible import visible
 
 #: Rows that set the widths; later cells that are wider stick out rather than being cut (except on a terminal).

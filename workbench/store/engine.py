@@ -6,8 +6,10 @@ Importing duckdb costs about 50 ms, so nothing in this package does it at import
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,7 +122,22 @@ def asking() -> Iterator[None]:
 
 def as_query_error(error: Any) -> WorkbenchError:
     """The QueryError for an engine error, without the engine's own advice on settings."""
-    return QueryError(_first_line(error), "See docs/schema.md for the tables, views and columns of a case.")
+    return QueryError(_first_line(error), "See docs/schema.md for the tables, views and columns of a case.", _pointed_at(error))
+
+
+#: Where the engine only names what it does not know.
+_UNKNOWN: Final = re.compile(r"(?:column|[Nn]ame|alias|function) \"?(?P<name>[^\W\d]\w*)\"? (?:not found|does not exist)")
+
+
+def _pointed_at(error: BaseException) -> str:
+    """What stands over the engine's carets: `LINE 1: SELECT nonsense` and under it `^`; else the name it does not know."""
+    text = str(error)
+    for above, below in pairwise(text.splitlines()):
+        head = re.match(r"LINE [0-9]+: ", above)
+        if head and re.fullmatch(r" *\^+", below):
+            return above[max(head.end(), below.index("^")) :].removesuffix("...")
+    found = _UNKNOWN.search(text)
+    return found["name"] if found else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,7 +12,9 @@ variables of the cursor, which the person's statement cannot name (getvariable i
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,6 +81,38 @@ _SCALAR_FUNCTIONS_REFUSED: Final = frozenset(
 )
 
 
+class Stop:
+    """Ends a query from another thread, whether it has begun or not. Once stopped it stays stopped."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._cursor: DuckDBPyConnection | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Stop it, from any thread; calling again does no harm, and catches what had only been about to begin."""
+        import duckdb
+
+        self._stopped.set()
+        if self._cursor is not None:
+            with contextlib.suppress(duckdb.ConnectionException):  # closed: read to its end
+                self._cursor.interrupt()
+
+    def hold(self, cursor: DuckDBPyConnection) -> None:
+        """The cursor that the query runs on. CancelledError where it was stopped before."""
+        self._cursor = cursor
+        self.check()
+
+    def check(self) -> None:
+        """CancelledError where it was stopped."""
+        if self._stopped.is_set():
+            raise CancelledError("the query was stopped")
+
+
 class Rows:
     """The result of a query: its schema and its record batches, read once, fetched as they are asked for."""
 
@@ -124,17 +158,22 @@ def run_query(
     params: Sequence[Any] | dict[str, Any] = (),
     limit: int | None = None,
     where: Where = EVERYTHING,
+    stop: Stop | None = None,
+    batch: int = _BATCH,
 ) -> Rows:
     """Run one SELECT or EXPLAIN of a person; rows come as they are computed, memory stays flat.
 
     params: values for ? or $name. limit: at most so many rows (of a SELECT). where: the flows that the question
-    sees as `flows`. QueryError where it is no such statement, uses what is refused, or the engine refuses it.
+    sees as `flows`. stop: ends it from another thread, before its first row, too. batch: rows a batch at most.
+    QueryError where it is no such statement, uses what is refused, or the engine refuses it.
     """
     import duckdb
 
     if "\0" in sql:
         raise QueryError("a query cannot have a NUL character", "Remove it.")
     cursor = case.own_cursor()
+    if stop is not None:
+        stop.hold(cursor)
     try:
         with asking():
             statement = _checked(cursor, sql)
@@ -145,7 +184,9 @@ def run_query(
                 text = f"SELECT * FROM ({statement.query.rstrip().rstrip(';')}\n) LIMIT {int(limit)}"
             else:
                 text = statement.query
-            batches = _whole(cursor, text, params) if case.live else _stream(cursor, text, params)
+            if stop is not None:
+                stop.check()
+            batches = (_whole if case.live else _stream)(cursor, text, params, batch)
     except (duckdb.InterruptException, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "nterrupt" not in str(error):  # so it is called where a signal is pending
             raise
@@ -187,15 +228,15 @@ def _narrow(cursor: DuckDBPyConnection, where: Where) -> None:
         cursor.execute(f"CREATE TEMP VIEW {identifier(name)} AS {sql}")
 
 
-def _stream(cursor: DuckDBPyConnection, sql: str, params: Sequence[Any] | dict[str, Any]) -> pa.RecordBatchReader:
-    return cursor.sql(sql, params=params or None).to_arrow_reader(_BATCH)
+def _stream(cursor: DuckDBPyConnection, sql: str, params: Sequence[Any] | dict[str, Any], batch: int) -> pa.RecordBatchReader:
+    return cursor.sql(sql, params=params or None).to_arrow_reader(batch)
 
 
-def _whole(cursor: DuckDBPyConnection, sql: str, params: Sequence[Any] | dict[str, Any]) -> pa.RecordBatchReader:
+def _whole(cursor: DuckDBPyConnection, sql: str, params: Sequence[Any] | dict[str, Any], batch: int) -> pa.RecordBatchReader:
     """All rows at once: a result that is read in pieces would hold up the writer that wants to publish."""
     table = cursor.sql(sql, params=params or None).to_arrow_table()
     cursor.execute("ROLLBACK")
-    return table.to_reader(_BATCH)
+    return table.to_reader(batch)
 
 
 def _checked(cursor: DuckDBPyConnection, sql: str) -> Statement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from workbench.dissect.lines import Line, Node
+    from workbench.store.known import Known
+    from workbench.store.query import Rows, Stop
     from workbench.store.reader import CaseReader, Question
     from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
     from workbench.workflows.dissect import Dissector
@@ -97,6 +99,22 @@ class StoredCase:
             return pages.EVERYTHING
         made = case_filter(self._reader, text)
         return pages.Where(made.sql, made.params)
+
+    def rows(
+        self, sql: str, params: Mapping[str, Any], view: View | None, stop: Stop, *, limit: int | None = None, batch: int = 65_536
+    ) -> Rows:
+        """Run a person's SQL; what a writer of this process holds is read whole, so it is bounded there."""
+        from workbench.store.query import run_query
+
+        where = pages.EVERYTHING if view is None else self.where(view)
+        bound = limit if self._reader.live else None
+        return run_query(self._reader, sql, dict(params), bound, where, stop, batch)
+
+    def known(self) -> Known:
+        """Tables, views, columns and functions."""
+        from workbench.store.known import known_names
+
+        return known_names(self._reader.question())
 
     def check(self, text: str) -> Wrong | None:
         """What is wrong with a filter; asks the case nothing."""

@@ -7,7 +7,7 @@ protocols, so the same widgets show a case on disk, one that is being indexed, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,8 +21,10 @@ from workbench.filters import Completion
 
 if TYPE_CHECKING:
     from workbench.dissect.lines import Line, Node
+    from workbench.store.known import Known
     from workbench.store.notebook import Notebook
     from workbench.store.pages import Where
+    from workbench.store.query import Rows, Stop
     from workbench.store.reader import Question
     from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
 
@@ -170,6 +172,14 @@ class CaseData(Protocol):
 
     def where(self, view: View) -> Where:
         """Which flows a view shows, for an analysis. FilterError where the filter is wrong."""
+
+    def rows(
+        self, sql: str, params: Mapping[str, Any], view: View | None, stop: Stop, *, limit: int | None = None, batch: int = 65_536
+    ) -> Rows:
+        """Run a person's SQL over the flows of a view, or over all. QueryError, FilterError, CancelledError."""
+
+    def known(self) -> Known:
+        """What a person's SQL can name."""
 
     def timeline(self, span: Span, bins: int, kept: str) -> Bins:
         """Flows (by first packet), packets and bytes (spread over slices of long flows) that a filter keeps, per bin."""

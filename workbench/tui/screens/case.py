@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
+from textual.widgets import Input, TextArea
 
 from workbench.tui import conditions, figures
 from workbench.tui.data import Span
@@ -128,8 +129,8 @@ class CaseScreen(AskingScreen):
         self.shown.enter()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The key to the bar types a stroke there."""
-        if action == "filter" and self.focused is self.filter_pane.bar.line:
+        """The key to the bar types a stroke where text is written."""
+        if action == "filter" and isinstance(self.focused, Input | TextArea):
             return False
         return super().check_action(action, parameters)
 

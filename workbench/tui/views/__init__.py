@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 #: Key: (name, module and class, one sentence for the help).
 VIEWS: Final[dict[int, tuple[str, str, str]]] = {
     2: ("Flows", "workbench.tui.views.flows:FlowsView", "One row a flow, whoever began it on the left."),
-    6: ("Packets", "workbench.tui.views.packets:PacketsView", "The packets of one flow, their fields and bytes, masked."),
     3: ("Workloads", "workbench.tui.views.workloads:WorkloadsView", "Hosts by address within a tenant network, with lifelines."),
+    6: ("Packets", "workbench.tui.views.packets:PacketsView", "The packets of one flow, their fields and bytes, masked."),
+    7: ("SQL", "workbench.tui.views.sql:SqlView", "Questions in SQL: yours and saved ones, their rows, plots of them."),
 }
 
 #: Every view by its key, as the row above them and the keys name them.

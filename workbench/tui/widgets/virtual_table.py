@@ -210,6 +210,7 @@ class VirtualTable(ScrollView, can_focus=True):
             if number == 0 or number * PAGE_ROWS < self.total:
                 self._cache.put(number, self.source.page(number * PAGE_ROWS, PAGE_ROWS))
         self._resized()
+        self._fetch()
         self._tell()
 
     def _resized(self) -> None:

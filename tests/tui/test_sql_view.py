@@ -1,0 +1,232 @@
+"""The view SQL over a case that was indexed: asking, stopping, bounds, mistakes, hostile text."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tui.driving import case_screen, press, screen_text, settle
+from workbench.tui.application import WorkbenchApp
+from workbench.tui.case_data import StoredCase
+from workbench.tui.views.sql import SqlView
+from workbench.tui.widgets.sql_editor import clean
+from workbench.workflows import ask as ask_module
+
+SAMPLES = Path(__file__).parents[2] / "sample_captures"
+RUNAWAY = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE (a.range * b.range) % 7 = 3"
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    from workbench.workflows.ingest import index_sources
+    from workbench.workflows.requests import IndexRequest
+
+    folder = tmp_path_factory.mktemp("sql") / "case"
+    index_sources(IndexRequest((SAMPLES / "names.pcapng",), folder))
+    return folder
+
+
+@pytest.fixture
+def stored(case):
+    data = StoredCase.open(case)
+    yield data
+    data.close()
+
+
+async def begun(pilot) -> SqlView:
+    await settle(pilot)
+    await press(pilot, "7")
+    return case_screen(pilot).query_one(SqlView)
+
+
+async def asked(pilot, sql: str) -> SqlView:
+    view = await begun(pilot)
+    view.editor.put(sql)
+    await press(pilot, "f5")
+    return view
+
+
+def typed(text: str) -> list[str]:
+    return [{" ": "space", ".": "full_stop"}.get(char, char) for char in text]
+
+
+def shown(pilot) -> str:
+    return "\n".join(screen_text(pilot))
+
+
+async def test_rows_of_a_query_are_shown_with_their_number_and_time(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await asked(pilot, "SELECT i AS number, 'word ' || i AS words FROM range(3) t(i)")
+        assert view.table.total == 3
+        assert "3 rows" in shown(pilot)
+        assert "word 2" in shown(pilot)
+        await press(pilot, "down")
+        assert view.table.record == {"number": 1, "words": "word 1"}
+
+
+async def test_a_mistake_is_told_where_it_is_and_the_rows_of_before_stay(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await asked(pilot, "SELECT 1 AS one")
+        view.editor.put("SELECT src_ip,\n  nonsense\nFROM flows")
+        view.editor.area.focus()
+        await press(pilot, "f5")
+        assert "line 2, column 3" in shown(pilot)
+        assert view.editor.area.cursor_location == (1, 2)
+        assert view.editor.area.has_focus
+        assert view.table.total == 1
+
+
+async def test_a_query_that_never_ends_is_stopped_and_the_engine_is_free(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        view.editor.put(RUNAWAY)
+        await pilot.press("f5")
+        await pilot.pause(0.3)
+        assert view.busy
+        await press(pilot, "escape")
+        assert not view.busy
+        assert "stopped" in shown(pilot)
+        await asked(pilot, "SELECT count(*) AS n FROM flows")
+        assert "1 row," in shown(pilot)
+        before = time.process_time()
+        await pilot.pause(0.2)
+        assert time.process_time() - before < 0.18  # nothing of it computes on
+
+
+async def test_another_query_replaces_one_that_runs(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        view.editor.put(RUNAWAY)
+        await pilot.press("f5")
+        view.editor.put("SELECT 42 AS answer")
+        await press(pilot, "f5")
+        assert view.table.record == {"answer": 42}
+        assert not view.busy
+
+
+async def test_a_long_answer_is_cut_and_that_is_said(stored, monkeypatch):
+    monkeypatch.setattr(ask_module, "ROWS_KEPT", 10_000)
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await asked(pilot, "SELECT i FROM range(20000000) t(i)")
+        assert view.table.total == 10_000
+        assert "first 10,000 rows, there are more" in shown(pilot)
+        await press(pilot, "G")
+        assert view.table.record == {"i": 9999}
+
+
+async def test_an_answer_is_bounded_by_bytes_too(stored, monkeypatch):
+    monkeypatch.setattr(ask_module, "BYTES_KEPT", 1_000_000)
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await asked(pilot, "SELECT repeat('x', 1000) AS x FROM range(1000000)")
+        assert 1000 <= view.table.total < 20_000
+        assert "there are more" in shown(pilot)
+
+
+async def test_the_filter_of_the_frame_applies_where_it_is_asked_for(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await asked(pilot, "SELECT count(*) AS n FROM flows")
+        everything = view.table.record["n"]
+        case_screen(pilot).filter_by("proto_name == 'udp'")
+        await settle(pilot)
+        assert view.table.record["n"] == everything
+        await press(pilot, "ctrl+t")
+        assert 0 < view.table.record["n"] < everything
+        assert "filtered" in shown(pilot)
+        case_screen(pilot).filter_by("proto_name == 'tcp'")
+        await settle(pilot)
+        assert "the filter is another now" in shown(pilot)
+        await press(pilot, "ctrl+t")
+        assert view.table.record["n"] == everything
+
+
+async def test_hostile_values_and_names_change_nothing_but_their_cell(stored):
+    evil = "chr(27) || ']52;c;aGk=' || chr(7) || chr(8238) || '[red]x[/]'"
+    sql = f"SELECT 1 AS first, {evil} AS \"a\u202e[/foo]\x1b[31m\", repeat('y', 65536) AS long, 2 AS last"
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        view.ask(sql)
+        await settle(pilot)
+        text = shown(pilot)
+        assert view.table.total == 1
+        assert "\x1b" not in text
+        assert "\x07" not in text
+        assert "\u202e" not in text
+        lines = screen_text(pilot)
+        assert all(len(line) <= 80 for line in lines)
+
+
+async def test_what_is_pasted_is_harmless_and_bounded(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        view.editor.put("")
+        view.editor.area.insert("SELECT\t'\x1b]0;gone\x07\u202e\0'\r\nFROM flows" + "x" * 100_000)
+        await settle(pilot)
+        assert view.editor.text.startswith("SELECT    '□]0;gone□□□'\nFROM flowsx")
+        assert len(view.editor.text) <= 65_536
+
+
+async def test_values_that_python_cannot_hold_do_not_end_the_app(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        odd = "'infinity'::TIMESTAMP AS t, INTERVAL 3 MONTH AS i, [1, 2] AS l, MAP {'a': 1} AS m, 2::HUGEINT AS h"
+        view = await asked(pilot, f"SELECT {odd}")
+        assert view.table.total == 1
+        assert "infinity" in shown(pilot)
+
+
+async def test_earlier_queries_come_back(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await asked(pilot, "SELECT 1 AS one")
+        view.editor.put("SELECT 2 AS two")
+        await press(pilot, "f5")
+        view.editor.area.focus()
+        view.editor.put("SELECT 3")
+        await press(pilot, "ctrl+up")
+        assert view.editor.text == "SELECT 2 AS two"
+        await press(pilot, "ctrl+up")
+        assert view.editor.text == "SELECT 1 AS one"
+        await press(pilot, "ctrl+down", "ctrl+down")
+        assert view.editor.text == "SELECT 3"
+
+
+async def test_completion_knows_tables_and_the_columns_of_an_alias(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        view.editor.put("")
+        view.editor.area.focus()
+        await press(pilot, *typed("FROM led"))
+        assert view.editor.offers.is_open
+        assert "ledger" in shown(pilot)
+        await press(pilot, "tab")
+        assert view.editor.text == "FROM ledger"
+        await press(pilot, *typed(" d WHERE d.rea"))
+        await press(pilot, "tab")
+        assert view.editor.text == "FROM ledger d WHERE d.reason"
+
+
+async def test_keys_are_text_in_the_editor_and_keys_outside(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        view.editor.put("")
+        view.editor.area.focus()
+        await press(pilot, "1", "slash", "q", "2")
+        assert view.editor.text == "1/q2"
+        await press(pilot, "escape", "2")
+        assert case_screen(pilot).shown.number == 2
+
+
+async def test_a_place_comes_back_and_a_strangers_place_is_passed_over(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await asked(pilot, "SELECT 7 AS seven")
+        place = view.place()
+        view.editor.put("else")
+        view.restore({"sql": 7, "narrowed": "yes"})
+        assert view.editor.text == "else"
+        view.restore(place)
+        assert view.editor.text == "SELECT 7 AS seven"
+        assert not view.narrowed
+
+
+def test_clean_keeps_what_languages_need():
+    assert clean("SELECT 'ﬁt für Zoë, 日本'") == "SELECT 'ﬁt für Zoë, 日本'"
