@@ -23,6 +23,7 @@ JUDGED = {
         "+ 10.40.7.77 > 10.40.7.99",
         "- 10.40.7.40 > 10.40.7.10",  # the health check: its times and sizes are a beacon's, and its purpose isn't on the wire
     },
+    ("arp-spoofing", "arp"): {"+ 02:00:0a:28:09:42 > 10.40.9.1", "+ 02:00:0a:28:09:42 > 10.40.9.21"},
     ("exfiltration", "exfil"): {"+ 10.40.8.77 > 198.51.100.99"},
 }
 
