@@ -61,15 +61,15 @@ def _many(number: int, one: str) -> str:
 
 
 def _scan(lead: Lead, n: Mapping[str, Any]) -> str:
-    where = _many(n["hosts"], "host") if not lead.whom else lead.whom
     took = figures.duration((lead.last - lead.first).total_seconds())
-    ports = _many(n["ports"], "port")
-    return f"{lead.who}: {n['failed']:,} of {n['flows']:,} connections failed, to {where} and {ports}, in {took}"
+    where = lead.whom or _many(n["hosts"], "host")
+    return f"{lead.who}: {n['failed']:,} of {n['flows']:,} connections failed, {where}, {_many(n['ports'], 'port')}, {took}"
 
 
 def _management(lead: Lead, n: Mapping[str, Any]) -> str:
-    ports = ", ".join(map(str, n["ports"]))
-    return f"{lead.who} reached hypervisor management of {lead.whom}, port {ports}: {_many(n['flows'], 'flow')}"
+    ports = f"port{'' if len(n['ports']) == 1 else 's'} " + ", ".join(map(str, n["ports"]))
+    where = lead.whom or _many(n["hosts"], "host")
+    return f"{lead.who} on hypervisor management {ports} of {where}: {_many(n['flows'], 'flow')}"
 
 
 def _guessing(lead: Lead, n: Mapping[str, Any]) -> str:

@@ -96,7 +96,7 @@ def look_title(found: Found, rows: Sequence[Row]) -> str:
     if found.counts:
         counts = ", ".join(f"{n:,} {text_cell(severity)}" for severity, n in found.counts)
         return f"look first: findings, {counts}"
-    return "look first: signs in the flows, no findings yet (5)" if rows else "look first"
+    return "look first: signs in the flows (no findings; 5 runs detections)" if rows else "look first"
 
 
 def talker_rows(table: Sequence[Mapping[str, Any]], by: str) -> tuple[Row, ...]:
@@ -204,7 +204,9 @@ def ledger_rows(summary: Summary) -> tuple[Row, ...]:
         return ()
     cover = coverage.coverage(summary)
     rows = [
-        Row((figures.count(cover.packets), f"packets of {coverage.sources_words(summary.sources)}: {coverage.drops_words(cover)}")),
+        Row(
+            (figures.count(cover.packets), f"packets of {coverage.sources_words(summary.sources)}: {coverage.drops_words(cover)}")
+        ),
         Row((figures.share(_decoded(cover), cover.packets), f"of them in flows or ARP: {coverage.undecoded_words(cover)}")),
     ]
     order = {"unseen": 0, "undecoded": 1, "note": 2}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 #: Key: (name, module and class, one sentence for the help).
 VIEWS: Final[dict[int, tuple[str, str, str]]] = {
+    1: ("Overview", "workbench.tui.views.overview:OverviewView", "What happened, and what to look at first."),
     2: ("Flows", "workbench.tui.views.flows:FlowsView", "One row a flow, whoever began it on the left."),
     3: ("Workloads", "workbench.tui.views.workloads:WorkloadsView", "Hosts by address within a tenant network, with lifelines."),
     6: ("Packets", "workbench.tui.views.packets:PacketsView", "The packets of one flow, their fields and bytes, masked."),

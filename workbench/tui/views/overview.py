@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -109,10 +108,10 @@ class OverviewView(CaseView):
             return
         self._tell("ledger", overview_panels.ledger_rows(summary), "no source yet: the ledger fills while captures are indexed")
         view = replace(view, sorting=View().sorting)
-        before, wanted = self._asked, (view, summary, self._by)
-        if before == wanted or (before is not None and before[0] == view and before[2] == self._by and before[1] is summary):
-            return
+        before = self._asked
         grown = before is not None and before[0] == view and before[2] == self._by
+        if grown and before is not None and before[1] is summary:
+            return
         wait = self._rest_until - time.monotonic()
         if grown and (self._busy or wait > 0):
             if self._again is None:
@@ -199,13 +198,14 @@ class OverviewView(CaseView):
             return False
         self._end()
         self._halt("stopped; r asks again")
+        self._rest_until = 0.0
         return True
 
     def leave(self) -> None:
         """Stop every question."""
         self._end()
 
-    def on_hide(self, event: events.Hide) -> None:
+    def on_hide(self) -> None:
         """Another view is shown: what is not answered yet is asked when this one is back."""
         if self._busy:
             self._end()
@@ -343,10 +343,12 @@ class _Asking:
 
     def _arrivals(self, came: Arrivals) -> None:
         of = f" of {figures.count(came.hosts)}"
-        late = f"new hosts: {figures.count(came.new_count)}{of}, after the first tenth"
-        gone = f"vanished hosts: {figures.count(came.vanished_count)}{of}, before the last tenth"
+        late = f"new after first tenth: {figures.count(came.new_count)}{of}"
+        gone = f"gone before last tenth: {figures.count(came.vanished_count)}{of}"
         self._tell("new", overview_panels.arrival_rows(came, new=True, dated=self._dated), late, "every host was there early")
-        self._tell("vanished", overview_panels.arrival_rows(came, new=False, dated=self._dated), gone, "every host was there late")
+        self._tell(
+            "vanished", overview_panels.arrival_rows(came, new=False, dated=self._dated), gone, "every host was there late"
+        )
 
     def _tell(self, key: str, rows: tuple[Row, ...], title: str = "", note: str = "no flow passes: Backspace, R widen") -> None:
         panel = overview_panels.PANELS[key]

@@ -137,6 +137,7 @@ class Board(ScrollView, can_focus=True):
         self._panels: dict[str, Panel] = {}
         self._bands: tuple[Band, ...] = ()
         self._placed: dict[str, _Placed] = {}
+        self._touched = False
 
     # -- what it shows ----------------------------------------------------------------------------
 
@@ -188,11 +189,11 @@ class Board(ScrollView, can_focus=True):
         """Keep the cursor on a row: of its list, or the first there is."""
         key, at = self.cursor
         here = self._placed.get(key)
-        if here is not None and here.shown:
+        if self._touched and here is not None and here.shown:
             self.set_reactive(Board.cursor, (key, min(at, here.shown - 1)))
             return
         first = next((key for key in self._order if self._placed[key].shown), "")
-        self.set_reactive(Board.cursor, (first, 0))
+        self.set_reactive(Board.cursor, (first, 0))  # while the person has not moved it, it is at the first row
 
     @property
     def _order(self) -> list[str]:
@@ -238,6 +239,7 @@ class Board(ScrollView, can_focus=True):
 
     def watch_cursor(self) -> None:
         """It is seen, and told of."""
+        self._touched = True
         placed = self._placed.get(self.cursor[0])
         if placed is not None:
             lines = [n for n, (row, _) in enumerate(placed.lines) if row == self.cursor[1]]
@@ -327,22 +329,24 @@ class Board(ScrollView, can_focus=True):
     def restore(self, place: Mapping[str, Any]) -> None:
         """Put the cursor there, now or once there are rows."""
         panel, row = place.get("panel"), place.get("row")
-        if isinstance(panel, str) and isinstance(row, int) and 0 <= row < 1 << 20 and panel in self._panels:
-            if not self._to(panel, row):
-                self.set_reactive(Board.cursor, (panel, row))
+        known = isinstance(panel, str) and panel in self._placed and isinstance(row, int) and 0 <= row < 1 << 20
+        self._touched = self._touched or known
+        if known and not self._to(panel, row):
+            self.set_reactive(Board.cursor, (panel, row))
 
 
 def _drawn(panel: Panel, width: int, most: int) -> tuple[tuple[int, tuple[tuple[str, str], ...]], ...]:
-    """Lines of a panel: whole rows only, as many as fit; its note where it has none."""
+    """Lines of a panel, as many as fit; its note where it has none."""
     if not panel.rows:
         note = panel.note if cell_len(panel.note) <= width - 2 else panel.note[: max(0, width - 3)] + "…"
         return ((-1, ((("  " + note).ljust(width), "quiet"),)),)
     out: list[tuple[int, tuple[tuple[str, str], ...]]] = []
     for n, row in enumerate(panel.rows):
         lines = row_lines(panel.columns, row.cells, row.share, row.role, width, wraps=panel.wraps)
-        if len(out) + len(lines) > most:
-            if n == 0:
-                out += [(0, line) for line in lines[:most]]
+        room = most - len(out)
+        if room < len(lines):
+            if room > 0:  # its first line, cut
+                out.append((n, row_lines(panel.columns, row.cells, row.share, row.role, width)[0]))
             break
         out += [(n, line) for line in lines]
     return tuple(out)
