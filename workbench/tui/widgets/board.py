@@ -329,9 +329,10 @@ class Board(ScrollView, can_focus=True):
     def restore(self, place: Mapping[str, Any]) -> None:
         """Put the cursor there, now or once there are rows."""
         panel, row = place.get("panel"), place.get("row")
-        known = isinstance(panel, str) and panel in self._placed and isinstance(row, int) and 0 <= row < 1 << 20
-        self._touched = self._touched or known
-        if known and not self._to(panel, row):
+        if not isinstance(panel, str) or panel not in self._placed or not isinstance(row, int) or not 0 <= row < 1 << 20:
+            return
+        self._touched = True
+        if not self._to(panel, row):
             self.set_reactive(Board.cursor, (panel, row))
 
 
