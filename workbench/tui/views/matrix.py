@@ -227,9 +227,8 @@ class MatrixView(CaseView):
             text.append(": no flows" if cell is None else f": {words(self.by, cell)}")
             more = self._more
             if more is not None and cell is not None:
-                text.append(
-                    f"\n{figures.span_text(more.first, more.last)}; {figures.count(more.pairs)} pair{'s' * (more.pairs != 1)} of hosts"
-                )
+                text.append(f"\n{figures.span_text(more.first, more.last)}; ")
+                text.append(f"{figures.count(more.pairs)} pair{'s' * (more.pairs != 1)} of hosts")
                 text.append(f"; a port answered in {figures.share(more.answered, cell.flows)}")
                 if more.networks > 1:
                     text.append(f" in {figures.count(more.networks)} networks, summed")
