@@ -74,7 +74,6 @@ class SqlView(CaseView):
     DEFAULT_CSS = """
     SqlView { layout: vertical; }
     SqlView #sql-ask { height: 8; }
-    .-tall SqlView #sql-ask { height: 17; }
     SqlView #sql-error { height: auto; max-height: 4; display: none; color: $text-error; padding: 0 1; }
     SqlView #sql-error.-shown { display: block; }
     SqlView #sql-answer { height: 1fr; }
