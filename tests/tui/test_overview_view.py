@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -35,8 +36,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def data(folder):
-    case = StoredCase.open(folder)
+def data(folder, tmp_path):
+    """A copy each: where the person left a case is kept in it."""
+    case = StoredCase.open(shutil.copytree(folder, tmp_path / "case"))
     yield case
     case.close()
 

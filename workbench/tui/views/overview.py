@@ -207,7 +207,7 @@ class OverviewView(CaseView):
 
     def on_hide(self) -> None:
         """Another view is shown: what is not answered yet is asked when this one is back."""
-        if self._busy:
+        if self._busy and not self.display:  # a late word of having been hidden before it was first shown is none
             self._end()
             self._asked = None
 
