@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from workbench.analysis.hosts import ANSWERED, UNANSWERED
-from workbench.analysis.prefixes import Prefix, prefix_sql
+from workbench.analysis.prefixes import MAPPED, Prefix, prefix_sql
 from workbench.store.pages import EVERYTHING, Where
 from workbench.store.reader import Asks
 
@@ -97,24 +97,19 @@ def matrix(asks: Asks, where: Where, level: int, *, by: Measure = "flows", most:
 
 def first_level(asks: Asks, where: Where) -> int:
     """The coarsest level at which there is more than one row or column: what lies above shows nothing."""
-    columns = ", ".join(
-        f"{which}({column}) FILTER ({family}) AS {column}_{number}_{which}"
-        for column in ("src_addr", "dst_addr")
-        for number, family in enumerate((f"{column}[1:12] = {_MAPPED}", f"{column}[1:12] <> {_MAPPED}"))
-        for which in ("min", "max")
-    )
-    row = asks.query(f"SELECT {columns} FROM flows WHERE {where.sql}", where.params).to_pylist()[0]
-    for level, (v4, v6) in enumerate(LEVELS):
-        for column in ("src_addr", "dst_addr"):
-            ends = [
-                value[: 12 + v4 // 8 if number == 0 else v6 // 8]
-                for number in (0, 1)
-                for which in ("min", "max")
-                if (value := row[f"{column}_{number}_{which}"]) is not None
-            ]
-            if len(set(ends)) > 1:
+    ends = asks.query(
+        f"SELECT min(src_addr) AS a, max(src_addr) AS b, min(dst_addr) AS c, max(dst_addr) AS d FROM flows WHERE {where.sql}",
+        where.params,
+    ).to_pylist()[0]
+    for level, lengths in enumerate(LEVELS):
+        for least, most in ((ends["a"], ends["b"]), (ends["c"], ends["d"])):
+            if least is not None and _key(least, *lengths) != _key(most, *lengths):
                 return level
     return HOSTS
+
+
+def _key(address: bytes, v4: int, v6: int) -> bytes:
+    return address[: 12 + v4 // 8] if address[:12] == MAPPED else address[: v6 // 8]
 
 
 def between(asks: Asks, where: Where) -> Between:
@@ -132,9 +127,6 @@ ORDER BY n DESC, name LIMIT 6""",
     ).to_pylist()
     named = tuple((one["name"], one["n"]) for one in services)
     return Between(row["first"] or 0, row["last"] or 0, row["networks"], row["answered"], row["pairs"], named)
-
-
-_MAPPED: Final = r"'\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xFF\xFF'::BLOB"
 
 
 def _ordered(sums: dict[bytes | None, int]) -> list[bytes | None]:
