@@ -54,7 +54,7 @@ def test_it_runs_on_a_case_without_a_row(question: Question, nothing: CaseReader
     assert found.num_rows == 0
     own = {*STANDARD, *OPTIONAL} if question.kind == "detection" else set()
     assert set(question.columns) - own == set(found.schema.names) - own
-    for field in found.schema:
+    for field in (one for one in found.schema if one.name not in own):
         assert not str(field.type).startswith(("decimal", "month_day")), f"{field.name} is {field.type}: cast it"
 
 
