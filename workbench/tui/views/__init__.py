@@ -18,6 +18,7 @@ VIEWS: Final[dict[int, tuple[str, str, str]]] = {
         "workbench.tui.views.matrix:MatrixView",
         "Who talks to whom, by prefix; Enter goes inwards to hosts and flows.",
     ),
+    5: ("Findings", "workbench.tui.views.findings:FindingsView", "What detections found, what it means, what was made of it."),
     6: ("Packets", "workbench.tui.views.packets:PacketsView", "The packets of one flow, their fields and bytes, masked."),
     7: ("SQL", "workbench.tui.views.sql:SqlView", "Questions in SQL: yours and saved ones, their rows, plots of them."),
 }
