@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from textual.widgets import Static, TextArea
 
 from workbench.records.visible import visible
 from workbench.tui import figures
+from workbench.tui.messages import BookmarkTurned
 
 if TYPE_CHECKING:
     from workbench.store.notebook import Note, Notebook
@@ -165,16 +166,7 @@ def notes_text(notes: Sequence[Note], trouble: str = "") -> Text:
     return text
 
 
-@dataclass
-class BookmarkTurned(Message):
-    """A bookmark was set or taken away. error: why not."""
-
-    words: str
-    there: bool
-    error: BaseException | None = None
-
-
-def turn_bookmark(screen: Screen[object], notebook: Notebook, subject: Subject) -> None:
+def turn_bookmark(screen: Screen[Any], notebook: Notebook, subject: Subject) -> None:
     """Set the bookmark of what the cursor stands on, or take it away; the screen is told with BookmarkTurned."""
 
     def turn() -> None:

@@ -68,9 +68,6 @@ class FindingsView(CaseView):
     FindingsView #findings-body { height: 1fr; layout: vertical; }
     FindingsView #findings-box, FindingsView #finding-box { height: 1fr; }
     FindingsView #findings, FindingsView #finding { height: 1fr; }
-    .-wide FindingsView #findings-body { layout: horizontal; }
-    .-wide FindingsView #findings-box { width: 3fr; }
-    .-wide FindingsView #finding-box { width: 2fr; border-left: solid $surface-lighten-2; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
