@@ -20,12 +20,17 @@ def _run() -> int:
 
         start_early()
     from workbench.cli.app import guarded, run
+    from workbench.workflows.requests import ServeRequest
 
     outcome = run(sys.argv[1:])
     if not isinstance(outcome, int):
         request = outcome
 
         def show() -> int:
+            if isinstance(request, ServeRequest):
+                from workbench.tui.serve import run_server
+
+                return run_server(request)
             from workbench.tui.app import run_app
 
             return run_app(request)

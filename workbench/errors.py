@@ -155,6 +155,12 @@ class CaseBusyError(ExternalError):
     title = "Case is being written"
 
 
+class PortError(ExternalError):
+    """A port to listen on cannot be had."""
+
+    title = "Port not available"
+
+
 class CaptureGoneError(ExternalError):
     """A capture that was indexed is not where it was, or was never a file that can be read again."""
 

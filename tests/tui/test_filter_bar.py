@@ -366,6 +366,20 @@ async def test_a_burst_of_keys_is_text_from_the_slash_on():
         assert case_screen(pilot).filter_pane.bar.text == "udptcp"
 
 
+async def test_a_burst_that_ends_with_enter_is_applied():
+    async with WorkbenchApp(rack_case()).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        for number in range(5):
+            text = f"dst_port == {440 + number}"
+            pilot.app.post_message(events.Key("slash", "/"))
+            pilot.app.post_message(events.Key("ctrl+u", None))
+            for sign in text:
+                pilot.app.post_message(events.Key("space" if sign == " " else sign, sign))
+            pilot.app.post_message(events.Key("enter", "\r"))
+            await settle(pilot)
+            assert case_screen(pilot).view.filter == text
+
+
 async def test_a_tiny_terminal_shows_the_bar_while_it_matters():
     async with WorkbenchApp(rack_case()).run_test(size=(60, 12)) as pilot:
         await settle(pilot)

@@ -17,10 +17,10 @@ import typer
 from typer.main import get_command
 
 from workbench import __version__
-from workbench.cli import audit, detect, house, indexing, note, packets, rows
+from workbench.cli import audit, detect, house, indexing, note, packets, rows, serve
 from workbench.cli.messages import tell_bug, tell_error
 from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
-from workbench.workflows.requests import OpenRequest
+from workbench.workflows.requests import OpenRequest, ServeRequest
 
 PROGRAM = "workbench"
 
@@ -66,6 +66,7 @@ app.command("query")(rows.query)
 app.command("detect")(detect.detect)
 app.command("packets")(packets.packets)
 app.command("note")(note.note)
+app.command("serve")(serve.serve)
 app.add_typer(audit.app, name="audit")
 app.command("doctor")(house.doctor)
 app.command("completions")(house.completions)
@@ -74,7 +75,7 @@ app.command("completions")(house.completions)
 _PARSER_ERROR = typer.BadParameter.__mro__[2]
 
 
-def run(words: Sequence[str]) -> OpenRequest | int:
+def run(words: Sequence[str]) -> OpenRequest | ServeRequest | int:
     """Carry out a command line (without the program's name).
 
     Returns the exit code, or a request for the app, which the caller starts. Never raises for an
@@ -86,7 +87,7 @@ def run(words: Sequence[str]) -> OpenRequest | int:
     return guarded(lambda: _invoke(list(words)))
 
 
-def guarded(action: Callable[[], object]) -> OpenRequest | int:
+def guarded(action: Callable[[], object]) -> OpenRequest | ServeRequest | int:
     """Do it; whatever goes wrong is told on stderr and becomes an exit code."""
     try:
         outcome = action()
@@ -106,7 +107,7 @@ def guarded(action: Callable[[], object]) -> OpenRequest | int:
         if str(error) == "Query interrupted":  # the engine's word for Ctrl-C before anybody could ask it to stop
             return int(ExitCode.INTERRUPTED)
         return _failed(error)
-    return outcome if isinstance(outcome, int | OpenRequest) else int(ExitCode.OK)
+    return outcome if isinstance(outcome, int | OpenRequest | ServeRequest) else int(ExitCode.OK)
 
 
 def _invoke(words: list[str]) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -43,7 +44,9 @@ class Scope(StrEnum):
 
 
 def need_terminal() -> None:
-    """UsageError where the app has no terminal to draw on."""
+    """UsageError where the app has neither a terminal nor a browser (`serve`) to draw on."""
+    if "web_driver" in os.environ.get("TEXTUAL_DRIVER", ""):
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the app needs a terminal", "In scripts use the other commands; see `workbench --help`.")
 

@@ -26,8 +26,9 @@ def run_app(request: OpenRequest) -> int:
     data, run = opened(request)
     from workbench.tui.application import WorkbenchApp
 
-    for name in ("COLUMNS", "LINES"):  # exported by some shells and CI; Textual would believe them for ever, the terminal resizes
-        os.environ.pop(name, None)
+    if "TEXTUAL_DRIVER" not in os.environ:  # a browser's tab says its size in them
+        for name in ("COLUMNS", "LINES"):  # exported by some shells and CI; Textual would believe them, the terminal resizes
+            os.environ.pop(name, None)
     try:
         app = WorkbenchApp(data, run, keymap=settings.keys, first_view=settings.app.first_view)
         app.theme = theme_named(settings.app.theme, app.console.color_system)

@@ -44,6 +44,7 @@ _PACKAGES: Final = (
     ("pyyaml", "6.0"),
     ("rich", "14"),
     ("textual", "6.0"),
+    ("textual-serve", "1.1"),
     ("typer", "0.26"),
     ("zstandard", "0.23"),
 )

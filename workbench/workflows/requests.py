@@ -47,6 +47,14 @@ class OpenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeRequest:
+    """Show the app in browsers. words: the command line that each of them runs; port: of loopback, 0 for any."""
+
+    words: tuple[str, ...] = ()
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far indexing is, over all sources of the request.
 

@@ -85,6 +85,8 @@ class FilterPane(Widget):
     def on_filter_bar_edited(self, message: FilterBar.Edited) -> None:
         """Look at the text, a moment after the last key."""
         message.stop()
+        if message.text != self.bar.text or (self._wanted is not None and message.text == self._wanted):
+            return  # late word of keys before the last, or before an Enter whose text is being checked: keys outrun it
         if self._timer is not None:
             self._timer.stop()
         self._wanted = None
