@@ -47,14 +47,23 @@ asked AS (  -- the last request for this address by whom the answer goes to
     FROM claims c
     ASOF LEFT JOIN requests r ON r.network = c.network AND r.ip = c.ip AND r.asker = c.dst_ip AND r.ts <= c.ts
 ),
+answers AS (  -- one answer to a request is asked for, and no second one
+    SELECT
+        *,
+        answer AND (
+            asked_at IS NULL
+            OR epoch(ts) - epoch(asked_at) > $asked_within
+            OR coalesce(lag(asked_at) OVER (PARTITION BY network, ip, mac, dst_ip, answer ORDER BY ts) = asked_at, false)
+        ) AS unasked
+    FROM asked
+),
 judged AS (
     SELECT
         *,
-        announcement OR (answer AND (asked_at IS NULL OR epoch(ts) - epoch(asked_at) > $asked_within)) AS unwanted,
-        answer AND (asked_at IS NULL OR epoch(ts) - epoch(asked_at) > $asked_within) AS unasked,
+        announcement OR unasked AS unwanted,
         eth_src IS NOT NULL AND eth_src <> mac AS forged,
         lag(mac) OVER (PARTITION BY network, ip ORDER BY ts, mac) AS before
-    FROM asked
+    FROM answers
 ),
 crowded AS (
     SELECT

@@ -1,12 +1,18 @@
 """Every filter of docs/filters.md gives the flows of the SQL beside it, and those that hold the packets Wireshark selects."""
 
+import datetime as dt
+import json
 import subprocess
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tests import needs
 from tests.filters import made
 from tests.filters.table import Row, Tried, rows, samples, tried
+from workbench.records.arrow import arrow_schema
+from workbench.store.findings import keep_findings
 
 ROWS = rows()
 COMPARED = [row for row in ROWS if row.wireshark is not None]
@@ -19,7 +25,21 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Tried:
     (folder / "made.pcap").write_bytes(made.capture())
     whole = folder / "whole.pcapng"
     subprocess.run(["mergecap", "-F", "pcapng", "-w", whole, folder / "made.pcap", *samples()], check=True, timeout=120)
-    return tried(whole, folder / "case")
+    found = tried(whole, folder / "case")
+    behind = found.reader.query("SELECT flow_id FROM flows ORDER BY flow_id LIMIT 3")["flow_id"].to_pylist()
+    keep_findings(folder / "case", ["made"], finding("00c0ffee00c0ffee", "high", behind))
+    found.reader.refresh()
+    return found
+
+
+def finding(finding_id: str, severity: str, behind: list[int]) -> pa.Table:
+    """A finding with its flows."""
+    schema = arrow_schema("findings")
+    moment = dt.datetime(2026, 11, 22, 18)
+    row: dict[str, Any] = dict.fromkeys(schema.names, "")
+    row |= {"finding_id": finding_id, "severity": severity, "flow_ids": json.dumps(behind), "flows": len(behind)}
+    row |= {"ts_first": moment, "ts_last": moment, "found": moment, "score": 0.5, "detection": "made"}
+    return pa.Table.from_pylist([row], schema)
 
 
 def test_the_table_has_its_rows() -> None:

@@ -245,6 +245,9 @@ class RowCase:
         assert not isinstance(self.rows, int)
         return keeps(text, self.rows)
 
+    def detect(self, progress: Any, cancel: threading.Event) -> Any:
+        raise ExternalError("these flows are nowhere on disk", "")
+
     def check(self, text: str) -> Wrong | None:
         try:
             compile_filter(text, now=self.summary().extent.end)

@@ -228,5 +228,112 @@ async def test_a_place_comes_back_and_a_strangers_place_is_passed_over(stored):
         assert not view.narrowed
 
 
+async def test_a_saved_question_is_found_filled_in_and_asked(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        await press(pilot, "ctrl+o")
+        await press(pilot, *typed("hours"))
+        assert "A connection that lasts for hours" in shown(pilot)
+        await press(pilot, "enter")
+        assert "min_score" in shown(pilot)
+        await press(pilot, "end", *["backspace"] * 9, *typed("lots"), "enter")
+        assert "is no value of parameter" in shown(pilot)
+        await press(pilot, *["backspace"] * 9, "enter")
+        assert view.last is not None
+        assert view.last.name == "long-connection"
+        assert "FROM" in view.editor.text
+        assert "rows" in shown(pilot)
+        assert "long-connection" in shown(pilot)
+
+
+async def test_a_saved_view_can_be_put_into_the_editor_without_asking(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        await press(pilot, "ctrl+o", *typed("zeek"))
+        await press(pilot, "ctrl+e")
+        assert view.editor.text == "SELECT *\nFROM zeek_conn"
+        assert view.last is None
+
+
+async def test_an_answer_is_plotted_and_the_keys_choose_how(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await asked(pilot, "SELECT 'host ' || i AS host, i * 10 AS flows, i AS n FROM range(1, 5) t(i)")
+        await press(pilot, "v")
+        assert "bar: flows over host" in shown(pilot)
+        assert "host 4 │█" in shown(pilot)
+        await press(pilot, "y")
+        assert "bar: n over host" in shown(pilot)
+        await press(pilot, "k")
+        assert "scatter" in shown(pilot)
+        await press(pilot, "k", "k")
+        assert "line" in shown(pilot)
+        await press(pilot, "escape")
+        assert not view.plotted
+        await asked(pilot, "SELECT 'x' AS x")
+        await press(pilot, "v")
+        assert not view.plotted
+
+
+async def test_all_rows_are_exported_and_formulas_are_harmless(stored, tmp_path, monkeypatch):
+    monkeypatch.setattr(ask_module, "ROWS_KEPT", 100)
+    out = tmp_path / "out.csv"
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        await asked(pilot, "SELECT i, '=HYPERLINK(' || i || ')' AS text, -i AS below FROM range(5000) t(i)")
+        await press(pilot, "e")
+        line = pilot.app.screen.query_one("#rows-file")
+        line.value = str(out)
+        await press(pilot, "enter")
+        assert "5,000 rows" in shown(pilot)
+        await press(pilot, "enter", "e")
+        pilot.app.screen.query_one("#rows-file").value = str(out)
+        await press(pilot, "enter")
+        assert "exists" in shown(pilot)
+    lines = out.read_text().split("\n")
+    assert len(lines) == 5002
+    assert lines[4].strip() == "3,'=HYPERLINK(3),-3"
+
+
+@pytest.mark.parametrize("ending", ["json", "parquet"])
+async def test_the_ending_of_the_name_chooses_the_format(stored, tmp_path, ending):
+    out = tmp_path / f"out.{ending}"
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        await asked(pilot, "SELECT i AS number FROM range(30) t(i)")
+        await press(pilot, "e")
+        pilot.app.screen.query_one("#rows-file").value = str(out)
+        await press(pilot, "enter")
+    if ending == "json":
+        import json
+
+        assert json.loads(out.read_text())[29] == {"number": 29}
+    else:
+        from pyarrow import parquet
+
+        assert parquet.read_table(out)["number"].to_pylist() == list(range(30))
+
+
+async def test_an_export_that_is_stopped_leaves_nothing(stored, tmp_path):
+    out = tmp_path / "out.csv"
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        view.editor.put(RUNAWAY)
+        await pilot.press("f5")
+        await press(pilot, "escape", "escape", "e")
+        pilot.app.screen.query_one("#rows-file").value = str(out)
+        await pilot.press("enter")
+        await pilot.pause(0.2)
+        await press(pilot, "escape")
+        assert "nothing was written" in shown(pilot)
+    assert list(tmp_path.glob("*out*")) == []
+
+
+async def test_a_row_is_shown_whole(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        await asked(pilot, "SELECT 'first' || chr(10) || repeat('long ', 40) || chr(27) AS text")
+        await press(pilot, "enter")
+        lines = screen_text(pilot)
+        assert any("first" in line and "long" not in line for line in lines)
+        assert any("␛" in line for line in lines)
+
+
 def test_clean_keeps_what_languages_need():
     assert clean("SELECT 'ﬁt für Zoë, 日本'") == "SELECT 'ﬁt für Zoë, 日本'"

@@ -39,7 +39,7 @@ _FEW: Final = 5
 class Lead:
     """One sign. who: the host it is about. whom: the other one, '' for many. score: 0 to 1, for the order only.
 
-    numbers: by sign; `scan`: failed, flows, hosts, ports; `management`: flows, ports (a list); `guessing`: flows, port;
+    numbers: by sign; `scan`: failed, flows, hosts, ports; `management`: flows, ports (a list), hosts; `guessing`: flows, port;
     `upload`: sent, received, outside; `arrival`: bytes, flows; `refused`: refused, hosts.
     """
 
@@ -134,16 +134,16 @@ def _management(asks: Asks, where: Where) -> list[Lead]:
     """Hosts that spoke to two ports of a hypervisor's management, or to its service location (SLP), and had an answer."""
     rows = _rows(
         asks,
-        "SELECT src_ip AS who, dst_ip AS whom, count(*) AS flows, list(DISTINCT dst_port ORDER BY dst_port) AS ports,"
-        " min(ts) AS first, max(ts_end) AS last FROM flows"
+        "SELECT src_ip AS who, count(*) AS flows, list(DISTINCT dst_port ORDER BY dst_port) AS ports,"
+        " count(DISTINCT dst_ip) AS hosts, min(dst_ip) AS whom, min(ts) AS first, max(ts_end) AS last FROM flows"
         f" WHERE (proto = 6 AND dst_port IN {_MANAGEMENT!r} OR proto = 17 AND dst_port = 427)"
-        f" AND dst_pkts > 0 AND NOT {_FAILED_SQL} AND src_ip IS NOT NULL AND ({where.sql}) GROUP BY src_ip, dst_ip"
-        f" HAVING len(ports) > 1 OR ports = [427] ORDER BY len(ports) DESC, flows DESC, who, whom LIMIT {_FEW}",
+        f" AND dst_pkts > 0 AND NOT {_FAILED_SQL} AND src_ip IS NOT NULL AND ({where.sql}) GROUP BY src_ip"
+        f" HAVING len(ports) > 1 OR ports = [427] ORDER BY len(ports) DESC, hosts DESC, who LIMIT {_FEW}",
         where.params,
     )
     return [
-        Lead("management", r["who"], r["whom"], 0.8 + 0.04 * len(r["ports"]), r["first"], r["last"],
-             {"flows": r["flows"], "ports": r["ports"]})
+        Lead("management", r["who"], r["whom"] if r["hosts"] == 1 else "", 0.8 + 0.03 * len(r["ports"]), r["first"], r["last"],
+             {"flows": r["flows"], "ports": r["ports"], "hosts": r["hosts"]})
         for r in rows
     ]  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
+from workbench.analysis.places import host_text_sql
 from workbench.store.pages import EVERYTHING, Where
 from workbench.store.reader import Asks
 
@@ -24,7 +25,7 @@ def talkers(asks: Asks, where: Where = EVERYTHING, count: int = 12) -> pa.Table:
     """Hosts that are among the first `count` by bytes or by flows, whichever side of a flow they are on.
 
     Columns host, sent and received (IP bytes), flows, and by_bytes and by_flows: their places, from 1. Ordered by bytes.
-    A flow of a host with itself counts on both sides.
+    A flow of a host with itself counts on both sides. Group and broadcast addresses are no hosts.
     """
     return asks.query(
         "WITH sides AS (SELECT src_ip AS host, sum(src_bytes) AS sent, sum(dst_bytes) AS received, count(*) AS flows"
@@ -32,7 +33,7 @@ def talkers(asks: Asks, where: Where = EVERYTHING, count: int = 12) -> pa.Table:
         " UNION ALL SELECT dst_ip, sum(dst_bytes), sum(src_bytes), count(*)"
         f" FROM flows WHERE dst_ip IS NOT NULL AND ({where.sql}) GROUP BY dst_ip),"
         " hosts AS (SELECT host, sum(sent)::BIGINT AS sent, sum(received)::BIGINT AS received, sum(flows)::BIGINT AS flows"
-        " FROM sides GROUP BY host),"
+        f" FROM sides WHERE {host_text_sql('host')} GROUP BY host),"
         " placed AS (SELECT *, row_number() OVER (ORDER BY sent + received DESC, host) AS by_bytes,"
         " row_number() OVER (ORDER BY flows DESC, host) AS by_flows FROM hosts)"
         f" SELECT * FROM placed WHERE by_bytes <= {int(count)} OR by_flows <= {int(count)} ORDER BY by_bytes",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workbench.store.reader import CaseReader, Question
     from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
     from workbench.workflows.dissect import Dissector
+    from workbench.workflows.hunt import DetectResult, HuntProgress
 
 
 class StoredCase:
@@ -115,6 +116,12 @@ class StoredCase:
         from workbench.store.known import known_names
 
         return known_names(self._reader.question())
+
+    def detect(self, progress: Callable[[HuntProgress], None], cancel: threading.Event) -> DetectResult:
+        """Run all detections, those of the person's own folder as well."""
+        from workbench.workflows.hunt import detect
+
+        return detect(self._reader, progress=progress, cancel=cancel)
 
     def check(self, text: str) -> Wrong | None:
         """What is wrong with a filter; asks the case nothing."""

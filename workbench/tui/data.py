@@ -7,6 +7,7 @@ protocols, so the same widgets show a case on disk, one that is being indexed, a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.store.query import Rows, Stop
     from workbench.store.reader import Question
     from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
+    from workbench.workflows.hunt import DetectResult, HuntProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,9 @@ class CaseData(Protocol):
 
     def timeline(self, span: Span, bins: int, kept: str) -> Bins:
         """Flows (by first packet), packets and bytes (spread over slices of long flows) that a filter keeps, per bin."""
+
+    def detect(self, progress: Callable[[HuntProgress], None], cancel: threading.Event) -> DetectResult:
+        """Run all detections and keep what they find; CancelledError once `cancel` is set."""
 
     def check(self, text: str) -> Wrong | None:
         """What is wrong with a filter; None where it can be applied. No rows are read."""

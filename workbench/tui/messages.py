@@ -174,3 +174,12 @@ class CarveEnded(Message):
     out: Path
     result: CarveResult | None
     error: Exception | None
+
+
+@dataclass
+class BookmarkTurned(Message):
+    """A bookmark was set or taken away. error: why not."""
+
+    words: str
+    there: bool
+    error: BaseException | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import BindingType
 from textual.widgets import Input, TextArea
 
 from workbench.tui import conditions, figures
 from workbench.tui.data import Span
+from workbench.tui.messages import BookmarkTurned
 from workbench.tui.screens.asking import AskingScreen
 from workbench.tui.screens.case_keys import CASE_KEYS
 from workbench.tui.screens.filtering import FilterPane
@@ -18,6 +19,9 @@ from workbench.tui.views import VIEWS
 from workbench.tui.views.base import Subject
 from workbench.tui.widgets.timeline import Metric, Timeline
 from workbench.tui.widgets.view_row import ViewRow
+
+if TYPE_CHECKING:
+    from workbench.store.notebook import Notebook
 
 _PACKETS = 6
 
@@ -199,6 +203,39 @@ class CaseScreen(AskingScreen):
         flow = self._flow()
         if self.data is not None and flow is not None:
             self.app.push_screen(CarveDialog(self.data, flow, self.shown.showing() or self.view))
+
+    def _noted(self) -> tuple[Notebook, Subject] | None:
+        """The notebook and what the cursor stands on; where there is nothing, that is said."""
+        subject: Subject | None = self.shown.subject()
+        notebook = self.data.notebook if self.data is not None else None
+        if notebook is None or subject is None:
+            self.tell("Nothing here", "The cursor stands on nothing that can have a note.")
+            return None
+        return notebook, subject
+
+    def action_note(self) -> None:
+        """Notes on what the cursor stands on."""
+        from workbench.tui.screens.note import note_dialog
+
+        found = self._noted()
+        if found is not None:
+            self.app.push_screen(note_dialog(*found), lambda kept: self.shown.noted() if kept else None)
+
+    def action_bookmark(self) -> None:
+        """Set its bookmark, or take it away."""
+        from workbench.tui.screens.note import turn_bookmark
+
+        found = self._noted()
+        if found is not None:
+            turn_bookmark(self, *found)
+
+    def on_bookmark_turned(self, message: BookmarkTurned) -> None:
+        """Say which of the two it was."""
+        if message.error is not None:
+            self.say(message.error)
+        else:
+            self.tell("Bookmarked" if message.there else "Bookmark taken away", message.words[:200])
+            self.shown.noted()
 
     # -- the case ---------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ CASE_KEYS: Final[list[BindingType]] = [
     Binding("p", "packets", "Packets", id="case.packets", tooltip="Packets of this flow"),
     Binding("e", "export", "Carve", id="case.carve", tooltip="Packets of this flow or of all that are shown, to a file"),
     Binding("y", "copy", "Copy", id="case.copy", tooltip="The value under the cursor to the clipboard", show=False),
+    Binding("n", "note", "Note", id="case.note", tooltip="Notes on what the cursor stands on", show=False),
+    Binding("b", "bookmark", "Bookmark", id="case.bookmark", tooltip="Set or take away the bookmark of this", show=False),
     Binding("t", "time", "Time", id="case.time", tooltip="To the timeline, at the time of this flow"),
     Binding("T", "zoom_out", "Zoom out", id="case.zoom_out", tooltip="Back to the time range before"),
     Binding("R", "reset", "All time", id="case.reset", tooltip="Show the whole time range", show=False),

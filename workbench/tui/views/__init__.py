@@ -10,8 +10,15 @@ if TYPE_CHECKING:
 
 #: Key: (name, module and class, one sentence for the help).
 VIEWS: Final[dict[int, tuple[str, str, str]]] = {
+    1: ("Overview", "workbench.tui.views.overview:OverviewView", "What happened, and what to look at first."),
     2: ("Flows", "workbench.tui.views.flows:FlowsView", "One row a flow, whoever began it on the left."),
     3: ("Workloads", "workbench.tui.views.workloads:WorkloadsView", "Hosts by address within a tenant network, with lifelines."),
+    4: (
+        "Matrix",
+        "workbench.tui.views.matrix:MatrixView",
+        "Who talks to whom, by prefix; Enter goes inwards to hosts and flows.",
+    ),
+    5: ("Findings", "workbench.tui.views.findings:FindingsView", "What detections found, what it means, what was made of it."),
     6: ("Packets", "workbench.tui.views.packets:PacketsView", "The packets of one flow, their fields and bytes, masked."),
     7: ("SQL", "workbench.tui.views.sql:SqlView", "Questions in SQL: yours and saved ones, their rows, plots of them."),
 }

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from rich.text import Text
@@ -26,14 +27,19 @@ from workbench.tui.growing_rows import GrowingRows
 from workbench.tui.latest import Latest
 from workbench.tui.looks import Look, text_cell
 from workbench.tui.past_filters import QUERIES, past_filters, remember_filter
+from workbench.tui.screens.export_rows import RowsDialog
+from workbench.tui.screens.row import RowDialog
+from workbench.tui.screens.saved_queries import ParameterForm, Saved, SavedPicker, saved_of
 from workbench.tui.sql_asking import Came, Ended, Query, SqlAsking
+from workbench.tui.sql_words import words_of
 from workbench.tui.table_source import looks_of
 from workbench.tui.views.base import CaseView, Subject
+from workbench.tui.widgets.plot import Plot
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.sql_editor import SqlEditor, SqlText
 from workbench.tui.widgets.virtual_table import VirtualTable
 
-_EMPTY: Final = "Write a query above; F5, ctrl+r or ctrl+enter runs it."
+_EMPTY: Final = "Write a query above; F5, ctrl+r or ctrl+enter runs it.\nctrl+o has the saved ones: hunts, detections, views."
 _START: Final = "SELECT src_ip, count(*) AS flows, sum(src_bytes) AS src_bytes\nFROM flows GROUP BY src_ip ORDER BY flows DESC"
 _NO_COLUMNS: Final = (Look("", "", "", 8, 8, False, "", text_cell),)
 #: Characters of a query that go to the history and to where the person was.
@@ -49,6 +55,15 @@ class Learned(Message):
     known: Known
 
 
+@dataclass
+class Listed(Message):
+    """The saved questions were read."""
+
+    saved: list[Saved]
+    refused: int
+    error: WorkbenchError | None
+
+
 class SqlView(CaseView):
     """One query at a time; its rows are kept up to a bound, which is said."""
 
@@ -59,16 +74,20 @@ class SqlView(CaseView):
     DEFAULT_CSS = """
     SqlView { layout: vertical; }
     SqlView #sql-ask { height: 8; }
-    .-tall SqlView #sql-ask { height: 17; }
     SqlView #sql-error { height: auto; max-height: 4; display: none; color: $text-error; padding: 0 1; }
     SqlView #sql-error.-shown { display: block; }
     SqlView #sql-answer { height: 1fr; }
     SqlView #sql-rows { height: 1fr; }
+    SqlView #sql-plot, SqlView.-plotted #sql-rows { display: none; }
+    SqlView.-plotted #sql-plot { display: block; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r,ctrl+enter,ctrl+j", "run", "Run", id="sql.run", tooltip="Run the query, or what is selected of it"),
         Binding("ctrl+t", "narrow", "All/filtered", id="sql.narrow", tooltip="Ask all flows, or those of filter and time range"),
+        Binding("ctrl+o", "saved", "Saved", id="sql.saved", tooltip="Hunts, detections and views: ask one, or edit its SQL"),
+        Binding("ctrl+g,v", "plot", "Plot", id="sql.plot", tooltip="The answer as a plot, or as rows again"),
+        Binding("e", "export", "Export", id="sql.export", tooltip="All rows of the answer to a file: CSV, JSON, Parquet"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
@@ -82,6 +101,8 @@ class SqlView(CaseView):
         self._past: list[str] = []
         self._at = 0
         self._draft = ""
+        self._saved: Saved | None = None
+        self._values: Mapping[str, Any] = {}
         self._ended: Ended | None = None
         self._ticker: Timer | None = None
 
@@ -94,6 +115,7 @@ class SqlView(CaseView):
         with Container(id="sql-answer"):
             yield TitleRule(id="sql-answer-title")
             yield VirtualTable(_NO_COLUMNS, empty=_EMPTY, id="sql-rows")
+            yield Plot(id="sql-plot")
 
     # -- parts ------------------------------------------------------------------------------------
 
@@ -107,6 +129,21 @@ class SqlView(CaseView):
         """The rows."""
         return self.query_one("#sql-rows", VirtualTable)
 
+    @property
+    def plot(self) -> Plot:
+        """The plot."""
+        return self.query_one(Plot)
+
+    @property
+    def plotted(self) -> bool:
+        """Whether the answer is shown as a plot."""
+        return self.has_class("-plotted")
+
+    @property
+    def answer(self) -> VirtualTable | Plot:
+        """What shows the answer now."""
+        return self.plot if self.plotted else self.table
+
     def on_mount(self) -> None:
         """A query to begin with."""
         self._ticker = self.set_interval(_TICK, self._tell, pause=True)
@@ -116,7 +153,7 @@ class SqlView(CaseView):
 
     def enter(self) -> None:
         """To the rows, or where there are none yet to the query."""
-        self.screen.set_focus(self.table if self.table.total else self.editor.area)
+        self.screen.set_focus(self.answer if self.table.total else self.editor.area)
 
     def leave(self) -> None:
         """Stop what is asked."""
@@ -129,7 +166,10 @@ class SqlView(CaseView):
             self._tell()
             return True
         if self.editor.area.has_focus:
-            self.screen.set_focus(self.table)
+            self.screen.set_focus(self.answer)
+            return True
+        if self.plotted:
+            self.action_plot()
             return True
         return False
 
@@ -141,7 +181,7 @@ class SqlView(CaseView):
     @property
     def resting(self) -> bool:
         """Whether nothing is asked."""
-        return not self.busy and not self._names.busy
+        return not (self.busy or self._names.busy or self.plot.busy)
 
     @property
     def activity(self) -> str:
@@ -221,7 +261,10 @@ class SqlView(CaseView):
         """Ask what is in the editor."""
         sql = self.editor.asked
         if sql:
-            self.ask(sql)
+            used = {word.text[1:] for word in words_of(sql) if word.kind == "parameter"}
+            values = {name: value for name, value in self._values.items() if name in used}
+            same = self._saved is not None and sql == self._saved.sql.strip()
+            self.ask(sql, values, self._saved.id if same and self._saved is not None else "")
 
     def ask(self, sql: str, params: Mapping[str, Any] | None = None, name: str = "") -> None:
         """Ask a query; the one before is stopped."""
@@ -261,6 +304,87 @@ class SqlView(CaseView):
         message.stop()
         self.frame.tell("Pasted", "Characters that cannot be shown became \N{WHITE SQUARE}, or the text was too long and is cut.")
 
+    # -- saved questions --------------------------------------------------------------------------
+
+    def action_saved(self) -> None:
+        """Choose one; the files are read each time, since they may be the person's own."""
+        self._names.ask(self._list_saved)
+
+    def _list_saved(self) -> None:
+        from workbench.store.views import view_statements
+        from workbench.workflows.hunt import library
+
+        try:
+            found = library()
+        except WorkbenchError as error:
+            self.post_message(Listed([], 0, error))
+            return
+        self.post_message(Listed(saved_of(found.questions, view_statements()), len(found.refused), None))
+
+    def on_listed(self, message: Listed) -> None:
+        """Show the list."""
+        message.stop()
+        if message.error is not None:
+            self.frame.say(message.error)
+        elif not isinstance(self.app.screen, SavedPicker):
+            self.app.push_screen(SavedPicker(message.saved, message.refused), self._picked)
+
+    def _picked(self, picked: tuple[Saved, bool] | None) -> None:
+        if picked is None:
+            return
+        saved, run = picked
+        question = saved.question
+        if run and question is not None and question.parameters:
+            self.app.push_screen(ParameterForm(question, {}), partial(self._filled, saved))
+        else:
+            self._open(saved, question.values() if question is not None else {}, run=run)
+
+    def _filled(self, saved: Saved, values: Mapping[str, Any] | None) -> None:
+        if values is not None:
+            self._open(saved, values, run=True)
+
+    def _open(self, saved: Saved, values: Mapping[str, Any], *, run: bool) -> None:
+        """Its SQL into the editor; values of its parameters stay for as long as the text names them."""
+        self._saved, self._values = saved, values
+        self.editor.put(saved.sql.strip())
+        self.screen.set_focus(self.editor.area)
+        if run:
+            self.action_run()
+
+    # -- plot, rows, file -------------------------------------------------------------------------
+
+    def action_plot(self) -> None:
+        """The plot, or the rows again."""
+        if not self.plotted and not self._draw():
+            self.frame.tell("Plot", "The answer has no rows with numbers.")
+            return
+        self.set_class(not self.plotted, "-plotted")
+        self.screen.set_focus(self.answer)
+        self._tell()
+
+    def _draw(self) -> bool:
+        return self.rows is not None and self.rows.total > 0 and self.plot.show(self.rows.table())
+
+    def on_plot_changed(self, message: Plot.Changed) -> None:
+        """Its words are in the title."""
+        message.stop()
+        self._tell()
+
+    def action_export(self) -> None:
+        """All rows to a file."""
+        data = self.frame.data
+        if data is None or self.last is None:
+            self.frame.tell("Export", "There is no answer to export yet.")
+        else:
+            self.app.push_screen(RowsDialog(data, self.last))
+
+    def on_virtual_table_chosen(self, message: VirtualTable.Chosen) -> None:
+        """Everything of a row."""
+        message.stop()
+        self.app.push_screen(RowDialog(message.record))
+
+    # -- the answer -------------------------------------------------------------------------------
+
     def action_narrow(self) -> None:
         """All flows, or those of the frame; an answer that is there is asked again."""
         self.narrowed = not self.narrowed
@@ -293,7 +417,9 @@ class SqlView(CaseView):
         if self._ticker is not None:
             self._ticker.pause()
         if message.answered is not None and self.editor.area.has_focus and self.table.total:
-            self.screen.set_focus(self.table)
+            self.screen.set_focus(self.answer)
+        if self.plotted and not self._draw():
+            self.action_plot()
         if message.error is not None and not isinstance(message.error, CancelledError):
             self._failed(message.error)
         self._tell()
@@ -337,6 +463,8 @@ class SqlView(CaseView):
         assert ended.answered is not None
         parts = [f"first {many}, there are more: e exports all" if ended.answered.cut else many]
         parts.append(figures.duration(ended.answered.seconds))
+        if self.plotted:
+            parts.insert(0, self.plot.words)
         if self.last.view is not None:
             parts.append("filtered" if self.last.view == self.frame.view else "filtered, the filter is another now: F5")
         elif self.last.name:

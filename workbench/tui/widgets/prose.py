@@ -1,0 +1,53 @@
+"""Some text that scrolls and can have the focus."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+
+class Prose(VerticalScroll, can_focus=True):
+    """The text is `rich.text.Text` that was made visible: nothing in it is markup."""
+
+    DEFAULT_CSS = """
+    Prose { background: $background; padding: 0 1; scrollbar-size-vertical: 1; }
+    Prose > Static { height: auto; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "by(-1)", "Up", show=False, id="prose.up", tooltip="Scroll up"),
+        Binding("down,j", "by(1)", "Down", show=False, id="prose.down", tooltip="Scroll down"),
+        Binding("pageup,ctrl+b", "by(-10)", "Page up", show=False, id="prose.page_up", tooltip="Scroll up by ten lines"),
+        Binding("pagedown,ctrl+f,space", "by(10)", "Page down", show=False, id="prose.page_down", tooltip="Ten lines down"),
+        Binding("g,home", "by(-99999)", "Top", show=False, id="prose.top", tooltip="To the beginning"),
+        Binding("G,end", "by(99999)", "Bottom", show=False, id="prose.bottom", tooltip="To the end"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
+        super().__init__(id=id)
+        self._text = Text()
+
+    def compose(self) -> ComposeResult:
+        """The text."""
+        yield Static(self._text)
+
+    def show(self, text: Text, *, top: bool = True) -> None:
+        """Show another text, from its top unless it is the same one told anew."""
+        self._text = text
+        self.query_one(Static).update(text)
+        if top:
+            self.scroll_home(animate=False)
+
+    @property
+    def plain(self) -> str:
+        """What it says."""
+        return self._text.plain
+
+    def action_by(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.scroll_relative(y=lines, animate=False)
