@@ -34,7 +34,7 @@ false_positives:
   - a first upload where the network otherwise only reads
   - data that is fetched by the other side is not seen here, since serving is what servers do
 */
-WITH sent AS (
+WITH sent AS NOT MATERIALIZED (  -- read twice, a few columns each: keeping it would take the disk
     SELECT
         network, src_ip, dst_ip, ts, ts_end, flow_id,
         (epoch_us(ts) // ($interval * 1e6)::BIGINT) AS slot,

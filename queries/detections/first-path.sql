@@ -28,7 +28,7 @@ false_positives:
   - a new service, a migration, a backup that runs once a day where the case is shorter than its round
   - a case that is shorter than the ordinary rhythm of the traffic in it
 */
-WITH asked AS (
+WITH asked AS NOT MATERIALIZED (  -- read three times, a few columns each: keeping it would take the disk
     SELECT network, src_ip, dst_ip, src_addr, dst_addr, ts, ts_end, flow_id, dst_pkts > 0 AND conn_state <> 'REJ' AS answered,
         CASE WHEN proto IN (1, 58) THEN 'icmp/echo' ELSE proto_name || '/' || dst_port END AS service
     FROM flows
@@ -77,13 +77,13 @@ fresh AS (
     LEFT JOIN seen k ON k.network = p.network AND k.prefix = p.dst_prefix
     WHERE p.learnt = 0 AND p.src_prefix <> p.dst_prefix AND (SELECT sum(learnt) FROM paths) >= $min_baseline
 ),
-evidence AS (
-    SELECT f.*, n.learnt_until, p.src_prefix, p.dst_prefix, p.target_known
-    FROM asked f
-    JOIN groups s ON s.ip = f.src_ip
-    JOIN groups d ON d.ip = f.dst_ip
-    JOIN fresh p ON p.network = f.network AND p.src_prefix = s.prefix AND p.dst_prefix = d.prefix
-    CROSS JOIN span n
+taken AS (  -- a semi-join, so that the flows are looked up and not every pair of addresses that the new paths allow
+    SELECT f.*, s.prefix AS src_prefix, d.prefix AS dst_prefix
+    FROM asked f JOIN groups s ON s.ip = f.src_ip JOIN groups d ON d.ip = f.dst_ip
+    WHERE (f.network, s.prefix, d.prefix) IN (SELECT (network, src_prefix, dst_prefix) FROM fresh)
+),
+evidence AS MATERIALIZED (
+    SELECT t.*, n.learnt_until, p.target_known FROM taken t JOIN fresh p USING (network, src_prefix, dst_prefix) CROSS JOIN span n
 ),
 services AS (
     SELECT network, src_prefix, dst_prefix, array_to_string(list(service ORDER BY n DESC, service)[1:10], ', ') AS services
