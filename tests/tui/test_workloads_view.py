@@ -116,6 +116,22 @@ async def test_a_filter_that_keeps_nothing_says_what_to_do(churn: Path) -> None:
         assert workloads(pilot).subject() is None
 
 
+async def test_stopped_before_anything_was_found_it_says_how_to_ask_again(churn: Path) -> None:
+    async with app(churn).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "3")
+        view = workloads(pilot)
+        view._rank("flows", descending=True)
+        assert view.activity
+        assert view.stop()
+        await settle(pilot)
+        assert view.resting
+        assert view.by == "flows"
+        assert view.found is not None  # of before
+        assert "Stopped. r asks again" in view.table.empty
+        assert not view.stop()
+
+
 def test_lifelines_show_gaps_and_the_busiest_moment() -> None:
     import numpy as np
 

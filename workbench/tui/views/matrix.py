@@ -105,16 +105,22 @@ class MatrixView(CaseView):
     def _ask(self) -> None:
         data = self.frame.data
         if data is None or self._summary.extent is None:
-            self.grid.empty = self.frame.waiting or "There are no flows in this case. L shows what was not decoded."
-            self.grid.refresh()
+            self._say_empty(self.frame.waiting or "There are no flows in this case. L shows what was not decoded.")
             return
         asked = (data.generation, self._summary.flows, self._view.filter, self._view.span, self.path, self.by)
         if asked == self._asked:
             return
         self._asked, self._summing = asked, True
+        if self.found is None:
+            self._say_empty("Summing up \u2026 Esc stops.")
         self._start("matrix", partial(_sum, data, self._view, self.path, self.by), asked, data)
         self._titles()
         self.frame.changed()
+
+    def _say_empty(self, text: str) -> None:
+        """What stands where there is no matrix."""
+        self.grid.empty = text
+        self.grid.refresh()
 
     def _start(self, kind: str, work: Any, asked: tuple[Any, ...], data: CaseData) -> None:
         """Ask in a lane of its own, instead of what was asked there before."""
@@ -168,6 +174,7 @@ class MatrixView(CaseView):
         if self._summing:
             self._questions["matrix"].stop()
             self._summing, self._asked, self.path = False, self._shown, self._shown_path
+            self._say_empty("Stopped. r asks again; a filter or a shorter time range is quicker.")
             self._titles()
             if self._before is not None and self._before != self._view:
                 self.frame.return_to(self._before)

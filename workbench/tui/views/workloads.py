@@ -152,6 +152,8 @@ class WorkloadsView(CaseView):
         if self._question is not None:
             self._question.stop()
         self._asked, self._words = asked, "finding hosts"
+        if self.found is None:
+            self.table.set_empty("Finding hosts \u2026 Esc stops.")
         if self._lane is None:
             self._lane = Latest(self, "hosts")
         over, view, question = Range(span.start, span.end, BINS), self._view, data.question()
@@ -211,6 +213,7 @@ class WorkloadsView(CaseView):
         if self._question is not None:
             self._question.stop()
         self._words, self._asked = "", self._shown
+        self.table.set_empty("Stopped. r asks again; a filter or a shorter time range is quicker.")
         self._titles()
         if self._before is not None and self._before != self._view:
             self.frame.return_to(self._before)
