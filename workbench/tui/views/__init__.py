@@ -22,6 +22,7 @@ VIEWS: Final[dict[int, tuple[str, str, str]]] = {
     6: ("Packets", "workbench.tui.views.packets:PacketsView", "The packets of one flow, their fields and bytes, masked."),
     7: ("SQL", "workbench.tui.views.sql:SqlView", "Questions in SQL: yours and saved ones, their rows, plots of them."),
     8: ("Policy", "workbench.tui.views.policy:PolicyView", "Recorded verdicts, and which network reached which on what."),
+    9: ("Case", "workbench.tui.views.case:WholeCaseView", "Sources, ledger, notes, bookmarks, audit log and facts of the case."),
 }
 
 #: Every view by its key, as the row above them and the keys name them.

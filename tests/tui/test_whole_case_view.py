@@ -1,0 +1,101 @@
+"""The view of the case itself: sections by keys, what others write, hostile text, the audit log's verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.store.rows import batch, flow, source
+from tests.tui.driving import case_screen, press, screen_text, settle
+from workbench.audit.log import AuditLog
+from workbench.store.notebook import Notebook
+from workbench.store.writer import CaseWriter
+from workbench.tui.application import WorkbenchApp
+from workbench.tui.case_data import StoredCase
+from workbench.tui.case_sections import SECTIONS
+from workbench.tui.views.case import WholeCaseView
+
+HOSTILE = "\x1b[2J\x1b]52;c;eA==\x07[red]x[/]\u202e\0"
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    with CaseWriter(tmp_path / "case") as writer:
+        writer.add_source(source(1))
+        writer.append("flows", batch("flows", [flow(n) for n in range(3)]))
+    AuditLog(tmp_path / "case").append("case_created", version="1")
+    return tmp_path / "case"
+
+
+def text_of(pilot) -> str:
+    return "\n".join(screen_text(pilot))
+
+
+def view_of(pilot) -> WholeCaseView:
+    shown = case_screen(pilot).shown
+    assert isinstance(shown, WholeCaseView)
+    return shown
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_every_section_by_key(case: Path, size: tuple[int, int]) -> None:
+    Notebook(case).add_note("case", "1", "the case", "first words")
+    Notebook(case).turn_bookmark("host", "10.0.0.1", "10.0.0.1")
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "9")
+        seen = {}
+        for section in SECTIONS:
+            assert f"[{section.name}]" in text_of(pilot)
+            seen[section.name] = view_of(pilot).prose.plain
+            await press(pilot, "greater_than_sign")
+        assert "[Sources]" in text_of(pilot)
+        assert "path: " in seen["Sources"]
+        assert "first words" in seen["Notes"]
+        assert "10.0.0.1" in seen["Bookmarks"]
+        assert "note_added" in seen["Audit"]
+        assert str(case) in seen["Case"]
+
+
+async def test_others_notes_appear_and_stay_in_their_cell(case: Path) -> None:
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "9", "greater_than_sign", "greater_than_sign")
+        assert "No notes." in text_of(pilot)
+        Notebook(case).add_note("host", HOSTILE, HOSTILE, HOSTILE + "y" * 60_000)
+        case_screen(pilot)._watch()
+        await settle(pilot)
+        await settle(pilot)
+        assert "␛[2J␛]52;c;eA==␇[red]x[/]<U+202E>␀" in view_of(pilot).prose.plain
+        assert not any(char in line for line in screen_text(pilot) for char in "\x1b\x07\u202e\0")
+
+
+async def test_the_audit_log_is_verified_on_request(case: Path) -> None:
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "9", "V")
+        assert "✓ The audit log is intact: 1 lines" in view_of(pilot).prose.plain
+        log = case / "audit.jsonl"
+        log.write_text(log.read_text().replace("case_created", "case_rebuilt"))
+        await press(pilot, "V")
+        assert "BROKEN" in view_of(pilot).prose.plain
+
+
+async def test_enter_on_a_bookmark_goes_there(case: Path) -> None:
+    Notebook(case).turn_bookmark("host", "10.0.0.1", "10.0.0.1")
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "9", *["greater_than_sign"] * 3, "enter")
+        await settle(pilot)
+        assert (case_screen(pilot).shown.number, case_screen(pilot).view.filter) == (2, "ip.addr == 10.0.0.1")
+
+
+async def test_a_damaged_notebook_is_said_and_the_rest_shown(case: Path) -> None:
+    (case / "case.sqlite").write_bytes(b"x" * 999)
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "9")
+        assert "path: " in view_of(pilot).prose.plain
+        await press(pilot, "greater_than_sign", "greater_than_sign")
+        assert "Move it aside" in view_of(pilot).prose.plain
