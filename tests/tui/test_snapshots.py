@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ from tests.tui.driving import settle
 from tests.tui.synthetic import LEDGER, RowCase, rack_case
 from workbench.errors import SourceError
 from workbench.tui.application import WorkbenchApp
+from workbench.tui.folders import Entry, Listing
 from workbench.tui.screens.dialog import ErrorDialog
+from workbench.tui.widgets import file_picker
 
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="snapshots are made by one Python")
 
@@ -129,7 +132,11 @@ def test_carve(snap_compare, size):
 
 
 @BOTH
-def test_start(snap_compare, size):
+def test_start(snap_compare, size, monkeypatch):
+    found = [Entry("rack-7", "case"), Entry("rack-7.pcapng.zst", "capture", 1_234_567), Entry("older", "folder")]
+    monkeypatch.setattr(
+        file_picker, "listing", lambda folder, **_: Listing(Path("/captures"), (*found, Entry("a[b]\x1b.txt", "file", 7)))
+    )
     assert snap_compare(WorkbenchApp(), terminal_size=size, run_before=after())
 
 

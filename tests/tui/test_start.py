@@ -9,11 +9,13 @@ from tests.tui.driving import press, screen_text, settle
 from tests.tui.synthetic import rack_case
 from workbench.errors import MissingPathError
 from workbench.tui import app as way_in
-from workbench.tui import recent
+from workbench.tui import folders, recent
 from workbench.tui.application import WorkbenchApp
+from workbench.tui.folders import listing
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.start import StartScreen, ago
+from workbench.tui.widgets.file_picker import FilePicker
 from workbench.workflows.requests import OpenRequest
 
 
@@ -113,3 +115,72 @@ def test_a_list_that_cannot_be_written_stops_nobody(tmp_path, monkeypatch):
 )
 def test_ago(seconds, text):
     assert ago(seconds) == text
+
+
+def test_a_folder_has_cases_and_captures_first_and_nothing_hidden(tmp_path):
+    for name in ("b.txt", "a.pcap3", "Z.PCAPNG.zst", ".hidden.pcap", "notes.gz"):
+        (tmp_path / name).write_bytes(b"xy")
+    for name in ("folder", "rack"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "rack" / "case.toml").write_text("")
+    (tmp_path / "nowhere.pcap").symlink_to(tmp_path / "gone")
+    found = listing(tmp_path)
+    assert [(e.name, e.kind, e.bytes) for e in found.entries] == [
+        ("rack", "case", 0),
+        ("a.pcap3", "capture", 2),
+        ("nowhere.pcap", "capture", 0),
+        ("Z.PCAPNG.zst", "capture", 2),
+        ("folder", "folder", 0),
+        ("b.txt", "file", 2),
+        ("notes.gz", "file", 2),
+    ]
+    assert ".hidden.pcap" in [e.name for e in listing(tmp_path, hidden=True).entries]
+    assert listing(tmp_path / "b.txt").trouble
+    assert listing(tmp_path / "absent").trouble
+
+
+def test_a_folder_of_very_many_is_cut_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "MOST", 3)
+    for n in range(4):
+        (tmp_path / str(n)).write_text("")
+    assert listing(tmp_path).left_out
+    (tmp_path / "0").unlink()
+    assert not listing(tmp_path).left_out
+
+
+async def test_files_are_walked_by_keys_and_opened(planned, tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "[red]x\x1b]0;y\x07.pcap").write_bytes(b"1234")
+    (tmp_path / "zzz").write_text("")
+    monkeypatch.chdir(tmp_path)
+    app = WorkbenchApp()
+    async with app.run_test(size=(160, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "escape")
+        app.screen.query_one(FilePicker).focus()
+        await press(pilot, "enter")
+        text = "\n".join(screen_text(pilot))
+        assert "Files in " in text
+        assert "[red]x" in text
+        assert "\x1b" not in text
+        assert all(line.isprintable() for line in screen_text(pilot))
+        await press(pilot, "backspace")
+        picker = app.screen.query_one(FilePicker)
+        assert picker.folder == tmp_path
+        assert picker.highlighted == 0
+        await press(pilot, "enter", "enter")
+        assert planned == [(str(tmp_path / "in" / "[red]x\x1b]0;y\x07.pcap"),)]
+        assert isinstance(app.screen, CaseScreen)
+
+
+async def test_a_folder_that_cannot_be_read_is_said_and_the_one_before_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pcap").write_text("")
+    app = WorkbenchApp()
+    async with app.run_test(size=(160, 30)) as pilot:
+        await settle(pilot)
+        picker = app.screen.query_one(FilePicker)
+        picker.look(tmp_path / "a.pcap")
+        await settle(pilot)
+        assert "cannot be shown" in "\n".join(screen_text(pilot))
+        assert picker.folder == tmp_path

@@ -27,7 +27,8 @@ _PARTS = {
     "hex": ("Bytes", "Headers as they are; payload as dots."),
     "carve": ("Carving", ""),
     "case": ("Case", ""),
-    "start": ("Start", "Open a recent case, or type the path of a capture, a folder or a case."),
+    "picker": ("Files", "Cases and captures first. Enter opens, or goes into a folder."),
+    "start": ("Start", "Open a recent case, choose a file, or type the path of a capture, a folder or a case."),
     "app": ("Everywhere", ""),
 }
 

@@ -1,10 +1,11 @@
-"""Where the app begins without a case: recent ones, and a path to type."""
+"""Where the app begins without a case: recent ones, a path to type, files to choose from."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -19,16 +20,20 @@ from textual.widgets.option_list import Option
 from workbench.records.visible import visible
 from workbench.tui import figures
 from workbench.tui.recent import RecentCase
+from workbench.tui.widgets.file_picker import FilePicker
 from workbench.tui.widgets.keys import KeyLine
 
 
 class StartScreen(Screen[None]):
     """Choose what to open; tells with `OpenRequested`."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012  typed so by Textual
+
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash,o", "path", "Type a path", id="start.path", tooltip="Type the path of a capture, a folder or a case"),
+        Binding("slash", "path", "Type a path", id="start.path", tooltip="Type the path of a capture, a folder or a case"),
         Binding("down,j", "step(1)", "Down", show=False, id="start.down", tooltip="Next case"),
         Binding("up,k", "step(-1)", "Up", show=False, id="start.up", tooltip="Previous case"),
+        Binding("o", "files", "Files", id="start.files", tooltip="Choose among files"),
         Binding("escape", "list", "To the list", show=False, id="start.list", tooltip="From the line back to the list"),
     ]
 
@@ -56,6 +61,8 @@ class StartScreen(Screen[None]):
                     Text("No recent cases yet. Type the path of a capture above, or run:\n\n  workbench open CAPTURE"),
                     id="start-empty",
                 )
+            yield Static(id="files-title")
+            yield FilePicker(Path.cwd(), id="files")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -77,11 +84,33 @@ class StartScreen(Screen[None]):
             self.query_one("#recent", OptionList).focus()
 
     def action_step(self, by: int) -> None:
-        """Move through the list."""
-        if self._cases:
-            recent = self.query_one("#recent", OptionList)
-            recent.focus()
-            (recent.action_cursor_down if by > 0 else recent.action_cursor_up)()
+        """Move through the list that has the focus, else through the cases."""
+        found = self.focused if isinstance(self.focused, OptionList) else next(iter(self.query(OptionList)))
+        found.focus()
+        (found.action_cursor_down if by > 0 else found.action_cursor_up)()
+
+    def action_files(self) -> None:
+        """To the files."""
+        self.query_one("#files", FilePicker).focus()
+
+    def on_file_picker_entered(self, message: FilePicker.Entered) -> None:
+        """Say which folder it is, or why it is not shown."""
+        found = message.listing
+        if found.trouble:
+            title = Text(f"{visible(str(found.folder)[-300:])} cannot be shown: {found.trouble}", "bold")
+        else:
+            title = Text("Files in ", "bold")
+            title.append(visible(str(found.folder)[-300:]))
+            if not found.entries:
+                title.append("  (nothing that is not hidden)", "dim")
+            elif found.left_out:
+                title.append(f"  (the first {figures.count(len(found.entries))})", "dim")
+        title.no_wrap, title.overflow = True, "ellipsis"
+        self.query_one("#files-title", Static).update(title)
+
+    def on_file_picker_picked(self, message: FilePicker.Picked) -> None:
+        """Open it."""
+        self.post_message(self.OpenRequested(str(message.path)))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Open what was typed."""
