@@ -8,6 +8,7 @@ from pathlib import Path
 from textual.binding import Binding
 
 from workbench.tui.application import WorkbenchApp
+from workbench.tui.keymap import every_binding
 from workbench.tui.screens.carve import CarveDialog
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.views import NAMES
@@ -37,3 +38,39 @@ def test_ids():
     named = set(re.findall(r"`((?:table|case|timeline|app|filter|packets|tree|hex|carve)\.[a-z_]+)`", table))
     assert named <= known
     assert known - named == ELSEWHERE
+
+
+#: Dialogs and the details scroll and close as everything does, which the page says once.
+ALIKE = {"sort", "error", "confirm", "prompt", "flow", "help", "ledger", "detail"}
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_every_binding_is_named_in_a_page_where_its_part_has_one():
+    pages = {path.stem: path.read_text("utf-8") for path in DOCS.glob("*.md")}
+    absent = []
+    for _, binding in every_binding():
+        part = binding.id.partition(".")[0]
+        own = pages.get(part, "") + PAGE
+        known = part not in ALIKE and f"`{part}." in own
+        if known and f"`{binding.id}`" not in own and binding.id not in ELSEWHERE and not binding.id.startswith("case.view_"):
+            absent.append(binding.id)
+    assert absent == []
+
+
+def test_every_binding_has_words_and_an_id_of_its_own():
+    bindings = [binding for _, binding in every_binding()]
+    ids = [binding.id for binding in bindings]
+    assert len(ids) > 100
+    assert len(set(ids)) == len(ids)
+    for binding in bindings:
+        assert binding.id.count(".") == 1, binding
+        assert binding.tooltip, binding.id
+        assert binding.description, binding.id
+
+
+def test_only_one_action_has_a_key_in_a_place_unless_the_inner_one_is_meant():
+    """A key of the frame that a view takes for itself is taken on purpose; two on one key in one part are a mistake."""
+    by_part = {}
+    for part, binding in every_binding():
+        for key in binding.key.split(","):
+            assert by_part.setdefault((part, key), binding.id) == binding.id

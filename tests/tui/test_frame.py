@@ -13,7 +13,9 @@ from workbench.tui.app import theme_named
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.data import Sorting, Span, View
 from workbench.tui.keymap import wrong_keys
+from workbench.tui.screens.help import binding_groups
 from workbench.tui.trail import Stop, Trail, from_layout, layout
+from workbench.tui.views import NAMES
 
 
 class Notes:
@@ -59,7 +61,8 @@ async def test_back_and_forward_bring_filter_range_order_and_row():
         await press(pilot, *["l"] * 6, "f")
         kept = screen.view.filter
         assert kept
-        await press(pilot, "t", "enter", "escape")
+        await press(pilot, "t", "enter")
+        await press(pilot, "escape")
         zoomed = screen.view
         assert zoomed.span is not None
         await press(pilot, "left_square_bracket")
@@ -231,3 +234,38 @@ async def test_wrong_keys_are_said_on_the_screen():
 )
 def test_themes_by_setting_and_terminal(wanted, colours, theme):
     assert theme_named(wanted, colours) == f"workbench-{theme}"
+
+
+async def palette(pilot, words):
+    await press(pilot, "ctrl+p", *words)
+    await pilot.pause(0.3)
+    await press(pilot, "enter")
+    await settle(pilot)
+
+
+async def test_the_palette_has_views_and_filters_of_this_case():
+    app = WorkbenchApp(rack_case())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *["l"] * 6, "f", "backspace")
+        assert case_screen(pilot).view == View()
+        await palette(pilot, "filter state")
+        assert case_screen(pilot).view.filter.startswith("conn_state ==")
+        await palette(pilot, "view packets".replace(" ", ""))
+        assert case_screen(pilot).shown.number == 6
+        await press(pilot, "left_square_bracket")
+        assert case_screen(pilot).shown.number == 2
+
+
+async def test_the_keys_of_a_view_are_in_the_help_and_the_row_names_it():
+    app = WorkbenchApp(rack_case())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        for number in (6, 2):
+            case_screen(pilot).go(number)
+            await settle(pilot)
+            assert f"[{number} {NAMES[number]}]" in text_of(pilot)
+            listed = {name for _, rows in binding_groups(case_screen(pilot)) for _, _, name in rows}
+            own = {b.id for b in type(case_screen(pilot).shown).BINDINGS}
+            assert own
+            assert own <= listed
