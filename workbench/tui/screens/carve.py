@@ -40,11 +40,11 @@ class CarveDialog(ModalScreen[None]):
         Binding("down", "side", "Side", id="carve.side", tooltip="Both sides, or one"),
     ]
 
-    def __init__(self, data: CaseData, flow: Mapping[str, Any], view: View | None) -> None:
-        """view: what is shown, to be offered beside the flow; None offers the flow alone."""
+    def __init__(self, data: CaseData, flow: Mapping[str, Any], view: View | None, *, marked: bool = False) -> None:
+        """view: what is shown, to be offered beside the flow; None offers the flow alone. marked: it is what is marked."""
         super().__init__()
         self._data, self._flow, self._view = data, flow, view
-        self._all = False
+        self._marked = self._all = marked
         self._side = 0
         self._shown: Amount | None = None
         self._stop = threading.Event()
@@ -100,10 +100,10 @@ class CarveDialog(ModalScreen[None]):
 
     def _shown_words(self) -> str:
         if self._shown is None:
-            return "all flows that are shown"
+            return "all flows that are marked" if self._marked else "all flows that are shown"
         amount = self._shown
         many = f"{figures.count(amount.flows)} flow{'' if amount.flows == 1 else 's'}"
-        return f"all that is shown: {figures.count(amount.packets)} packets of {many}, {figures.words_size(amount.bytes)}"
+        return f"all that is {'marked' if self._marked else 'shown'}: {figures.count(amount.packets)} packets of {many}, {figures.words_size(amount.bytes)}"
 
     def _say(self, words: str, *, bad: bool = False) -> None:
         mark = "✗ " if bad else ""

@@ -1,0 +1,53 @@
+"""The flows, some of them marked."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from textual.binding import Binding, BindingType
+
+from workbench.tui.widgets.virtual_table import VirtualTable
+
+#: Flows that can be marked: as many values as a filter may list.
+MOST_MARKED: Final = 4096
+MARK: Final = "✓"
+
+
+class FlowTable(VirtualTable):
+    """A table of flows; those whose flow_id is in `marked` have a mark before them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "Mark", id="flows.mark", tooltip="Mark this flow, or take its mark; y, e and n mean the marked ones"),
+    ]
+
+    def on_mount(self) -> None:
+        """Nothing is marked."""
+        self.marked: set[int] = set()
+
+    def action_mark(self) -> None:
+        """Mark the flow under the cursor and go on to the next; a marked one loses its mark."""
+        record = self.record
+        if record is None:
+            return
+        flow_id = int(record["flow_id"])
+        if flow_id not in self.marked and len(self.marked) >= MOST_MARKED:
+            self.app.notify(f"No more than {MOST_MARKED:,} flows can be marked.", title="Mark", markup=False, timeout=4)
+            return
+        self.mark(self.marked ^ {flow_id})
+        self.action_move(1)
+
+    def mark(self, flow_ids: set[int]) -> None:
+        """These are marked, and no others."""
+        self.marked = flow_ids
+        self._strips.clear()
+        self.refresh()
+        self._tell()
+
+    def gutter(self, row: int) -> str:
+        """The cursor's mark, and the flow's."""
+        found = self._cache.columns(row) if self.marked else None
+        cursor = super().gutter(row)[0]
+        if found is None:
+            return cursor + " "
+        page, index = found
+        return cursor + (MARK if page["flow_id"][index].as_py() in self.marked else " ")
