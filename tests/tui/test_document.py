@@ -15,6 +15,8 @@ from workbench.tui.views import NAMES
 from workbench.tui.views.flows import FlowsView
 from workbench.tui.views.packets import PacketsView
 from workbench.tui.widgets.filter_bar import FilterInput
+from workbench.tui.widgets.flow_table import FlowTable
+from workbench.tui.widgets.group_table import GroupTable
 from workbench.tui.widgets.packet_hex import PacketHex
 from workbench.tui.widgets.packet_list import PacketList
 from workbench.tui.widgets.packet_tree import PacketTree
@@ -29,13 +31,13 @@ ELSEWHERE = {"case.previous", "app.commands"} | {
 
 
 def test_ids():
-    app = (VirtualTable, Timeline, FlowsView, CaseScreen, WorkbenchApp, FilterInput)
+    app = (VirtualTable, Timeline, FlowsView, FlowTable, GroupTable, CaseScreen, WorkbenchApp, FilterInput)
     owners = (*app, PacketsView, PacketList, PacketTree, PacketHex, CarveDialog)
     known = {b.id for owner in owners for b in owner.BINDINGS if isinstance(b, Binding)}
     table = PAGE.split("## Keys")[1].split("```toml")[0]
     known -= {f"case.view_{number}" for number in NAMES}  # one line for all of them
     assert "`case.view_1` to `case.view_9`" in table
-    named = set(re.findall(r"`((?:table|case|timeline|app|filter|packets|tree|hex|carve)\.[a-z_]+)`", table))
+    named = set(re.findall(r"`((?:table|case|timeline|app|filter|packets|tree|hex|carve|flows|groups)\.[a-z_]+)`", table))
     assert named <= known
     assert known - named == ELSEWHERE
 

@@ -103,7 +103,8 @@ class CarveDialog(ModalScreen[None]):
             return "all flows that are marked" if self._marked else "all flows that are shown"
         amount = self._shown
         many = f"{figures.count(amount.flows)} flow{'' if amount.flows == 1 else 's'}"
-        return f"all that is {'marked' if self._marked else 'shown'}: {figures.count(amount.packets)} packets of {many}, {figures.words_size(amount.bytes)}"
+        what = "marked" if self._marked else "shown"
+        return f"all that is {what}: {figures.count(amount.packets)} packets of {many}, {figures.words_size(amount.bytes)}"
 
     def _say(self, words: str, *, bad: bool = False) -> None:
         mark = "✗ " if bad else ""

@@ -16,6 +16,14 @@ from textual.widgets.option_list import Option
 from workbench.tui.looks import Look
 
 
+class NarrowingInput(Input):
+    """A line for parts of names, which have no spaces: Space is the dialog's."""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Whether the key is a character of the line."""
+        return key != "space" and super().check_consume_key(key, character)
+
+
 class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
     """The chosen ones stand first, in their order. Space takes one in or out, shifted arrows move it, Enter is done."""
 
@@ -40,7 +48,7 @@ class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
         """A line to narrow the list, and the list."""
         with Vertical(classes="dialog tall"):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
-            yield Input(placeholder="type to narrow: bytes, ip, port…", compact=True)
+            yield NarrowingInput(placeholder="type to narrow: bytes, ip, port…", compact=True)
             yield OptionList(*self._options())
             keys = "Space takes in or out, Shift+↑ ↓ moves, Enter is done"
             yield Static(Text(keys, style="dim"), classes="dialog-keys")

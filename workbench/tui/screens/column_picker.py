@@ -101,4 +101,5 @@ def _number_columns() -> frozenset[str]:
     return frozenset(c.name for c in FLOWS.columns if c.type in kinds and c.name not in ports)
 
 
-_NUMBERS = _number_columns()
+#: And of groups: the largest is what one looks for.
+_NUMBERS = _number_columns() | {"flows", "packets", "bytes", "last", "peers"}

@@ -110,7 +110,7 @@ def write_new(path: Path, text: str) -> None:
     """A file that was not there, readable by its owner only. UsageError where it cannot be made."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8", newline="") as out:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
             out.write(text if text.endswith("\n") else text + "\n")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}", "Choose another place.") from error

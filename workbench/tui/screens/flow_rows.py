@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import pyarrow as pa
 from rich.text import Text
@@ -15,29 +15,16 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from workbench.analysis.metadata import MOST_ROWS, rows_of, tables_of_flows
 from workbench.errors import CancelledError
-from workbench.records.columns import TABLES, Table
-from workbench.store.reader import Asks, Question
+from workbench.records.columns import Table
+from workbench.store.reader import Question
 from workbench.tui import figures
 from workbench.tui.data import CaseData
 from workbench.tui.latest import Latest
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.table_source import ArrowSource, looks_of
 from workbench.tui.widgets.virtual_table import VirtualTable
-
-#: Rows of a table that are shown.
-_MOST: Final = 10_000
-
-
-def tables_of_flows() -> tuple[Table, ...]:
-    """Every table but `flows` whose rows name a flow."""
-    return tuple(table for table in TABLES if table.name != "flows" and any(c.name == "flow_id" for c in table.columns))
-
-
-def rows_of(asks: Asks, table: Table, flow_id: int) -> pa.Table:
-    """A table's rows of a flow, in the order in which the table is sorted; at most 10,000."""
-    order = ", ".join(f'"{name}"' for name in table.sort) or "flow_id"
-    return asks.query(f'SELECT * FROM "{table.name}" WHERE flow_id = ? ORDER BY {order} LIMIT {_MOST}', (flow_id,))
 
 
 class FlowRows(ModalScreen[None]):
@@ -46,7 +33,9 @@ class FlowRows(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Close", id="rows.close", tooltip="Stop looking, and back to the flows"),
         Binding("tab", "turn(1)", "Next table", id="rows.next", tooltip="The next table with rows of this flow", priority=True),
-        Binding("shift+tab", "turn(-1)", "Table before", show=False, id="rows.previous", tooltip="The table before", priority=True),
+        Binding(
+            "shift+tab", "turn(-1)", "Table before", show=False, id="rows.previous", tooltip="The table before", priority=True
+        ),
     ]
 
     @dataclass
@@ -142,7 +131,7 @@ class FlowRows(ModalScreen[None]):
     def _tell(self) -> None:
         text = Text(no_wrap=True, overflow="ellipsis")
         for n, (table, rows) in enumerate(self._found):
-            words = f"{table.name} {figures.count(rows.num_rows)}{'+' if rows.num_rows == _MOST else ''}"
+            words = f"{table.name} {figures.count(rows.num_rows)}{'+' if rows.num_rows == MOST_ROWS else ''}"
             text.append(f"[{words}]" if n == self._at else f" {words} ", "bold" if n == self._at else "")
         if not self._ended:
             text.append(" looking, Esc stops", "dim")

@@ -1,307 +1,111 @@
-"""The flows of a case, one a row, in any order, and everything about the one under the cursor."""
+"""The flows of a case: orders, columns, marks, groups, and ways on from the one under the cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
 
-from workbench.records.visible import visible
-from workbench.tui import words
-from workbench.tui.data import Sorting, Summary, View
-from workbench.tui.inquiry import Inquiry
-from workbench.tui.looks import flow_looks, flow_number, text_cell
-from workbench.tui.messages import OrderComplete, OrderReady, WorkFailed
-from workbench.tui.screens.case_words import flows_title, nothing
+from workbench.tui import conditions
+from workbench.tui.copying import as_filter
+from workbench.tui.data import Sorting, View
+from workbench.tui.looks import flow_looks
 from workbench.tui.screens.column_picker import ColumnPicker, next_sorting
 from workbench.tui.screens.jump import jump_dialog, row_named
-from workbench.tui.views.base import CaseView, Subject
-from workbench.tui.widgets.detail import FlowDetail
-from workbench.tui.widgets.rule import TitleRule
+from workbench.tui.views.base import Subject
+from workbench.tui.views.grouped import GroupedFlows
 from workbench.tui.widgets.virtual_table import VirtualTable
 
-_DAY: Final = 86_400_000_000
+_KEYS: Final[tuple[tuple[str, str, str, str, str, bool], ...]] = (
+    ("s", "sort", "Sort", "case.sort", "Choose the column to sort by", True),
+    ("S", "reverse", "Reverse", "case.reverse", "Turn the order round", False),
+    ("less_than_sign", "sort_side(-1)", "Sort left", "case.sort_left", "Sort by the column before", False),
+    ("greater_than_sign", "sort_side(1)", "Sort right", "case.sort_right", "Sort by the next column", False),
+    ("i", "detail", "Pane", "case.detail", "Show or hide the detail pane", False),
+    ("colon", "jump", "Jump", "case.jump", "Go to a row number or percentage", False),
+    ("o", "group", "Group", "flows.group", "Groups of flows by columns that you choose", True),
+    ("P", "pair", "Pair", "flows.pair", "All flows between the two ends of this one, whoever began them", False),
+    ("M", "rows", "Metadata", "flows.rows", "What other tables have about this flow", False),
+    ("C", "columns", "Columns", "flows.columns", "Choose the columns and their order", False),
+    ("A", "mark_all", "Mark all", "flows.mark_all", "Mark every flow that is shown; again takes all marks", False),
+    ("y", "copy", "Copy", "flows.copy", "Copy as text, CSV, SQL, filter or tshark filter: this flow, or the marked ones", False),
+    (
+        "e",
+        "export",
+        "Carve",
+        "flows.carve",
+        "Packets of this flow, of the marked ones or of all that are shown, to a file",
+        False,
+    ),
+    ("escape", "back", "Back", "flows.back", "Stop what is going on; from a group back to the groups; out of the groups", False),
+)
 
 
-class FlowsView(CaseView):
-    """A table of any length, and the details of its row."""
+class FlowsView(GroupedFlows):
+    """What the person does there."""
 
     number = 2
     name_ = "Flows"
-    about = "One row a flow, whoever began it on the left."
+    about = "One row a flow, whoever began it on the left; or groups of them by any columns."
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "sort", "Sort", id="case.sort", tooltip="Choose the column to sort by"),
-        Binding("S", "reverse", "Reverse", id="case.reverse", tooltip="Turn the order round", show=False),
-        Binding(
-            "less_than_sign", "sort_side(-1)", "Sort left", id="case.sort_left", tooltip="Sort by the column before", show=False
-        ),
-        Binding(
-            "greater_than_sign", "sort_side(1)", "Sort right", id="case.sort_right", tooltip="Sort by the next column", show=False
-        ),
-        Binding("i", "detail", "Pane", id="case.detail", tooltip="Show or hide the detail pane", show=False),
-        Binding("colon", "jump", "Jump", id="case.jump", tooltip="Go to a row number or percentage", show=False),
+        Binding(key, action, words, id=name, tooltip=tooltip, show=show) for key, action, words, name, tooltip, show in _KEYS
     ]
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
-        super().__init__(id=id)
-        self.inquiry: Inquiry | None = None
-        self.sorting = Sorting()
-        self._summary = Summary()
-        self._dated = False
-        self._answered = False
-
-    def compose(self) -> ComposeResult:
-        """Rows, details."""
-        with Container(id="body"):
-            with Vertical(id="flows-box"):
-                yield TitleRule(id="flows-title")
-                yield VirtualTable(flow_looks(dates=False), empty=nothing(View()), id="flows")
-            with Vertical(id="detail-box"):
-                yield TitleRule("details", id="detail-title")
-                yield FlowDetail(id="detail")
-
-    @property
-    def table(self) -> VirtualTable:
-        """The rows."""
-        return self.query_one("#flows", VirtualTable)
-
-    def on_mount(self) -> None:
-        """Before the case has answered the table says so."""
-        self.wait()
-        self._titles()
-
-    def leave(self) -> None:
-        """Stop and free the orders."""
-        if self.inquiry is not None:
-            self.inquiry.close()
-
-    def enter(self) -> None:
-        """To the rows."""
-        self.screen.set_focus(self.table)
-
-    # -- what is asked ----------------------------------------------------------------------------
-
-    def obey(self, view: View, summary: Summary) -> None:
-        """Rows by this; those of before stay until they are there, the cursor on its flow."""
-        data = self.frame.data
-        if data is None:
-            return
-        if self.inquiry is None:
-            self.inquiry = Inquiry(self, data)
-        again, self._summary = summary is not self._summary, summary
-        extent = summary.extent
-        dated = extent is not None and extent.start // _DAY != (extent.end - 1) // _DAY
-        if dated != self._dated:
-            self._dated = dated
-            self.table.set_looks(flow_looks(dates=dated))
-        if again or replace(view, sorting=self.sorting) != self.inquiry.asked:
-            self._ask(view, patient=again)
-
-    def _ask(self, view: View, *, patient: bool = False, stay: bool = True) -> None:
-        """Order the flows again. stay: the cursor stays on its flow."""
-        if self.inquiry is None:
-            return
-        record = self.table.record if stay and self.table.cursor_row else None
-        keep = None if record is None else int(record["flow_id"])
-        self.inquiry.put_in_order(replace(view, sorting=self.sorting), keep, patient=patient)
-        self.frame.changed()
-
-    def stop(self) -> bool:
-        """Stop an order; the one before is shown again."""
-        if self.inquiry is None or not self.inquiry.sorting:
-            return False
-        back = self.inquiry.stop()
-        if back is not None:
-            self.table.set_source(back[0], back[1].sorting)
-        self._return()
-        return True
-
-    def _return(self) -> None:
-        """What is shown is what is asked for."""
-        assert self.inquiry is not None
-        self.sorting = self.inquiry.shown.sorting
-        self.frame.return_to(replace(self.inquiry.shown, sorting=Sorting()))
-        self._titles()
-        self.frame.changed()
-
-    def on_order_ready(self, message: OrderReady) -> None:
-        """Show the rows."""
-        message.stop()
-        if self.inquiry is None or not self.inquiry.accept(message):
-            return
-        self._answered = True
-        self.table.empty = self._nothing()
-        self.table.set_source(message.order, message.view.sorting, message.row)
-        self._titles()
-        self.frame.changed()
-
-    def on_order_complete(self, message: OrderComplete) -> None:
-        """Nothing is under way any more."""
-        message.stop()
-        if self.inquiry is not None:
-            self.inquiry.completed(message)
-        self.frame.changed()
-
-    def on_work_failed(self, message: WorkFailed) -> None:
-        """Say what failed."""
-        message.stop()
-        if self.inquiry is None or not self.inquiry.failed(message):
-            return
-        self._answered = True
-        self.sorting = self.inquiry.shown.sorting
-        self.frame.say(message.error)
-        self.wait()
-        self.frame.changed()
-
-    # -- what it says -----------------------------------------------------------------------------
-
-    def wait(self) -> None:
-        """What stands where there are no rows yet."""
-        if not self.table.total:
-            self.table.set_empty(self._nothing())
-
-    def _nothing(self) -> str:
-        """What the table says where there are no rows."""
-        if self.frame.waiting:
-            return self.frame.waiting
-        return nothing(self.showing() or self.frame.view) if self._answered else "Reading the case."
-
-    def showing(self) -> View | None:
-        """What the rows obey; None before there are any."""
-        return None if self.inquiry is None else self.inquiry.shown
-
-    @property
-    def activity(self) -> str:
-        """Whether rows are on their way."""
-        if self.inquiry is None or not self.inquiry.sorting:
-            return ""
-        return "filtering, Esc stops" if self.inquiry.filtering else "sorting, Esc stops"
-
-    @property
-    def resting(self) -> bool:
-        """Whether all of the order is known."""
-        return self.inquiry is None or not self.inquiry.sorting
-
-    @property
-    def cost(self) -> tuple[float, int] | None:
-        """Until the first rows were there."""
-        return None if self.inquiry is None or self.inquiry.order is None else (self.inquiry.seconds, self.table.total)
-
-    def _titles(self) -> None:
-        shown = self.showing() or self.frame.view
-        title = flows_title(self.table, self.sorting, shown, self._summary.flows)
-        self.query_one("#flows-title", TitleRule).title = title
-
-    def _path_of(self, record: Mapping[str, Any]) -> str:
-        """The path of the source that a flow is from."""
-        sources = self._summary.sources
-        return next((str(s.get("path") or "") for s in sources if s["source_id"] == record.get("source_id")), "")
-
-    # -- under the cursor -------------------------------------------------------------------------
-
-    def subject(self) -> Subject | None:
-        """The flow under the cursor."""
-        flow = self.table.record
-        if flow is None:
-            return None
-        ends = " → ".join(words.endpoint(flow.get(f"{side}_ip"), flow.get(f"{side}_port")) for side in ("src", "dst"))
-        number = int(flow["flow_id"])
-        return Subject("flow", str(number), f"flow {flow_number(number)} {ends}", f"flow_id == {number}", flow)
-
-    def keep_value(self) -> tuple[str, object] | None:
-        """The cell under the cursor."""
-        record, column = self.table.record, self.table.column.name
-        return (column, record[column]) if record is not None and column in record else None
-
-    def text(self) -> str:
-        """The cell under the cursor, as it is shown."""
-        record = self.table.record
-        if record is None:
-            return ""
-        value = record.get(self.table.column.name)
-        return visible(value) if isinstance(value, str) else text_cell(value)
-
-    def place(self) -> dict[str, Any]:
-        """Order, row and column."""
-        record = self.table.record
-        return {
-            "sort": self.sorting.column,
-            "descending": self.sorting.descending,
-            "flow": int(record["flow_id"]) if record is not None and self.table.cursor_row else None,  # the top is the top
-            "row": self.table.cursor_row,
-            "column": self.table.column.name,
-        }
-
-    def restore(self, place: Mapping[str, Any]) -> None:
-        """The order; the flow where it still is, else its row number."""
-        names = [look.name for look in self.table.looks]
-        if place.get("column") in names:
-            self.table.cursor_column = names.index(place["column"])
-        if place.get("sort") in names:
-            self.sorting = Sorting(place["sort"], place.get("descending") is True)
-        flow, row = place.get("flow"), place.get("row")
-        if self.inquiry is None:
-            return
-        view = replace(self.frame.view, sorting=self.sorting)
-        if view != self.inquiry.asked or view != self.inquiry.shown:
-            keep = flow if type(flow) is int else None
-            self.inquiry.put_in_order(view, keep, patient=keep is not None)
-            self._titles()
-            self.frame.changed()
-        elif type(row) is int and 0 <= row < self.table.total:
-            self.table.move_to(row)
-
-    def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
-        """The detail pane and the titles follow the cursor."""
-        detail = self.query_one("#detail", FlowDetail)
-        if message.table.total == 0:
-            detail.show_flow(None, "")
-        elif message.record is not None:
-            detail.show_flow(message.record, self._path_of(message.record))
-        self._titles()
-
-    def on_virtual_table_chosen(self, message: VirtualTable.Chosen) -> None:
-        """Everything about it."""
-        from workbench.tui.screens.flow import FlowDialog
-
-        self.app.push_screen(FlowDialog(message.record, self._path_of(message.record)))
+    # -- order and columns ------------------------------------------------------------------------
 
     def on_virtual_table_heading_clicked(self, message: VirtualTable.HeadingClicked) -> None:
         """Sort by it."""
-        self._sort_by(next_sorting(self.sorting, message.column))
+        message.stop()
+        self._sort_by(next_sorting(self._order, message.column))
 
-    def on_virtual_table_failed(self, message: VirtualTable.Failed) -> None:
-        """Say so."""
-        self.frame.say(message.error)
-
-    # -- keys -------------------------------------------------------------------------------------
+    @property
+    def _order(self) -> Sorting:
+        return self.groups.order if self.grouped else self.sorting
 
     def action_sort(self) -> None:
         """Choose a column."""
-        self.app.push_screen(ColumnPicker(self.table.looks, self.sorting), self._sort_by)
+        looks = self.groups.looks if self.grouped else flow_looks(dates=False)
+        self.app.push_screen(ColumnPicker(looks, self._order), self._sort_by)
 
     def _sort_by(self, sorting: Sorting | None) -> None:
-        if sorting is not None and sorting != self.sorting:
+        if sorting is None or sorting == self._order:
+            return
+        if self.grouped:
+            self.groups.cursor_row = 0
+            self.regroup(self.groups.keys, sorting)
+        else:
             self.sorting = sorting
             self._ask(self.frame.view, stay=False)
-            self._titles()
+        self._titles()
 
     def action_reverse(self) -> None:
         """The other way round."""
-        self._sort_by(Sorting(self.sorting.column, not self.sorting.descending))
+        self._sort_by(Sorting(self._order.column, not self._order.descending))
 
     def action_sort_side(self, by: int) -> None:
         """Sort by the column beside."""
-        names = [look.name for look in self.table.looks]
-        here = names.index(self.sorting.column) if self.sorting.column in names else 0
+        table = self.in_front
+        names = [look.name for look in table.looks]
+        here = names.index(self._order.column) if self._order.column in names else 0
         there = (here + by) % len(names)
-        self.table.cursor_column = there
-        self._sort_by(next_sorting(self.sorting, names[there]))
+        table.cursor_column = there
+        self._sort_by(next_sorting(self._order, names[there]))
+
+    def action_columns(self) -> None:
+        """Choose the columns; the order of the flows stays."""
+        from workbench.tui.screens.choose_columns import ChooseColumns
+
+        looks = flow_looks(dates=False)
+        now = self.columns or [look.name for look in looks]
+        self.app.push_screen(ChooseColumns("Columns", looks, now, len(looks)), self._take_columns)
+
+    def _take_columns(self, names: tuple[str, ...] | None) -> None:
+        if names:
+            self.columns = names
+            self._lay_out()
+            self._titles()
 
     def action_detail(self) -> None:
         """Show or hide the pane."""
@@ -309,9 +113,108 @@ class FlowsView(CaseView):
 
     def action_jump(self) -> None:
         """Ask for a row."""
-        self.app.push_screen(jump_dialog(self.table.total), self._jump)
+        self.app.push_screen(jump_dialog(self.in_front.total), self._jump)
 
     def _jump(self, answer: str | None) -> None:
-        row = None if answer is None else row_named(answer, self.table.total)
+        row = None if answer is None else row_named(answer, self.in_front.total)
         if row is not None:
-            self.table.move_to(row)
+            self.in_front.move_to(row)
+
+    # -- groups -----------------------------------------------------------------------------------
+
+    def action_group(self) -> None:
+        """Choose what the groups are made of."""
+        from workbench.analysis.grouping import MOST_KEYS
+        from workbench.tui.screens.choose_columns import ChooseColumns
+
+        column = self.table.column.name
+        now = self.groups.keys or ("src_ip" if column == "ts" else column,)  # every flow has a start of its own
+        title = f"Group by one to {MOST_KEYS} columns"
+        self.app.push_screen(ChooseColumns(title, flow_looks(dates=False), now, MOST_KEYS), self._group)
+
+    def _group(self, keys: tuple[str, ...] | None) -> None:
+        if keys:
+            self.show_groups(keys)
+
+    async def action_back(self) -> None:
+        """Stop what is going on; from a group to the groups; from those to the flows; else what Esc does everywhere."""
+        if self.resting and self.leave_groups():
+            return
+        await self.run_action("screen.back")
+
+    # -- marks and copies -------------------------------------------------------------------------
+
+    def action_mark_all(self) -> None:
+        """Mark all that is shown, or take every mark."""
+        self.mark_all()
+
+    def subject(self) -> Subject | None:
+        """The flow under the cursor; where some are marked, all of those."""
+        one = None if self.grouped else super().subject()
+        ids = sorted(self.table.marked)
+        if self.grouped or not ids:
+            return one
+        kept, many = as_filter(ids), f"{len(ids):,} marked flow{'' if len(ids) == 1 else 's'}"
+        return Subject("query", kept, many, kept, None if one is None else one.flow)
+
+    def action_copy(self) -> None:
+        """Choose how to copy the flow under the cursor, the marked ones, or the group."""
+        self.copy_rows()
+
+    async def action_export(self) -> None:
+        """Carve the marked flows; without marks what `e` does everywhere."""
+        from workbench.tui.screens.carve import CarveDialog
+
+        data, flow = self.frame.data, self.table.record
+        if self.table.marked and not self.grouped and data is not None and flow is not None:
+            chosen = View(filter=as_filter(sorted(self.table.marked)))
+            self.app.push_screen(CarveDialog(data, flow, chosen, marked=True))
+        else:
+            await self.run_action("screen.export")
+
+    # -- ways on ----------------------------------------------------------------------------------
+
+    def action_pair(self) -> None:
+        """All flows between the two ends, in place of the filter: it can be had back."""
+        flow = None if self.grouped else self.table.record
+        if flow is None or flow.get("src_ip") is None or flow.get("dst_ip") is None:
+            self.frame.tell("Pair", "There is no flow with two addresses under the cursor.")
+        else:
+            self.frame.filter_by(pair_filter(flow))
+
+    def action_rows(self) -> None:
+        """Rows of other tables."""
+        from workbench.tui.screens.flow_rows import FlowRows
+
+        data, one = self.frame.data, None if self.grouped else super().subject()
+        if data is not None and one is not None:
+            self.app.push_screen(FlowRows(data, int(one.key), one.words))
+
+    # -- where the person is ----------------------------------------------------------------------
+
+    def place(self) -> dict[str, Any]:
+        """As a list of flows, and the groups, if they are what is shown."""
+        return super().place() | {"groups": list(self.groups.keys) if self.grouped else [], "group": self.groups.cursor_row}
+
+    def restore(self, place: Mapping[str, Any]) -> None:
+        """Go there."""
+        super().restore(place)
+        keys, row = place.get("groups"), place.get("group")
+        if isinstance(keys, list) and keys and usable(keys):
+            self.show_groups(tuple(keys), row if type(row) is int else 0)
+        else:
+            self.show_flows()
+
+
+def usable(keys: Sequence[Any]) -> bool:
+    """Whether these can be the keys of groups."""
+    from workbench.analysis.grouping import MOST_KEYS
+
+    known = [look.name for look in flow_looks(dates=False)]
+    return len(keys) <= MOST_KEYS and len(set(map(str, keys))) == len(keys) and all(key in known for key in keys)
+
+
+def pair_filter(flow: Mapping[str, Any]) -> str:
+    """Flows between the two ends of this one, whichever of them began."""
+    src, dst = (conditions.literal(flow[f"{side}_ip"]) for side in ("src", "dst"))
+    return f"src_ip == {src} && dst_ip == {dst}" if src == dst else f"addr == {src} && addr == {dst}"

@@ -12,7 +12,7 @@ from workbench.errors import CancelledError
 from workbench.tui import words
 from workbench.tui.latest import Latest
 from workbench.tui.looks import flow_number
-from workbench.tui.messages import FlowFound, PacketsFailed, PacketsRead, PacketsRested
+from workbench.tui.messages import FlowFound, PacketsFailed
 from workbench.tui.packet_jump import packet_dialog, packet_named
 from workbench.tui.screens.dialog import PromptDialog
 from workbench.tui.views.base import Subject
@@ -149,8 +149,8 @@ class PacketsView(ReadingView):
         self._titles()
 
     def action_clock(self) -> None:
-        """Times another way."""
-        self.frame.tell("Times", self.table.turn_times())
+        """Times another way; the heading says which."""
+        self.table.turn_times()
 
     def action_jump(self) -> None:
         """Ask for a packet."""
@@ -188,14 +188,8 @@ class PacketsView(ReadingView):
         elif not self._under_way:
             self._read_more()
 
-    def on_packets_read(self, message: PacketsRead) -> None:
-        """More of them are here, perhaps the one that is looked for."""
-        super().on_packets_read(message)
-        self._sought_now()
-
-    def on_packets_rested(self, message: PacketsRested) -> None:
-        """As many were read as were wanted; what is looked for may want more."""
-        super().on_packets_rested(message)
+    def read_on(self) -> None:
+        """More was read, perhaps the packet that is looked for."""
         self._sought_now()
 
     def action_carve(self) -> None:

@@ -187,12 +187,17 @@ class ReadingView(CaseView):
         self._take()
         self._explain()
         self._titles()
+        self.read_on()
 
     def on_packets_rested(self, message: PacketsRested) -> None:
         """The titles say that nothing is being read any more."""
         message.stop()
         self._under_way = self._reading.overtaken
         self._titles()
+        self.read_on()
+
+    def read_on(self) -> None:
+        """More was read, or all that was wanted."""
 
     def on_packets_failed(self, message: PacketsFailed) -> None:
         """The capture is gone, or another one now."""

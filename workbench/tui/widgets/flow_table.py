@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -17,12 +18,12 @@ class FlowTable(VirtualTable):
     """A table of flows; those whose flow_id is in `marked` have a mark before them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "Mark", id="flows.mark", tooltip="Mark this flow, or take its mark; y, e and n mean the marked ones"),
+        Binding(
+            "space", "mark", "Mark", show=False, id="flows.mark", tooltip="Mark this flow or take its mark: y e n mean those"
+        ),
     ]
 
-    def on_mount(self) -> None:
-        """Nothing is marked."""
-        self.marked: set[int] = set()
+    marked: Set[int] = frozenset()
 
     def action_mark(self) -> None:
         """Mark the flow under the cursor and go on to the next; a marked one loses its mark."""
@@ -36,17 +37,17 @@ class FlowTable(VirtualTable):
         self.mark(self.marked ^ {flow_id})
         self.action_move(1)
 
-    def mark(self, flow_ids: set[int]) -> None:
+    def mark(self, flow_ids: Set[int]) -> None:
         """These are marked, and no others."""
         self.marked = flow_ids
         self._strips.clear()
         self.refresh()
         self._tell()
 
-    def gutter(self, row: int) -> str:
+    def marks_of(self, row: int) -> str:
         """The cursor's mark, and the flow's."""
         found = self._cache.columns(row) if self.marked else None
-        cursor = super().gutter(row)[0]
+        cursor = super().marks_of(row)[0]
         if found is None:
             return cursor + " "
         page, index = found

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pyarrow as pa
+from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from workbench.analysis.grouping import MEASURES, MOST_GROUPS, Groups, group_flows
@@ -52,6 +53,10 @@ def _wide(look: Look, rows: pa.Table | None) -> Look:
 class GroupTable(VirtualTable):
     """The groups. `keys` is empty while there are none asked for."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Open", id="groups.open", tooltip="The flows of this group; Esc comes back"),
+    ]
+
     @dataclass
     class Ready(Message):
         """Groups are there."""
@@ -72,6 +77,7 @@ class GroupTable(VirtualTable):
         self.order = Sorting("flows", True)
         self.groups: Groups | None = None
         self.obeyed: View | None = None
+        self.wanted_row: int | None = None
         self._lane = Latest(self, "groups")
         self._question: Question | None = None
 
@@ -116,7 +122,8 @@ class GroupTable(VirtualTable):
         self.groups = message.groups
         self.set_empty("No flows to group.")
         self.set_looks(group_looks(self.keys, message.groups.rows))
-        self.set_source(ArrowSource(message.groups.rows), message.sorting, min(self.cursor_row, message.groups.rows.num_rows - 1))
+        row, self.wanted_row = self.cursor_row if self.wanted_row is None else self.wanted_row, None
+        self.set_source(ArrowSource(message.groups.rows), message.sorting, row)
         return True
 
     def describe(self) -> str:

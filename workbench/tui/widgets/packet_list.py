@@ -94,11 +94,10 @@ class PacketList(VirtualTable):
         self.set_looks(packet_looks(self.room, self.times))
         super().on_resize()
 
-    def turn_times(self) -> str:
-        """The next way to show times; what it is called."""
+    def turn_times(self) -> None:
+        """The next way to show times."""
         self.times = (self.times + 1) % len(TIMES)
         self.set_looks(packet_looks(self.room, self.times))
-        return TIMES[self.times][2]
 
     def show(self, rows: PacketRows, pages: Sequence[int]) -> None:
         """More rows, or other words in these pages."""

@@ -486,9 +486,9 @@ class VirtualTable(ScrollView, can_focus=True):
             if here and number == self.cursor_column and self.has_focus:
                 style += Style(underline=True)
             parts.append((fit(text, width, right=look.right), style))
-        return columns.line(parts, Segment(self.gutter(row), base), base, marks=False)
+        return columns.line(parts, Segment(self.marks_of(row), base), base, marks=False)
 
-    def gutter(self, row: int) -> str:
+    def marks_of(self, row: int) -> str:
         """The two cells before a row: the cursor's mark."""
         return "▶ " if row == self.cursor_row else "  "
 
