@@ -193,7 +193,9 @@ class Board(ScrollView, can_focus=True):
             self.set_reactive(Board.cursor, (key, min(at, here.shown - 1)))
             return
         first = next((key for key in self._order if self._placed[key].shown), "")
-        self.set_reactive(Board.cursor, (first, 0))  # while the person has not moved it, it is at the first row
+        pending = any(panel.stale for panel in self._panels.values())
+        # Until the person has moved it, it waits at the first list, so that it never jumps while answers come in.
+        self.set_reactive(Board.cursor, (self._order[0] if pending and not self._touched else first, 0))
 
     @property
     def _order(self) -> list[str]:
