@@ -20,6 +20,8 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 #: Bits of a Braille cell by row and column of its dots (U+2800 and on).
 _DOTS: Final = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _LABELS: Final = 24
+#: Seconds between ticks of a time axis.
+_CLOCK_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800)
 
 
 def drawn(chart: Chart, width: int, height: int) -> list[list[Piece]]:
@@ -151,6 +153,15 @@ def nice_ticks(low: float, high: float, most: int) -> list[float]:
     return [first + n * step for n in range(most + 1) if first + n * step <= high + step * 1e-9]
 
 
+def _ticks(axis: Axis, most: int) -> list[float]:
+    """Round numbers, or times that a clock or calendar calls round."""
+    step = next((1e6 * s for s in _CLOCK_STEPS if 1e6 * s * most >= axis.high - axis.low), None) if axis.time else None
+    if step is None or axis.high - axis.low < 2e6:
+        return nice_ticks(axis.low, axis.high, most)
+    first = math.ceil(axis.low / step) * step
+    return [first + n * step for n in range(most + 1) if first + n * step <= axis.high]
+
+
 def _side_labels(axis: Axis, height: int) -> list[str]:
     """A text, often none, for each line from the top."""
     if axis.labels:
@@ -159,7 +170,7 @@ def _side_labels(axis: Axis, height: int) -> list[str]:
             names[-1] = f"… {len(axis.labels) - height + 1} more"
         return [*names, *("" for _ in range(height - len(names)))]
     out = [""] * height
-    for value in nice_ticks(axis.low, axis.high, max(2, height // 4)):
+    for value in _ticks(axis, max(4, height // 4)):
         line = height - 1 - round((value - axis.low) / (axis.high - axis.low) * (height - 1))
         if 0 <= line < height:
             out[line] = figures.tick(int(value), int(axis.high - axis.low)) if axis.time else number_text(value, axis.name)
@@ -173,7 +184,7 @@ def _under(axis: Axis, width: int) -> str:
         wide = max(1, width // len(axis.labels))
         places = [(n * wide, _cut(label)) for n, label in enumerate(axis.labels)]
     else:
-        values = nice_ticks(axis.low, axis.high, max(2, width // 16))
+        values = _ticks(axis, max(2, width // 16))
         span = axis.high - axis.low
         texts = [figures.tick(int(v), int(span)) if axis.time else number_text(v, axis.name) for v in values]
         places = [(round((v - axis.low) / span * (width - 1)), text) for v, text in zip(values, texts, strict=True)]

@@ -15,7 +15,7 @@ from workbench.store.query import Rows, Stop
 
 #: What a screen keeps of a result: rows, and bytes of their columns. Past either the rest is left in the engine.
 ROWS_KEPT: Final = 1_000_000
-BYTES_KEPT: Final = 192 * 1024 * 1024
+BYTES_KEPT: Final = 128 * 1024 * 1024
 #: Rows that come at once: small, so that the first are there soon and one batch of long texts stays bearable.
 BATCH: Final = 4096
 

@@ -346,7 +346,7 @@ class SqlView(CaseView):
     def _open(self, saved: Saved, values: Mapping[str, Any], *, run: bool) -> None:
         """Its SQL into the editor; values of its parameters stay for as long as the text names them."""
         self._saved, self._values = saved, values
-        self.editor.put(saved.sql.strip())
+        self.editor.put(saved.sql.strip(), top=True)
         self.screen.set_focus(self.editor.area)
         if run:
             self.action_run()

@@ -202,12 +202,12 @@ class SqlEditor(Container):
         """What is to be run: what is selected, else all."""
         return self.area.selected_text.strip() or self.text.strip()
 
-    def put(self, text: str) -> None:
-        """Another text, the cursor at its end."""
+    def put(self, text: str, *, top: bool = False) -> None:
+        """Another text, the cursor at its end, or at its beginning."""
         self.offers.close()
         self._put = clean(text[:LONGEST])
         self.area.load_text(self._put)
-        self.area.move_cursor(self.area.document.end)
+        self.area.move_cursor((0, 0) if top else self.area.document.end)
 
     def point_at(self, at: str) -> tuple[int, int] | None:
         """The cursor to where the engine points; line and column from 1, None where that is not in the text."""
