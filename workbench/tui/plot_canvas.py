@@ -31,7 +31,7 @@ def drawn(chart: Chart, width: int, height: int) -> list[list[Piece]]:
     if not chart.xs.size:
         return [[("No numbers there.", "axis")], *([] for _ in range(height - 1))]
     if chart.kind is Kind.BAR:
-        return _bars(chart, width, height)
+        return [_cropped(line, width) for line in _bars(chart, width, height)]
     body = _heat if chart.kind is Kind.HEAT else _dots
     marks = _side_labels(chart.y, height - 2)
     room = max(cell_len(text) for text in marks)
@@ -41,6 +41,15 @@ def drawn(chart: Chart, width: int, height: int) -> list[list[Piece]]:
         out.append([(" " * (room - cell_len(text)) + text, "axis"), ("┤" if text else "│", "axis"), (line, "mark")])
     out.append([(" " * room + "└" + "─" * (width - room - 2), "axis")])
     out.append([(" " * (room + 1) + _under(chart.x, width - room - 2), "axis")])
+    return out
+
+
+def _cropped(line: list[Piece], width: int) -> list[Piece]:
+    """The line in the room that there is."""
+    out: list[Piece] = []
+    for text, role in line:
+        room = width - sum(cell_len(piece) for piece, _ in out)
+        out.append((text if cell_len(text) <= room else set_cell_size(text, max(0, room)), role))
     return out
 
 
