@@ -338,7 +338,7 @@ class _Asking:
         notebook = getattr(self._data, "notebook", None)
         known = {} if notebook is None else {key: one.state for key, one in notebook.states().items()}
         rows = overview_panels.look_rows(detected, signs, known)
-        note = "no sign of scans, uploads, log-in series or late hosts; Findings (5) runs the detections"
+        note = "no scan, upload or log-in series seen; Findings (5) runs detections"
         self._tell("look", rows, overview_panels.look_title(detected, rows), note)
 
     def _arrivals(self, came: Arrivals) -> None:
