@@ -430,7 +430,8 @@ class SqlView(CaseView):
             return
         place = self.editor.point_at(error.at)
         where = f"line {place[0]}, column {place[1]}: " if place else ""
-        self._complain(f"✗ {where}{visible(error.message[:600])}")
+        said = error.message.partition(" LINE ")[0] if place else error.message  # the engine's own excerpt says it again
+        self._complain(f"✗ {where}{visible(said[:600])}")
         self.screen.set_focus(self.editor.area)
 
     def _complain(self, text: str) -> None:
