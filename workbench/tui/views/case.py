@@ -68,7 +68,7 @@ class WholeCaseView(CaseView):
         self._asked = self._got = 0
         self._summary = Summary()
         self._held = Held()
-        self._section = 0
+        self._section, self._shown = 0, -1
         self._rows: dict[int, int] = {}
         self._lines: Sequence[Line] = ()
         self._verifying = False
@@ -139,7 +139,11 @@ class WholeCaseView(CaseView):
 
     def _show(self) -> None:
         section = SECTIONS[self._section]
-        self._lines = section.lines(self._held)
+        before, self._lines = self._lines, section.lines(self._held)
+        if self._shown == self._section and before == self._lines and self._lines:
+            self._explain()
+            return  # nothing flickers
+        self._shown = self._section
         table = self.table
         table.set_looks(case_sections.looks_of_section(section))
         table.set_empty(section.empty)
@@ -197,6 +201,7 @@ class WholeCaseView(CaseView):
         if isinstance(section, int) and 0 <= section < len(SECTIONS):
             self._section = section
             self._rows[section] = row if isinstance(row, int) and 0 <= row < 1 << 31 else 0
+            self._shown = -1
             if self._got:
                 self._show()
 

@@ -28,6 +28,8 @@ from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.virtual_table import VirtualTable
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from workbench.detections.loader import Library
     from workbench.store.notebook import FindingState
     from workbench.store.reader import Question
@@ -138,6 +140,7 @@ class FindingsView(CaseView):
         self._only, self._order = 0, 0
         self._wanted: dict[str, Any] = {}
         self._answered = False
+        self._rows: pa.Table | None = None
         self._question: Question | None = None
         self._cancel: threading.Event | None = None
         self._progress = ""
@@ -233,7 +236,10 @@ class FindingsView(CaseView):
         if row is None and here.get("group") and not here.get("finding"):
             row = next((n for n, one in enumerate(rows["group"].to_pylist()) if one == here["group"]), None)
         self.table.set_empty(self._nothing())
-        self.table.set_source(ArrowSource(rows), None, row if row is not None else min(self.table.cursor_row, rows.num_rows))
+        row = row if row is not None else min(self.table.cursor_row, rows.num_rows)
+        if self._rows is None or row != self.table.cursor_row or not rows.equals(self._rows):  # else nothing flickers
+            self._rows = rows
+            self.table.set_source(ArrowSource(rows), None, row)
         self._explain(rows.slice(self.table.cursor_row, 1).to_pylist()[0] if rows.num_rows else None)
 
     def _nothing(self) -> str:
