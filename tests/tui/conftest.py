@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+
+from workbench.workflows.ingest import index_sources
+from workbench.workflows.requests import IndexRequest
+
+SAMPLES = Path(__file__).parents[2] / "sample_captures"
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +21,23 @@ def quiet_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("WORKBENCH_CONFIG", "NO_COLOR", "TEXTUAL_ANIMATIONS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The case of a sample by its name, indexed once; nobody may write to it."""
+    cases: dict[str, Path] = {}
+
+    def case_of(name: str) -> Path:
+        if name not in cases:
+            cases[name] = tmp_path_factory.mktemp(name) / "case"
+            index_sources(IndexRequest((str(SAMPLES / f"{name}.pcapng"),), cases[name]))
+        return cases[name]
+
+    return case_of
+
+
+@pytest.fixture
+def own(indexed: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """A copy of such a case for this test alone: where a person left a case is kept in it."""
+    return lambda name: Path(shutil.copytree(indexed(name), tmp_path / "case"))

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import sys
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -23,18 +22,13 @@ from workbench.tui.screens.copy_menu import CopyMenu
 from workbench.tui.screens.flow_rows import FlowRows
 from workbench.tui.views.flows import pair_filter
 from workbench.tui.widgets.group_table import GroupTable
-from workbench.workflows.ingest import index_sources
-from workbench.workflows.requests import IndexRequest
 
-SAMPLES = Path(__file__).parents[2] / "sample_captures"
 SIZES = pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=["80x24", "160x50"])
 
 
-@pytest.fixture(scope="module")
-def case(tmp_path_factory):
-    root = tmp_path_factory.mktemp("flows-view") / "case"
-    index_sources(IndexRequest((str(SAMPLES / "overlays.pcapng"),), root))
-    return root
+@pytest.fixture
+def case(own):
+    return own("overlays")
 
 
 def text_of(pilot):

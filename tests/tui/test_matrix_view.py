@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,13 @@ from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
 from workbench.tui.views.matrix import MatrixView
 from workbench.tui.widgets.matrix_grid import heading, shade, short
-from workbench.workflows.ingest import index_sources
-from workbench.workflows.requests import IndexRequest
 
-SAMPLES = Path(__file__).parents[2] / "sample_captures"
 SIZES = pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=["80x24", "160x50"])
 
 
-@pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    case = tmp_path_factory.mktemp("lateral") / "case"
-    index_sources(IndexRequest((str(SAMPLES / "esxi-lateral.pcapng"),), case))
-    return case
-
-
 @pytest.fixture
-def lateral(indexed: Path, tmp_path: Path) -> Path:
-    """A case of one's own: where a person left it is kept in it."""
-    return Path(shutil.copytree(indexed, tmp_path / "case"))
+def lateral(own: Callable[[str], Path]) -> Path:
+    return own("esxi-lateral")
 
 
 def app(case: Path) -> WorkbenchApp:

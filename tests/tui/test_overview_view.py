@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -20,25 +18,14 @@ from workbench.tui.screens.ledger import LedgerDialog
 from workbench.tui.views.overview import OverviewView
 from workbench.tui.widgets.board import Band, Panel, Row, _drawn, _shared
 from workbench.tui.widgets.board_lines import Column, bar_text, row_lines
-from workbench.workflows.ingest import index_sources
-from workbench.workflows.requests import IndexRequest
 
-SAMPLES = Path(__file__).parents[2] / "sample_captures"
 SMALL, LARGE = (80, 24), (160, 50)
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x50"])
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("overview") / "case"
-    index_sources(IndexRequest((str(SAMPLES / "esxi-lateral.pcapng"),), path))
-    return path
-
-
 @pytest.fixture
-def data(folder, tmp_path):
-    """A copy each: where the person left a case is kept in it."""
-    case = StoredCase.open(shutil.copytree(folder, tmp_path / "case"))
+def data(own):
+    case = StoredCase.open(own("esxi-lateral"))
     yield case
     case.close()
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 import sys
 import threading
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -18,24 +16,14 @@ from workbench.tui.case_data import StoredCase
 from workbench.tui.data import Sorting, View
 from workbench.tui.policy_rows import rule_table
 from workbench.tui.views.policy import PolicyView
-from workbench.workflows.ingest import index_sources
-from workbench.workflows.requests import IndexRequest
 
-SAMPLES = Path(__file__).parents[2] / "sample_captures"
 SMALL, LARGE = (80, 24), (160, 50)
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x50"])
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("policy") / "case"
-    index_sources(IndexRequest((str(SAMPLES / "esxi-lateral.pcapng"),), path))
-    return path
-
-
 @pytest.fixture
-def data(folder, tmp_path):
-    case = StoredCase.open(shutil.copytree(folder, tmp_path / "case"))
+def data(own):
+    case = StoredCase.open(own("esxi-lateral"))
     yield case
     case.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,23 +13,12 @@ from workbench.tui.views.sql import SqlView
 from workbench.tui.widgets.sql_editor import clean
 from workbench.workflows import ask as ask_module
 
-SAMPLES = Path(__file__).parents[2] / "sample_captures"
 RUNAWAY = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE (a.range * b.range) % 7 = 3"
 
 
-@pytest.fixture(scope="module")
-def case(tmp_path_factory):
-    from workbench.workflows.ingest import index_sources
-    from workbench.workflows.requests import IndexRequest
-
-    folder = tmp_path_factory.mktemp("sql") / "case"
-    index_sources(IndexRequest((SAMPLES / "names.pcapng",), folder))
-    return folder
-
-
 @pytest.fixture
-def stored(case):
-    data = StoredCase.open(case)
+def stored(own):
+    data = StoredCase.open(own("names"))
     yield data
     data.close()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,13 @@ from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
 from workbench.tui.host_rows import lifeline
 from workbench.tui.views.workloads import WorkloadsView
-from workbench.workflows.ingest import index_sources
-from workbench.workflows.requests import IndexRequest
 
-SAMPLES = Path(__file__).parents[2] / "sample_captures"
 SIZES = pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=["80x24", "160x50"])
 
 
-@pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    case = tmp_path_factory.mktemp("churn") / "case"
-    index_sources(IndexRequest((str(SAMPLES / "churn.pcapng"),), case))
-    return case
-
-
 @pytest.fixture
-def churn(indexed: Path, tmp_path: Path) -> Path:
-    """A case of one's own: where a person left it is kept in it."""
-    return Path(shutil.copytree(indexed, tmp_path / "case"))
+def churn(own: Callable[[str], Path]) -> Path:
+    return own("churn")
 
 
 def app(case: Path) -> WorkbenchApp:
