@@ -9,7 +9,7 @@ WORKERS ?= 2
 BENCH ?=
 SOAK ?=
 
-.PHONY: run test check bench lab soak fuzz conformance format setup system clean
+.PHONY: run test check bench lab soak fuzz conformance pictures format setup system clean
 
 run: $(STAMP) ## set up, compile the kernels, open the bundled capture in the app
 	$(BIN)/workbench doctor --warm
@@ -39,6 +39,9 @@ fuzz: $(STAMP) ## mutate captures for a minute, with bounds checked
 
 conformance: $(STAMP) ## regenerate docs/conformance.md from the shared captures
 	$(BIN)/python -m tests.conformance.document
+
+pictures: $(STAMP) ## take the pictures of docs/tutorial.md from the app as it is
+	$(BIN)/python -m docs.pictures.make
 
 format: $(STAMP) ## rewrite the code in the house style
 	$(BIN)/ruff format .

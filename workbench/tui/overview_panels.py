@@ -96,7 +96,7 @@ def look_title(found: Found, rows: Sequence[Row]) -> str:
     if found.counts:
         counts = ", ".join(f"{n:,} {text_cell(severity)}" for severity, n in found.counts)
         return f"look first: findings, {counts}"
-    return "look first: signs in the flows (no findings; 5 runs detections)" if rows else "look first"
+    return "look first: signs in the flows (no findings; 5, then D, runs detections)" if rows else "look first"
 
 
 def talker_rows(table: Sequence[Mapping[str, Any]], by: str) -> tuple[Row, ...]:

@@ -338,7 +338,7 @@ class _Asking:
         notebook = getattr(self._data, "notebook", None)
         known = {} if notebook is None else {key: one.state for key, one in notebook.states().items()}
         rows = overview_panels.look_rows(detected, signs, known)
-        note = "no scan, upload or log-in series seen; Findings (5) runs detections"
+        note = "no scan, upload or log-in series seen; 5, then D, runs detections"
         self._tell("look", rows, overview_panels.look_title(detected, rows), note)
 
     def _arrivals(self, came: Arrivals) -> None:
