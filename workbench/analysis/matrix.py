@@ -18,6 +18,12 @@ HOSTS: Final = len(LEVELS) - 1
 #: Rows and columns that are told apart; the rest is summed.
 MOST: Final = 48
 
+_SUMS: Final[dict[str, str]] = {
+    "flows": "count(*)",
+    "bytes": "(sum(src_bytes) + sum(dst_bytes))::BIGINT",
+    "packets": "(sum(src_pkts) + sum(dst_pkts))::BIGINT",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -73,7 +79,10 @@ def within(source: Prefix | None, target: Prefix | None) -> Where:
 
 def matrix(asks: Asks, where: Where, level: int, *, by: Measure = "flows", most: int = MOST) -> Matrix:
     """Sum the flows by prefixes of a level. CancelledError when stopped."""
-    table = asks.query(_sql(where.sql, level, by, most), where.params).to_pylist()
+    if level == HOSTS:
+        table = asks.query(_host_sql(where.sql, by, most), where.params * 3).to_pylist()
+    else:
+        table = asks.query(_prefix_sql(where.sql, level, by, most), where.params).to_pylist()
     sums: dict[tuple[bytes | None, bytes | None], Cell] = {}
     rows: dict[bytes | None, int] = {}
     columns: dict[bytes | None, int] = {}
@@ -134,7 +143,7 @@ def _ordered(sums: dict[bytes | None, int]) -> list[bytes | None]:
     return sorted(sums, key=lambda key: (key is None, -sums[key], key or b""))
 
 
-def _sql(condition: str, level: int, by: str, most: int) -> str:
+def _prefix_sql(condition: str, level: int, by: str, most: int) -> str:
     source, target = (prefix_sql(column, *LEVELS[level]) for column in ("src_addr", "dst_addr"))
     return f"""
 WITH pairs AS MATERIALIZED (
@@ -150,3 +159,25 @@ SELECT rows.source, columns.target, sum(flows)::BIGINT AS flows, sum(bytes)::BIG
        sum(unanswered)::BIGINT AS unanswered, any_value(rows_in_all) AS rows_in_all, any_value(columns_in_all) AS columns_in_all
 FROM pairs LEFT JOIN rows ON pairs.source = rows.source LEFT JOIN columns ON pairs.target = columns.target CROSS JOIN counted
 GROUP BY rows.source, columns.target"""
+
+
+def _host_sql(condition: str, by: str, most: int) -> str:
+    """Three passes: either side by itself, then the sums between the few that are listed.
+
+    By pairs every pair there is would be held, which between hosts is most flows of a large case.
+    """
+    kept = f"FROM flows WHERE ({condition}) AND src_addr IS NOT NULL AND dst_addr IS NOT NULL"
+    return f"""
+WITH sources AS MATERIALIZED (SELECT src_addr AS key, {_SUMS[by]} AS m {kept} GROUP BY key),
+targets AS MATERIALIZED (SELECT dst_addr AS key, {_SUMS[by]} AS m {kept} GROUP BY key),
+rows AS MATERIALIZED (SELECT key, row_number() OVER (ORDER BY m DESC, key) AS n FROM sources ORDER BY n LIMIT {int(most)}),
+columns AS MATERIALIZED (SELECT key, row_number() OVER (ORDER BY m DESC, key) AS n FROM targets ORDER BY n LIMIT {int(most)}),
+counted AS (SELECT (SELECT count(*) FROM sources) AS rows_in_all, (SELECT count(*) FROM targets) AS columns_in_all),
+cells AS (
+  SELECT rows.n AS row_n, columns.n AS column_n, count(*) AS flows, {_SUMS["bytes"]} AS bytes, {_SUMS["packets"]} AS packets,
+         count(*) FILTER ({UNANSWERED}) AS unanswered
+  FROM (SELECT * {kept}) f
+  LEFT JOIN rows ON src_addr = rows.key LEFT JOIN columns ON dst_addr = columns.key GROUP BY ALL
+)
+SELECT rows.key AS source, columns.key AS target, flows, bytes, packets, unanswered, rows_in_all, columns_in_all
+FROM cells LEFT JOIN rows ON row_n = rows.n LEFT JOIN columns ON column_n = columns.n CROSS JOIN counted"""
