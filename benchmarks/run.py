@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="shrink the captures, to try the benchmark itself")
     parser.add_argument("--realtime", action="store_true", help="go before everything else on a busy machine (root)")
     parser.add_argument("--cache", type=Path, default=Path("bench"))
+    parser.add_argument("--flows-case", type=Path, help="a case folder that is there, for flows20m and interactive")
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"))
     options = parser.parse_args(argv)
     named = [word for word in options.only.split(",") if word]
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
     cache = options.cache.resolve()
     cache.mkdir(parents=True, exist_ok=True)
-    bench = Bench(cache, options.rounds, options.scale, not options.no_peers, Report())
+    bench = Bench(cache, options.rounds, options.scale, not options.no_peers, Report(), flows_case=options.flows_case)
     for name in named or [part for part in PARTS if options.large or part not in LARGE]:
         print(f"== {name}: {PARTS[name].__doc__}", flush=True)
         PARTS[name](bench)

@@ -153,7 +153,7 @@ def test_reading_a_small_synthetic_case_gives_every_row(tmp_path: Path) -> None:
     from benchmarks import reading
 
     report = Report()
-    reading.measure(tmp_path, 20_000, 1, report)
+    reading.measure(reading.case_of(tmp_path, 20_000), 1, report)
     whats = " ".join(row.what for row in report.rows)
     assert all(word in whats for word in ("page at any depth", "filter", "timeline", "top talkers"))
     assert all(row.value > 0 for row in report.rows)
