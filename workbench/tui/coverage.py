@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, Final
+
+from rich.cells import cell_len, set_cell_size
 
 from workbench.records.reasons import BY_NAME
 from workbench.records.visible import visible
@@ -15,6 +16,8 @@ from workbench.tui.data import Summary
 
 #: Reasons whose count is bytes, where it is not packets (docs/ledger.md).
 BYTES: Final = frozenset({"cut", "damaged", "worker_died", "cancelled", "read_error"})
+#: Cells of a name within a line of words.
+_NAME: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,14 @@ def unseen_words(cover: Coverage, most: int = 2) -> str:
     unseen = [(reason, n) for reason, n in cover.unseen if reason != "dropped"]  # has its own words
     if not unseen:
         return "unseen: at the end" if cover.counting else "unseen: none known"
-    parts = [f"{reason.replace('_', ' ')} {amount(reason, n)}".strip() for reason, n in unseen[:most]]
+    parts = [f"{reason_words(reason)} {amount(reason, n)}".strip() for reason, n in unseen[:most]]
     more = len(unseen) - most
     return "unseen: " + ", ".join(parts) + (f", +{more} more" if more > 0 else "")
+
+
+def reason_words(reason: str) -> str:
+    """A ledger reason without its underscores; visible and short, since a stranger's case can hold any."""
+    return _short(reason.replace("_", " ")[:_NAME])
 
 
 def amount(reason: str, value: int | None) -> str:
@@ -91,8 +99,14 @@ def sources_words(sources: Sequence[dict[str, Any]]) -> str:
         return "no source"
     if len(sources) == 1:
         path = str(sources[0].get("path") or "")
-        return "standard input" if path == "-" else visible(PurePath(path).name[:80] or path[:80])
+        return "standard input" if path == "-" else _short(path.rpartition("/")[2] or path)
     return f"{len(sources)} sources"
+
+
+def _short(text: str) -> str:
+    """Visible, and of so few cells that what follows in a line keeps its place."""
+    words = visible(text[: _NAME + 1])
+    return words if cell_len(words) <= _NAME else set_cell_size(words, _NAME - 1) + "…"
 
 
 def meaning(reason: str) -> str:

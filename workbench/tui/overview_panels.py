@@ -213,7 +213,7 @@ def ledger_rows(summary: Summary) -> tuple[Row, ...]:
     for line in sorted(summary.ledger, key=lambda line: (order.get(line["kind"], 3), -(line["count"] or 0))):
         role = "warn" if line["kind"] == "unseen" else ""
         amount = coverage.amount(line["reason"], line["count"]) or "·"
-        rows.append(Row((amount, f"{line['reason'].replace('_', ' ')}: {coverage.meaning(line['reason'])}"), role=role))
+        rows.append(Row((amount, f"{coverage.reason_words(line['reason'])}: {coverage.meaning(line['reason'])}"), role=role))
     return tuple(rows)
 
 

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from workbench.errors import CancelledError, FilterError
+from workbench.records.visible import visible
 from workbench.tui import coverage, recent
 from workbench.tui.asked import Views
 from workbench.tui.counting import Counting
@@ -145,6 +146,7 @@ class AskingScreen(Screen[None]):
 
     def tell(self, title: str, text: str) -> None:
         """A short message that goes away by itself."""
+        text = "\n".join(visible(line) for line in text.split("\n"))  # it may name a file of a stranger's
         self.notify(text, title=title, markup=False, timeout=4)
 
     def return_to(self, view: View) -> None:

@@ -81,8 +81,8 @@ class LedgerDialog(ModalScreen[None]):
 def source_heading(source: dict[str, Any]) -> Text:
     """A source in one or two lines: path, state, packets, drops, sizes."""
     text = Text()
-    text.append(visible(str(source.get("path") or "")), "bold")
-    text.append(f"  {visible(str(source.get('state') or ''))}")
+    text.append(visible(str(source.get("path") or "")[:1000]), "bold")
+    text.append(f"  {visible(str(source.get('state') or '')[:40])}")
     dropped = source.get("dropped")
     facts = [
         f"{source.get('packets') or 0:,} packets in {source.get('flows') or 0:,} flows",
@@ -99,9 +99,9 @@ def source_heading(source: dict[str, Any]) -> Text:
 
 
 def _words(line: dict[str, Any]) -> Text:
-    text = Text(f"{line['reason'].replace('_', ' ')}: {coverage.meaning(line['reason'])}")
+    text = Text(f"{coverage.reason_words(line['reason'])}: {coverage.meaning(line['reason'])}")
     if line.get("detail"):
         text.append(f"; {visible(str(line['detail'])[:400])}")
     if line.get("first_frames"):
-        text.append(f"; first at frame {visible(str(line['first_frames']))}", "dim")
+        text.append(f"; first at frame {visible(str(line['first_frames'])[:400])}", "dim")
     return text

@@ -16,6 +16,7 @@ from textual.message import Message
 from workbench.records.visible import visible
 from workbench.tui import case_sections
 from workbench.tui.case_sections import SECTIONS, Held, Line
+from workbench.tui.conditions import condition
 from workbench.tui.data import Summary, View
 from workbench.tui.latest import Latest
 from workbench.tui.table_source import ArrowSource
@@ -223,7 +224,7 @@ class WholeCaseView(CaseView):
             self.frame.filter_by(f"flow_id == {line.key}")
             self.frame.go(2)
         elif line.kind == "host":
-            self.frame.filter_by(f"ip.addr == {line.key}")
+            self.frame.filter_by(condition("addr", line.key, keep=True))  # a value, whatever a stranger wrote there
             self.frame.go(2)
         elif line.kind == "finding":
             self.frame.go(5, {"finding": line.key})

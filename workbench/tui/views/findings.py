@@ -16,6 +16,7 @@ from textual.message import Message
 from workbench.errors import CancelledError, WorkbenchError
 from workbench.records.visible import visible
 from workbench.tui import finding_rows
+from workbench.tui.conditions import condition
 from workbench.tui.data import Span, Summary, View
 from workbench.tui.finding_rows import LOOKS, ORDERS, SIGNS
 from workbench.tui.latest import Latest
@@ -314,7 +315,7 @@ class FindingsView(CaseView):
             return None
         key = str(finding["finding_id"])
         words = f"finding {finding['title']}: {finding_rows.subject_words(finding)}"
-        return Subject("finding", key, visible(words[:400]), f'finding == "{key}"' if finding["flows"] else "")
+        return Subject("finding", key, visible(words[:400]), condition("finding", key, keep=True) if finding["flows"] else "")
 
     def text(self) -> str:
         """What the pane says, or the cell."""
