@@ -157,7 +157,7 @@ def test_command_line_tables_hold_no_control_characters(tmp_path, capsys):
 
 async def test_what_a_stranger_wrote_into_the_case_is_a_value_of_a_filter(tmp_path):
     root = make_case(tmp_path / "case", "plain")
-    Notebook(root).turn_bookmark("host", "10.0.0.1 || flow_id > 0", "10.0.0.1")
+    Notebook(root).turn_bookmark("host", "10.0.0.1||flow_id>0", "10.0.0.1")
     async with WorkbenchApp(StoredCase.open(root)).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await press(pilot, "9", *["greater_than_sign"] * 3)

@@ -88,7 +88,7 @@ async def test_enter_on_a_bookmark_goes_there(case: Path) -> None:
         await settle(pilot)
         await press(pilot, "9", *["greater_than_sign"] * 3, "enter")
         await settle(pilot)
-        assert (case_screen(pilot).shown.number, case_screen(pilot).view.filter) == (2, "ip.addr == 10.0.0.1")
+        assert (case_screen(pilot).shown.number, case_screen(pilot).view.filter) == (2, 'addr == "10.0.0.1"')
 
 
 async def test_a_damaged_notebook_is_said_and_the_rest_shown(case: Path) -> None:

@@ -224,7 +224,8 @@ class WholeCaseView(CaseView):
             self.frame.filter_by(f"flow_id == {line.key}")
             self.frame.go(2)
         elif line.kind == "host":
-            self.frame.filter_by(condition("addr", line.key, keep=True))  # a value, whatever a stranger wrote there
+            # After its network, if it has one; a value, whatever a stranger wrote there.
+            self.frame.filter_by(condition("addr", line.key.rpartition(" ")[2], keep=True))
             self.frame.go(2)
         elif line.kind == "finding":
             self.frame.go(5, {"finding": line.key})
