@@ -49,6 +49,7 @@ async def test_detected_explained_and_followed_to_flows_and_packets(case: Path, 
         assert "▾ Hypervisor" in text_of(pilot)
         assert "What else could explain it" in view.prose.plain
         await press(pilot, "j")
+        assert "network = untagged  (tenant scope)" in view.prose.plain
         assert "10.20.1.77 → 10.20.30.0/24" in text_of(pilot)
         for part in ("Why it matters", "Evidence", "What else could explain it", "ATT&CK", "state: open"):
             assert part in view.prose.plain

@@ -159,7 +159,7 @@ def explained(finding: Finding, question: Question | None, history: Sequence[Fin
         _line(text, f"The file of detection {finding['detection']} is not there any more: what it means cannot be said.")
     _heading(text, "ATT&CK, parameters")
     _line(text, str(finding["attack"]).replace(",", ", ") or "no technique")
-    _line(text, ", ".join(f"{name} = {_plain(value)}" for name, value in _object(finding["parameters"]).items()) or "none")
+    _line(text, ", ".join(f"{name} = {_plain(name, value)}" for name, value in _object(finding["parameters"]).items()) or "none")
     _line(text, f"detection {finding['detection']}, run {_second(finding['found'])} UTC, finding {finding['finding_id']}")
     if history:
         _heading(text, "What people made of it")
@@ -176,7 +176,7 @@ def _evidence(text: Text, finding: Finding, question: Question | None) -> None:
         _heading(text, "Evidence")
     for name, value in values.items():
         meaning = question.columns.get(name, "") if question is not None else ""
-        _line(text, f"{name[:80]} = {_plain(value)}" + (f"  ({meaning})" if meaning else ""))
+        _line(text, f"{name[:80]} = {_plain(name, value)}" + (f"  ({meaning})" if meaning else ""))
 
 
 def _heading(text: Text, words: str) -> None:
@@ -187,7 +187,9 @@ def _line(text: Text, words: object) -> None:
     text.append(visible(str(words)[:4000].strip()) + "\n")
 
 
-def _plain(value: object) -> str:
+def _plain(name: str, value: object) -> str:
+    if value == "":
+        return "untagged" if name == "network" else '""'
     return value[:500] if isinstance(value, str) else json.dumps(value)[:500]
 
 

@@ -432,7 +432,7 @@ class FindingsView(CaseView):
         if finding is None or data is None or data.notebook is None:
             self.frame.tell("No finding", "The cursor stands on a group: go to one of its findings.")
             return
-        hint = "Why. It is kept with your name and the time, in the case and in its audit log. Esc leaves it as it is."
+        hint = "Why. Enter keeps it with your name and the time, in the case and in its audit log; Esc leaves it as it is."
         self.app.push_screen(
             PromptDialog(f"{state.capitalize()}: reason", hint, _reason_wrong),
             lambda reason: self._judged(str(finding["finding_id"]), state, reason),
