@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.analysis.prefixes import MAPPED, Prefix, prefix_sql
+from workbench.analysis.prefixes import MAPPED, Prefix, prefix_sql, short_key_sql, whole_key_sql
 from workbench.filters import compile_filter
 
 NEAR = [0, 1, 0x0A000000, 0x0A0000FF, 0x0A000100, 0x7FFFFFFF, 0x80000000, 0xC0A80A09, 0xFFFFFFFF]
@@ -77,3 +77,19 @@ def test_lengths_that_there_are_not(short: int, long: int) -> None:
 def test_bytes_that_are_no_key() -> None:
     with pytest.raises(ValueError, match="no key"):
         Prefix.of_key(b"\x20\x01", 24, 64)
+
+
+@pytest.mark.parametrize(("v4", "v6"), [(24, 64), (16, 48), (20, 56), (32, 128), (0, 32)])
+def test_a_short_key_becomes_the_whole_one_again(con: duckdb.DuckDBPyConnection, v4: int, v6: int) -> None:
+    texts = ["10.1.2.3", "10.1.2.200", "0.0.0.0", "255.255.255.255", "2001:db8::1", "::", "::1", "::fffe:a00:1", "ffff::"]
+    addrs = [packed(ipaddress.ip_address(text)) for text in texts]
+    short = f"(SELECT a, {short_key_sql('a', v4, v6)} AS short FROM (SELECT unnest(?::BLOB[]) AS a))"
+    sql = f"SELECT {whole_key_sql('short', v4, v6)} AS again, {prefix_sql('a', v4, v6)} AS key FROM {short}"
+    rows = con.execute(sql, [addrs]).fetchall()
+    assert [again for again, _ in rows] == [key for _, key in rows]
+    assert len({key for _, key in rows}) > 1
+
+
+def test_short_keys_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(ValueError, match="told apart"):
+        short_key_sql("a", 16, 16)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from workbench.analysis.leads import FAILED
 from workbench.analysis.places import inside_sql
-from workbench.analysis.prefixes import prefix_sql
+from workbench.analysis.prefixes import short_key_sql, whole_key_sql
 from workbench.analysis.talkers import SERVICE
 from workbench.store.pages import EVERYTHING, Where
 from workbench.store.reader import Asks
@@ -41,15 +41,17 @@ def paths(asks: Asks, where: Where = EVERYTHING, v4: int = 24, v6: int = 64) -> 
     return asks.query(
         "WITH kept AS (SELECT *, nullif(service, '') AS seen FROM flows"
         f" WHERE src_addr IS NOT NULL AND dst_addr IS NOT NULL AND ({where.sql})),"
-        f" summed AS (SELECT {prefix_sql('src_addr', v4, v6)} AS src_key, {prefix_sql('dst_addr', v4, v6)} AS dst_key,"
+        f" summed AS (SELECT {short_key_sql('src_addr', v4, v6)} AS src_short, {short_key_sql('dst_addr', v4, v6)} AS dst_short,"
         " seen AS service, proto, proto_name,"
         " CASE WHEN seen IS NULL AND proto IN (6, 17, 33, 132, 136) THEN dst_port END AS dst_port,"
         f" count(*) AS flows, {_BYTES}, min(ts) AS first, max(ts_end) AS last,"
         f" count(*) FILTER (dst_pkts = 0 OR (proto = 6 AND conn_state IN {FAILED!r})) / count(*) AS unanswered"
-        " FROM kept GROUP BY src_key, dst_key, seen, proto, proto_name,"
-        " CASE WHEN seen IS NULL AND proto IN (6, 17, 33, 132, 136) THEN dst_port END)"
+        " FROM kept GROUP BY src_short, dst_short, seen, proto, proto_name,"
+        " CASE WHEN seen IS NULL AND proto IN (6, 17, 33, 132, 136) THEN dst_port END),"
+        f" whole AS (SELECT *, {whole_key_sql('src_short', v4, v6)} AS src_key,"
+        f" {whole_key_sql('dst_short', v4, v6)} AS dst_key FROM summed)"
         f" SELECT src_key, dst_key, {_inside('src_key')} AND {_inside('dst_key')} AS inside, {SERVICE} AS label, service, proto,"
-        " dst_port AS port, flows, bytes, first, last, unanswered FROM summed"
+        " dst_port AS port, flows, bytes, first, last, unanswered FROM whole"
         f" ORDER BY inside DESC, flows DESC, src_key, dst_key, label LIMIT {MOST}",
         where.params,
     )

@@ -89,18 +89,28 @@ def _by_source(asks: Asks, where: Where) -> list[Lead]:
         f" WHERE sent >= {_BYTES_LEAST} ORDER BY sent - received DESC, who LIMIT {_FEW})",
         where.params,
     )
-    scans = [lead for row in rows if row["scans"] for lead in _scan(asks, where, row)]
-    return scans + _uploads(asks, where, [row["who"] for row in rows if not row["scans"]])
+    return _scans(asks, where, [row for row in rows if row["scans"]]) + _uploads(
+        asks, where, [row["who"] for row in rows if not row["scans"]]
+    )
 
 
-def _scan(asks: Asks, where: Where, row: Mapping[str, Any]) -> list[Lead]:
-    """Whom it tried: many hosts or many ports make a scan."""
-    seen = _rows(
+def _scans(asks: Asks, where: Where, sources: Sequence[Mapping[str, Any]]) -> list[Lead]:
+    """Whom these tried, in one pass over the flows."""
+    if not sources:
+        return []
+    rows = _rows(
         asks,
-        "SELECT count(DISTINCT dst_ip) AS hosts, count(DISTINCT dst_port) AS ports, min(ts) AS first, max(ts_end) AS last,"
-        f" any_value(dst_ip) AS whom FROM flows WHERE src_ip = ? AND {_FAILED_SQL} AND ({where.sql})",
-        (row["who"], *where.params),
-    )[0]
+        "SELECT src_ip AS who, count(DISTINCT dst_ip) AS hosts, count(DISTINCT dst_port) AS ports, min(ts) AS first,"
+        f" max(ts_end) AS last, any_value(dst_ip) AS whom FROM flows WHERE src_ip IN ({', '.join('?' * len(sources))})"
+        f" AND {_FAILED_SQL} AND ({where.sql}) GROUP BY src_ip",
+        (*(row["who"] for row in sources), *where.params),
+    )
+    seen = {row["who"]: row for row in rows}
+    return [lead for row in sources for lead in _scan(row, seen[row["who"]])]
+
+
+def _scan(row: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Lead]:
+    """Many hosts or many ports make a scan."""
     targets = max(seen["hosts"], seen["ports"])
     if targets < _TARGETS_LEAST:
         return []

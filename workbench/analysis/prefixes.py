@@ -79,8 +79,29 @@ def prefix_sql(column: str, v4: int, v6: int) -> str:
     short, long = _cut(column, v4, v4=True), _cut(column, v6, v4=False)
     if short == long:
         return short
-    mapped = f"{column} BETWEEN {_blob(MAPPED + bytes(4))} AND {_blob(MAPPED + bytes([255] * 4))}"  # twice as fast as a cut
-    return f"CASE WHEN {mapped} THEN {short} ELSE {long} END"
+    return f"CASE WHEN {_mapped(column)} THEN {short} ELSE {long} END"
+
+
+def short_key_sql(column: str, v4: int, v6: int) -> str:
+    """The key without what every IPv4 address begins with, to group by: a few bytes are kept in the row itself.
+
+    ValueError for lengths at which keys of both families have one size, since the size is what tells them apart.
+    """
+    if _size(v4, v4=False) == _size(v6, v4=False):
+        raise ValueError(f"keys of {v4} and {v6} bits cannot be told apart")
+    first = len(MAPPED) + 1
+    short = f"{column}[{first}:{_size(v4, v4=True)}]" if v4 % 8 == 0 and v4 else f"({_cut(column, v4, v4=True)})[{first}:16]"
+    return f"CASE WHEN {_mapped(column)} THEN {short} ELSE {_cut(column, v6, v4=False)} END"
+
+
+def whole_key_sql(key: str, v4: int, v6: int) -> str:  # noqa: ARG001  the pair that the key was made with
+    """The key of `prefix_sql` from one of `short_key_sql` (of the program's own naming)."""
+    return f"CASE WHEN octet_length({key}) = {_size(v4, v4=False)} THEN {_blob(MAPPED)} || {key} ELSE {key} END"
+
+
+def _mapped(column: str) -> str:
+    """Whether an address is IPv4; comparing is twice as fast as cutting."""
+    return f"{column} BETWEEN {_blob(MAPPED + bytes(4))} AND {_blob(MAPPED + bytes([255] * 4))}"
 
 
 def _size(length: int, *, v4: bool) -> int:
