@@ -67,6 +67,7 @@ def test_a_complete_file_is_read(tmp_path: Path) -> None:
         ("[none]", "[1]", 13, "false_positives is no list of texts"),
         ("type: integer", "type: int", 8, "parameter least is of type 'int'"),
         ("default: 3", "default: three", 8, "its default: 'three' is no value of parameter least"),
+        ("default: 3", "default: " + "1:" * 9_000 + "1", 0, "its header cannot be read: Exceeds the limit"),
         (", help: how many at least", "", 8, "parameter least has not exactly type, default and help"),
         ("  n: how many", "  n: 3", 10, "columns is no list of names"),
         ("kind: hunt", "kind: hunt\nauthor: me", 7, "author is no key of a header"),

@@ -148,6 +148,7 @@ async def test_a_case_that_was_only_looked_at_is_not_written_and_one_that_cannot
         {"view": 2, "filter": "nonsense ==", "span": [2, 1], "places": 3},
         {"view": "2", "filter": 7, "span": "x", "places": {"2": 7}},
         {"view": True},
+        {"view": [2]},
         {"view": 77, "places": {"77": {}}},
         {"view": 2, "places": {"2": {"sort": "no such", "flow": "x", "row": -5, "column": 4}}},
         {"view": 2, "span": [2**70, 2**71]},

@@ -85,7 +85,10 @@ def load_question(path: Path) -> Question:
         raise
     except BadInputError as error:
         raise QuestionError(error.message, error.remedy, getattr(error, "line", 0)) from error
-    return _Reading(path, fields.values, fields.lines).question(sql)
+    try:
+        return _Reading(path, fields.values, fields.lines).question(sql)
+    except (ValueError, TypeError) as error:  # numbers of thousands of digits, lists where a word belongs
+        raise QuestionError(f"its header cannot be read: {error}", "Write such values in quotes.") from error
 
 
 def _text_of(path: Path) -> str:

@@ -80,7 +80,7 @@ def from_layout(found: Mapping[str, Any]) -> tuple[Stop | None, dict[int, Mappin
         number: place for number in NAMES if isinstance(places, Mapping) and isinstance(place := places.get(str(number)), Mapping)
     }
     number = found.get("view")
-    if number not in NAMES or isinstance(number, bool):
+    if type(number) is not int or number not in NAMES:
         return None, known
     text = found.get("filter")
     kept = text if isinstance(text, str) and len(text) <= _LONGEST else ""
