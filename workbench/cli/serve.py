@@ -43,5 +43,6 @@ def serve(
         words = ("open", *(("--case", str(case)) if case is not None else ()), "--", *paths)
     elif case is not None:
         words = ("open", "--", str(case))
-    tell("Open this address in a browser on this machine. From another one: ssh -L 8474:127.0.0.1:PORT, then the same address.")
+    way = f"ssh -L 8474:127.0.0.1:{port or 'PORT'} HOST"
+    tell(f"Open this address in a browser on this machine. From another one: {way}, then the same address.")
     return ServeRequest(words, port)
