@@ -41,3 +41,9 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def own(indexed: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
     """A copy of such a case for this test alone: where a person left a case is kept in it."""
     return lambda name: Path(shutil.copytree(indexed(name), tmp_path / "case"))
+
+
+@pytest.fixture(autouse=True)
+def no_stopwatch(monkeypatch):
+    """What an answer cost is not the same twice, and stands in the status line."""
+    monkeypatch.setattr("workbench.tui.stopwatch.monotonic", lambda: 0.0)

@@ -73,6 +73,11 @@ def held(data: CaseData, summary: Summary) -> Held:
     return Held(summary, notes[::-1], marks[::-1], audit_entries(data.path)[-_AUDIT:][::-1], told, words)
 
 
+def _plain(value: object) -> str:
+    """A number with its thousands, anything else as in a cell."""
+    return f"{value:,}" if type(value) is int else text_cell(value)
+
+
 def _sources(of: Held) -> list[Line]:
     lines = []
     for one in of.summary.sources:
@@ -85,7 +90,7 @@ def _sources(of: Held) -> list[Line]:
             "unknown" if drops is None else figures.count(drops),
             str(one.get("state") or ""),
         )
-        words = tuple(f"{name.replace('_', ' ')}: {text_cell(value)}" for name, value in one.items() if value is not None)
+        words = tuple(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in one.items() if value is not None)
         lines.append(Line(cells, words, "source", str(one["source_id"]), f"source {one.get('path')}"))
     return lines
 
@@ -158,7 +163,7 @@ SECTIONS: Final = (
     ),
     Section(
         "Notes",
-        (("when, UTC", 19), ("who", 12), ("on", 8), ("what", 20), ("note", 40)),
+        (("when, UTC", 19), ("who", 12), ("on", 8), ("what", 14), ("note", 12)),
         _notes,
         "No notes.\nn writes one on what the cursor stands on, in every view.",
     ),
@@ -170,7 +175,7 @@ SECTIONS: Final = (
     ),
     Section(
         "Audit",
-        (("line", 5), ("when, UTC", 19), ("who", 12), ("action", 18), ("detail", 40)),
+        (("line", 5), ("when, UTC", 19), ("who", 12), ("action", 18), ("detail", 14)),
         _audit,
         "No audit log.",
     ),
@@ -183,7 +188,9 @@ def looks_of_section(section: Section) -> tuple[Look, ...]:
     out = []
     for n, (heading, width) in enumerate(section.headings):
         right = heading in ("packets", "flows", "drops", "how many", "line")
-        out.append(Look(f"c{n}", heading, heading, width, max(width, 60), right, "", text_cell))
+        out.append(
+            Look(f"c{n}", heading, heading, width, max(width, 120 if heading in ("note", "detail") else 60), right, "", text_cell)
+        )
     return tuple(out)
 
 

@@ -20,6 +20,7 @@ from workbench.tui.widgets.board_lines import Column
 
 _HOST: Final = Column(middle=True)
 _BAR: Final = Column(bar=True)
+_SHORT_BAR: Final = Column(6, bar=True)
 _SIZE: Final = Column(8, right=True)
 _COUNT: Final = Column(6, right=True)
 _WIDE_SIZE: Final = Column(9, right=True, wide_from=60, role="quiet")
@@ -32,10 +33,10 @@ PANELS: Final[dict[str, Panel]] = {
         Panel("look", "look first", (Column(8), Column()), wraps=True),
         Panel("talkers", "talkers", (_HOST, _BAR, _WIDE_SIZE, _WIDE_SIZE, _SIZE, _COUNT)),
         Panel("services", "services", (Column(), _BAR, _SIZE, _COUNT)),
-        Panel("states", "how connections ended", (Column(6), Column(), _BAR, _COUNT)),
+        Panel("states", "how connections ended: flows", (Column(6), Column(), _SHORT_BAR, _COUNT)),
         Panel("new", "new hosts", (_HOST, _CLOCK, _SIZE)),
         Panel("vanished", "vanished hosts", (_HOST, _CLOCK, _SIZE)),
-        Panel("places", "inside and outside", (Column(), _BAR, _SIZE, _COUNT)),
+        Panel("places", "inside and outside: size, flows", (Column(), _BAR, _SIZE, _COUNT)),
         Panel("ledger", "what this rests on", (Column(10, right=True), Column())),
     )
 }

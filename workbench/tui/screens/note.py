@@ -33,6 +33,7 @@ class NoteDialog(ModalScreen[bool]):
 
     DEFAULT_CSS = """
     NoteDialog TextArea { height: 7; border: none; padding: 0 1; background: $panel; }
+    NoteDialog TextArea:focus { border: none; }
     NoteDialog .note-old { height: auto; max-height: 1fr; margin-bottom: 1; }
     NoteDialog #note-old { height: auto; }
     """
@@ -72,7 +73,7 @@ class NoteDialog(ModalScreen[bool]):
                 yield Static(Text("Reading.", style="dim"), id="note-old")
             yield TextArea(soft_wrap=True, show_line_numbers=False, highlight_cursor_line=False, id="note-text")
             yield Static(
-                Text("Ctrl+S keeps it, for good and for everybody with the case; Esc closes", style="dim"), id="note-keys"
+                Text("ctrl+s keeps it, for good and for everybody with the case; Esc closes", style="dim"), id="note-keys"
             )
 
     def on_mount(self) -> None:
@@ -130,7 +131,7 @@ class NoteDialog(ModalScreen[bool]):
         """Close; a text that was typed asks once more."""
         if self.query_one(TextArea).text.strip() and not self._warned:
             self._warned = True
-            self._say("The note is not kept yet: Ctrl+S keeps it, Esc again throws it away", "bold")
+            self._say("The note is not kept yet: ctrl+s keeps it, Esc again throws it away", "bold")
             return
         self.dismiss(False)
 

@@ -43,6 +43,11 @@ def saved_of(questions: Mapping[str, Question], views: Mapping[str, str]) -> lis
 class SavedPicker(ModalScreen[tuple[Saved, bool] | None]):
     """All of them; typing narrows the list by title, words and id."""
 
+    DEFAULT_CSS = """
+    SavedPicker #saved-about { height: 5; margin-top: 1; }  /* the list keeps its place while one walks through it */
+    SavedPicker .dialog-keys { margin-top: 0; }
+    """
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="saved.cancel", tooltip="Leave the editor as it is"),
         Binding("down", "step(1)", "Down", show=False, id="saved.down", tooltip="Next question", priority=True),
@@ -66,7 +71,7 @@ class SavedPicker(ModalScreen[tuple[Saved, bool] | None]):
 
     def _keys(self) -> str:
         refused = f"; {self._refused} files were refused: `workbench query --list` says why" if self._refused else ""
-        return f"Enter asks, ctrl+e puts it into the editor, Esc closes{refused}"
+        return f"Enter runs it, ctrl+e puts it into the editor, Esc closes{refused}"
 
     def on_mount(self) -> None:
         """The first."""
@@ -167,4 +172,4 @@ class ParameterForm(ModalScreen[Mapping[str, Any] | None]):
         self.dismiss(values)
 
 
-_FORM_KEYS = "Enter asks, Up and Down move, an empty line is the default, Esc closes"
+_FORM_KEYS = "Enter runs it, Up and Down move, an empty line is the default, Esc closes"

@@ -79,9 +79,8 @@ class StartScreen(Screen[None]):
         self.query_one("#path", Input).focus()
 
     def action_list(self) -> None:
-        """To the list."""
-        if self._cases:
-            self.query_one("#recent", OptionList).focus()
+        """To the list; where it is empty, to the files."""
+        next(iter(self.query(OptionList))).focus()
 
     def action_step(self, by: int) -> None:
         """Move through the list that has the focus, else through the cases."""

@@ -82,7 +82,7 @@ class WholeCaseView(CaseView):
             looks = case_sections.looks_of_section(SECTIONS[0])
             yield VirtualTable(looks, empty="Reading the case.", id="section")
         with Vertical(id="line-box"):
-            yield TitleRule("all of it", id="line-title")
+            yield TitleRule("this row in full", id="line-title")
             yield Prose(id="line")
 
     @property

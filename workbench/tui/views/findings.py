@@ -22,6 +22,7 @@ from workbench.tui.finding_rows import LOOKS, ORDERS, SIGNS
 from workbench.tui.latest import Latest
 from workbench.tui.looks import text_cell
 from workbench.tui.screens.dialog import PromptDialog
+from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.table_source import ArrowSource
 from workbench.tui.views.base import CaseView, Subject
 from workbench.tui.widgets.prose import Prose
@@ -75,9 +76,9 @@ class FindingsView(CaseView):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("D", "detect", "Detect", id="findings.detect", tooltip="Run all detections over the case; Esc stops them"),
-        Binding("v", "flows", "Its flows", id="findings.flows", tooltip="The flows of this finding, in the view Flows"),
-        Binding("p", "packets", "Its packets", id="findings.packets", tooltip="Packets of the first flow of this finding"),
-        Binding("C", "judge('confirmed')", "Confirmed", id="findings.confirmed", tooltip="It is true: say why"),
+        Binding("v", "flows", "Flows", id="findings.flows", tooltip="The flows of this finding, in the view Flows"),
+        Binding("p", "packets", "Packets", id="findings.packets", tooltip="Packets of the first flow of this finding"),
+        Binding("C", "judge('confirmed')", "Confirm", id="findings.confirmed", tooltip="It is true: say why"),
         Binding("B", "judge('benign')", "Benign", id="findings.benign", tooltip="It is harmless: say why"),
         Binding("X", "judge('done')", "Done", id="findings.done", tooltip="It is dealt with: say how", show=False),
         Binding("O", "judge('open')", "Reopen", id="findings.open", tooltip="It is open again: say why", show=False),
@@ -129,6 +130,7 @@ class FindingsView(CaseView):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
         super().__init__(id=id)
         self._lists = Latest(self, "findings")
+        self._watch = Stopwatch()
         self._tales = Latest(self, "finding history")
         self._flows = Latest(self, "finding flow")
         self._held = Held()
@@ -182,6 +184,7 @@ class FindingsView(CaseView):
         """Read what there is, the judgements of others too."""
         if self.frame.data is not None:
             self._asked += 1
+            self._watch.begin()
             self._lists.ask(partial(self._read, self._span, self._asked))
             self.frame.changed()
 
@@ -224,6 +227,7 @@ class FindingsView(CaseView):
         else:
             if message.held.trouble and message.held.trouble != self._held.trouble:
                 self.frame.tell("No notes", message.held.trouble)
+            self._watch.end(len(message.held.findings))
             self._held, self._library, self._histories = message.held, message.library, {}
             self._show()
         self.frame.changed()
@@ -535,6 +539,11 @@ class FindingsView(CaseView):
     def activity(self) -> str:
         """How far the detections are."""
         return self._progress or ("reading findings" if self._busy else "")
+
+    @property
+    def cost(self) -> tuple[float, int] | None:
+        """What the last answer cost."""
+        return self._watch.cost
 
     @property
     def resting(self) -> bool:

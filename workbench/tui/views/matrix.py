@@ -24,6 +24,7 @@ from workbench.tui import figures
 from workbench.tui.conditions import joined
 from workbench.tui.data import CaseData, Summary, View
 from workbench.tui.latest import Latest
+from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.views.base import CaseView, Subject
 from workbench.tui.widgets.matrix_grid import MatrixGrid, words
 from workbench.tui.widgets.rule import TitleRule
@@ -78,6 +79,7 @@ class MatrixView(CaseView):
         self._summing = self._looking = False
         self._questions: dict[str, Question] = {}
         self._lanes: dict[str, Latest] = {}
+        self._watch = Stopwatch()
 
     def compose(self) -> ComposeResult:
         """Grid and words."""
@@ -113,6 +115,7 @@ class MatrixView(CaseView):
         self._asked, self._summing = asked, True
         if self.found is None:
             self._say_empty("Summing up \u2026 Esc stops.")
+        self._watch.begin()
         self._start("matrix", partial(_sum, data, self._view, self.path, self.by), asked, data)
         self._titles()
         self.frame.changed()
@@ -148,6 +151,7 @@ class MatrixView(CaseView):
         if message.asked == self._asked and not isinstance(found, Between):
             self._summing = False
             if isinstance(found, Matrix):
+                self._watch.end(len(found.cells))
                 self._show(found)
             else:
                 self._asked, self.path = self._shown, self._shown_path
@@ -189,6 +193,11 @@ class MatrixView(CaseView):
         """The case is closed: the engine must not be left working."""
         for question in self._questions.values():
             question.stop()
+
+    @property
+    def cost(self) -> tuple[float, int] | None:
+        """What the last answer cost."""
+        return self._watch.cost
 
     def showing(self) -> View | None:
         """What the cells obey while others are on their way."""

@@ -27,6 +27,7 @@ from workbench.tui.data import CaseData, Summary, View
 from workbench.tui.latest import Latest
 from workbench.tui.screens.case_words import nothing
 from workbench.tui.screens.ledger import LedgerDialog
+from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.views.base import CaseView, Subject
 from workbench.tui.widgets.board import Board, Panel, Row, aged
 
@@ -48,7 +49,7 @@ class OverviewView(CaseView):
 
     DEFAULT_CSS = """
     OverviewView #board { height: 1fr; }
-    OverviewView #board-line { height: 1; color: $text-muted; }
+    OverviewView #board-line { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -73,6 +74,7 @@ class OverviewView(CaseView):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
         super().__init__(id=id)
         self._lane = Latest(self, "overview")
+        self._watch = Stopwatch()
         self._question: Question | None = None
         self._panels: dict[str, Panel] = dict(overview_panels.PANELS)
         self._by: By = "bytes"
@@ -132,6 +134,7 @@ class OverviewView(CaseView):
             self.wait()
             return
         self._busy = "talkers"
+        self._watch.begin()
         self._question = question = data.question()
         asking = _Asking(data, question, view, summary, self._by, self._began, self.post_message)
         self._lane.ask(partial(self._work, asking))
@@ -158,6 +161,7 @@ class OverviewView(CaseView):
             self._panels[panel.key] = panel
         if message.last:
             self._done()
+            self._watch.end(sum(len(panel.rows) for panel in self._panels.values()))
         else:
             self._busy = next((p.title for k, p in self._panels.items() if p.stale and k != "ledger"), "")
         self._show()
@@ -204,6 +208,11 @@ class OverviewView(CaseView):
     def leave(self) -> None:
         """Stop every question."""
         self._end()
+
+    @property
+    def cost(self) -> tuple[float, int] | None:
+        """What the last answer cost."""
+        return self._watch.cost
 
     def on_hide(self) -> None:
         """Another view is shown: what is not answered yet is asked when this one is back."""
@@ -319,7 +328,7 @@ class _Asking:
     def all(self) -> None:
         """Everything. CancelledError when stopped."""
         where = self._data.where(self._view)
-        by = f"by {self._by}"
+        by = f"by {self._by}: size, flows"
         self._tell("talkers", overview_panels.talker_rows(talkers(self._asks, where).to_pylist(), self._by), f"talkers {by}")
         rows = services(self._asks, where, self._by).to_pylist()
         self._tell("services", overview_panels.service_rows(rows, self._by), f"services {by}")

@@ -24,6 +24,7 @@ from workbench.tui.latest import Latest
 from workbench.tui.policy_rows import PATHS, RULES, ascending_first, path_table, rule_table
 from workbench.tui.screens.case_words import nothing
 from workbench.tui.screens.column_picker import ColumnPicker
+from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.table_source import ArrowSource
 from workbench.tui.views.base import CaseView, Subject
 from workbench.tui.widgets.rule import TitleRule
@@ -85,6 +86,7 @@ class PolicyView(CaseView):
         super().__init__(id=id)
         self.sorting: Sorting | None = None
         self._lane = Latest(self, "policy")
+        self._watch = Stopwatch()
         self._question: Question | None = None
         self._asked: tuple[View, Summary] | None = None
         self._paths: pa.Table | None = None
@@ -130,6 +132,7 @@ class PolicyView(CaseView):
         self._end()
         self._asked, self._stopped = (view, summary), False
         self._question = question = data.question()
+        self._watch.begin()
         self._lane.ask(partial(self._work, data, view, question))
         self.wait()
         self.frame.changed()
@@ -152,6 +155,7 @@ class PolicyView(CaseView):
             return
         self._question = None
         self._paths = message.paths
+        self._watch.end(message.paths.num_rows + message.rules.num_rows)
         some = message.rules.num_rows > 0
         self.rules.set_class(some, "-some")
         self.query_one("#rules-none").display = not some
@@ -214,6 +218,11 @@ class PolicyView(CaseView):
     def leave(self) -> None:
         """Stop asking."""
         self._end()
+
+    @property
+    def cost(self) -> tuple[float, int] | None:
+        """What the last answer cost."""
+        return self._watch.cost
 
     def on_hide(self) -> None:
         """What is not answered is asked again when this view is back."""

@@ -23,6 +23,7 @@ from workbench.tui.conditions import joined
 from workbench.tui.data import CaseData, Sorting, Summary, View
 from workbench.tui.host_rows import Row
 from workbench.tui.latest import Latest
+from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.table_source import ArrowSource
 from workbench.tui.views.base import CaseView, Subject
 from workbench.tui.widgets.rule import TitleRule
@@ -66,8 +67,15 @@ class WorkloadsView(CaseView):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "rank", "Rank by", id="workloads.rank", tooltip="Rank hosts by the next measure"),
-        Binding("S", "reverse", "Reverse", id="workloads.reverse", tooltip="Turn the ranking round: the shortest-lived first"),
+        Binding("s", "rank", "Sort", id="workloads.rank", tooltip="Rank hosts by the next measure"),
+        Binding(
+            "S",
+            "reverse",
+            "Reverse",
+            id="workloads.reverse",
+            tooltip="Turn the ranking round: the shortest-lived first",
+            show=False,
+        ),
         Binding(
             "u", "silent", "Silent too", id="workloads.silent", tooltip="List addresses that never sent anything, too, or not"
         ),
@@ -111,6 +119,7 @@ class WorkloadsView(CaseView):
         self._words = ""
         self._question: Question | None = None
         self._lane: Latest | None = None
+        self._watch = Stopwatch()
         self._place: dict[str, Any] = {}
         self._cells = 0
 
@@ -158,6 +167,7 @@ class WorkloadsView(CaseView):
             self._lane = Latest(self, "hosts")
         over, view, question = Range(span.start, span.end, BINS), self._view, data.question()
         self._question = question
+        self._watch.begin()
         self._lane.ask(lambda: self._answer(data, view, over, question, asked))
         self._titles()
         self.frame.changed()
@@ -202,6 +212,7 @@ class WorkloadsView(CaseView):
         here = self._place or (host_rows.as_record(self.row) if self.row else {})
         self.found, self._over = message.found, message.over
         self._rows, self._place = host_rows.rows_of(message.found), {}
+        self._watch.end(len(self._rows))
         self._draw(next((n for n, row in enumerate(self._rows) if host_rows.as_record(row) == here), 0))
         self._titles()
         self.frame.changed()
@@ -223,6 +234,11 @@ class WorkloadsView(CaseView):
         """The case is closed: the engine must not be left working."""
         if self._question is not None:
             self._question.stop()
+
+    @property
+    def cost(self) -> tuple[float, int] | None:
+        """What the last answer cost."""
+        return self._watch.cost
 
     def showing(self) -> View | None:
         """What the rows obey while others are on their way."""

@@ -23,7 +23,7 @@ _LINES: Final = 2
 class Column:
     """width: cells; 0 for what is left, once in a panel. right: set on the right. wide_from: only in panels that wide.
 
-    role: quiet, or ''. bar: filled by the row's share, and has no cell of its own. middle: cut there, as addresses are.
+    role: quiet, or ''. bar: filled by the row's share, has no cell of its own; width: its most. middle: cut there, as addresses.
     """
 
     width: int = 0
@@ -72,10 +72,11 @@ def row_lines(
 
 def _bar_width(shown: Sequence[tuple[Column, str]], left: int) -> int:
     """Cells of the bar: what is left beyond the text, the same for all rows of a panel; 0 for none."""
-    if not any(column.bar for column, _ in shown):
+    bar = next((column for column, _ in shown if column.bar), None)
+    if bar is None:
         return 0
     room = left - 1 - (_FLEX_WIDE if left >= _WIDE else _FLEX_LEAST)
-    return min(_BAR_MOST, room) if room >= _BAR_LEAST else 0
+    return min(bar.width or _BAR_MOST, room) if room >= _BAR_LEAST else 0
 
 
 def bar_text(share: float, width: int) -> str:

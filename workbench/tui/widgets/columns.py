@@ -17,7 +17,7 @@ GUTTER: Final = 2
 #: Part of the width that columns which do not scroll may take, and how many they are at most.
 _FROZEN_SHARE: Final = 0.55
 _FROZEN_MOST: Final = 5
-#: No column grows beyond this part of the width: an IPv6 address is shortened in the middle on a small screen.
+#: No column grows beyond this part of the width where others need it: an IPv6 address is shortened on a small screen.
 _WIDEST_SHARE: Final = 5
 
 
@@ -38,7 +38,8 @@ class Columns:
     def most(self, number: int) -> int:
         """How wide a column may grow."""
         look = self.looks[number]
-        return min(look.most, max(look.width, self.room // _WIDEST_SHARE))
+        spare = self.room - self.total_width
+        return min(look.most, max(look.width, self.room // _WIDEST_SHARE, self.widths[number] + spare))
 
     def frozen(self) -> tuple[int, int]:
         """How many columns stay, and how many cells they and the gutter take."""
