@@ -169,7 +169,7 @@ SECTIONS: Final = (
     ),
     Section(
         "Bookmarks",
-        (("when, UTC", 19), ("who", 12), ("on", 8), ("what", 40)),
+        (("when, UTC", 19), ("who", 12), ("on", 8), ("what", 28)),
         _bookmarks,
         "No bookmarks.\nb sets one on what the cursor stands on, in every view.",
     ),

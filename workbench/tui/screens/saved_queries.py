@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -19,6 +19,10 @@ from workbench.records.visible import visible
 
 if TYPE_CHECKING:
     from workbench.detections.question import Question
+
+
+#: Letters of a description that are shown: four lines on the smallest screen.
+_ABOUT: Final = 270
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class SavedPicker(ModalScreen[tuple[Saved, bool] | None]):
     """All of them; typing narrows the list by title, words and id."""
 
     DEFAULT_CSS = """
-    SavedPicker #saved-about { height: 5; margin-top: 1; }  /* the list keeps its place while one walks through it */
+    SavedPicker #saved-about { height: 4; margin-top: 1; }  /* the list keeps its place while one walks through it */
     SavedPicker .dialog-keys { margin-top: 0; }
     """
 
@@ -70,7 +74,8 @@ class SavedPicker(ModalScreen[tuple[Saved, bool] | None]):
             yield Static(Text(self._keys(), style="dim"), classes="dialog-keys")
 
     def _keys(self) -> str:
-        refused = f"; {self._refused} files were refused: `workbench query --list` says why" if self._refused else ""
+        many = "1 file was" if self._refused == 1 else f"{self._refused} files were"
+        refused = f"; {many} refused: `workbench query --list` says why" if self._refused else ""
         return f"Enter runs it, ctrl+e puts it into the editor, Esc closes{refused}"
 
     def on_mount(self) -> None:
@@ -103,8 +108,9 @@ class SavedPicker(ModalScreen[tuple[Saved, bool] | None]):
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """What it is."""
-        words = visible(self._one(event.option).description[:300])
-        self.query_one("#saved-about", Static).update(Text(words))
+        words = self._one(event.option).description
+        words = words if len(words) <= _ABOUT else words[:_ABOUT].rpartition(" ")[0] + " …"
+        self.query_one("#saved-about", Static).update(Text(visible(words)))
 
     def on_input_submitted(self) -> None:
         """Enter in the line chooses what is highlighted."""

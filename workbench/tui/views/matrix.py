@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, get_args
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
@@ -47,6 +48,7 @@ class MatrixView(CaseView):
     DEFAULT_CSS = """
     MatrixView { layout: vertical; }
     #matrix { height: 1fr; }
+    #cell-box { height: auto; }
     #cell { height: 4; padding: 0 1; }
     .-tall #cell { height: 5; }
     """
@@ -85,8 +87,9 @@ class MatrixView(CaseView):
         """Grid and words."""
         yield TitleRule("matrix", id="matrix-title")
         yield MatrixGrid(id="matrix")
-        yield TitleRule("this cell", id="cell-title")
-        yield Static("", id="cell", markup=False)
+        with Vertical(id="cell-box"):  # so that its title is not marked: the focus is in the grid
+            yield TitleRule("this cell", id="cell-title")
+            yield Static("", id="cell", markup=False)
 
     @property
     def grid(self) -> MatrixGrid:

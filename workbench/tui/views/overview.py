@@ -163,7 +163,7 @@ class OverviewView(CaseView):
             self._done()
             self._watch.end(sum(len(panel.rows) for panel in self._panels.values()))
         else:
-            self._busy = next((p.title for k, p in self._panels.items() if p.stale and k != "ledger"), "")
+            self._busy = next((p.title for k, p in self._panels.items() if p.stale and k != "ledger"), self._busy)
         self._show()
         self.frame.changed()
 

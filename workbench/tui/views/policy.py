@@ -41,7 +41,7 @@ class EvidenceTable(VirtualTable):
     """Rows of evidence; Enter leads to the flows behind one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Its flows", id="policy.open", tooltip="The flows behind this row"),
+        Binding("enter", "choose", "Flows", id="policy.open", tooltip="The flows behind this row"),
     ]
 
 

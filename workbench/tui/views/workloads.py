@@ -43,7 +43,7 @@ class HostTable(VirtualTable):
     """The rows; Enter leads to the flows of one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Its flows", id="workloads.open", tooltip="The flows of this host"),
+        Binding("enter", "choose", "Flows", id="workloads.open", tooltip="The flows of this host"),
     ]
 
 
