@@ -47,6 +47,7 @@ async def test_what_happened_is_on_one_screen(data, size):
         text = "\n".join(screen_text(pilot))
         assert "94 of 138 connections failed" in text
         assert "10.20.1.77 on hypervisor management port 427" in text
+        assert view.cost is not None  # the last answer ended it
         for title in ("talkers by bytes", "services by bytes", "new after first tenth", "gone before last tenth"):
             assert title in text
         assert view.board.cursor == ("look", 0)

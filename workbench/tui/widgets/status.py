@@ -49,7 +49,7 @@ class StatusLine(Widget):
         if extent is not None:
             when = figures.span_text(extent.start, extent.end)
             first.append((when, "") if self.span is None else (f"zoom {when}", "warn"))
-        if sum(cell_len(text) + len(_GAP) for text, _ in first) > self.size.width:  # what the cost is of matters more
+        if sum(cell_len(text) + len(_GAP) for text, _ in first) - 1 > self.size.width:  # what the cost is of matters more
             first[0] = (self.activity or "ready", "state")
         unseen = any(reason != "dropped" for reason, _ in cover.unseen)
         drops = cover.dropped or (cover.silent and not cover.counting)
