@@ -165,3 +165,22 @@ async def test_a_case_without_a_notebook_takes_no_notes() -> None:
         await settle(pilot)
         await press(pilot, "n")
         assert any("can have a note" in told.message for told in pilot.app._notifications)
+
+
+async def test_findings_that_lack_what_ours_have_are_passed_over(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+
+    from workbench.records.arrow import arrow_schema
+    from workbench.store import findings as kept
+    from workbench.store import segments
+
+    loose = pa.schema([pa.field(one.name, one.type) for one in arrow_schema("findings")])
+    found = detect(case).findings.to_pylist()
+    rows = [*found, found[0] | {"finding_id": "x", "subject": None}, found[0] | {"finding_id": "y", "ts_first": None}]
+    for module in (kept, segments):
+        monkeypatch.setattr(module, "arrow_schema", lambda name: loose if name == "findings" else arrow_schema(name))
+    kept.keep_findings(case, [row["detection"] for row in found], pa.Table.from_pylist(rows, loose))
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "5", "s", "s", "s", "s")
+        assert f"{len(found)} findings" in text_of(pilot)

@@ -14,6 +14,7 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 
 from workbench.errors import CancelledError, WorkbenchError
+from workbench.records.columns import FINDINGS
 from workbench.records.visible import visible
 from workbench.tui import finding_rows
 from workbench.tui.conditions import condition
@@ -43,6 +44,8 @@ _COLUMNS: Final = (
     "finding_id, detection, title, severity, ts_first, ts_last, subject, object, score, flows, attack, why, evidence,"
     " found, parameters"
 )
+#: A stranger's segment may lack what every finding of ours has: such rows are passed over.
+_WHOLE: Final = " AND ".join(f"{column.name} IS NOT NULL" for column in FINDINGS.columns if not column.null)
 _RANKS: Final = "CASE severity " + " ".join(f"WHEN '{name}' THEN {n}" for n, name in enumerate(SIGNS)) + " ELSE 9 END"
 #: What `o` shows one after another; '' is all.
 _STATES: Final = ("", "open", "confirmed", "benign", "done")
@@ -194,13 +197,15 @@ class FindingsView(CaseView):
         if data is None:
             return
         self._question = question = data.question()
-        where, params = "", []
+        where, params = f"WHERE {_WHOLE}", list[int]()
         if span is not None:
-            where, params = "WHERE epoch_us(ts_first) < ? AND epoch_us(ts_last) >= ?", [span.end, span.start]
+            where += " AND epoch_us(ts_first) < ? AND epoch_us(ts_last) >= ?"
+            params = [span.end, span.start]
         sql = f"SELECT {_COLUMNS} FROM findings {where} ORDER BY {_RANKS}, score DESC, finding_id LIMIT {_MOST}"  # noqa: S608  constants
         try:
             found = question.query(sql, params).to_pylist()
-            total = int(question.query("SELECT count(*) AS n FROM findings")["n"][0].as_py())
+            count = f"SELECT count(*) AS n FROM findings WHERE {_WHOLE}"  # noqa: S608  constants
+            total = int(question.query(count)["n"][0].as_py())
             library = self._library or _library()
         except Exception as error:  # every failure is shown
             self.post_message(self.Arrived(serial, Held(), None, error))
