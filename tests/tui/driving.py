@@ -12,15 +12,22 @@ from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.views.base import CaseView
 from workbench.tui.views.flows import FlowsView
 from workbench.tui.views.packets import PacketsView
+from workbench.tui.widgets.virtual_table import VirtualTable
+
+#: What a table waits for may never come where that is what is tested.
+_ROUNDS = 25
 
 
 async def settle(pilot: Pilot[Any]) -> None:
     """Until the workers have ended and what they posted was handled."""
-    for _ in range(4):
-        await pilot.pause()
-        await pilot.app.workers.wait_for_complete()
-        while not all(part.resting for part in restless(pilot)):
-            await pilot.pause(0.01)
+    for _ in range(_ROUNDS):
+        for _ in range(4):
+            await pilot.pause()
+            await pilot.app.workers.wait_for_complete()
+            while not all(part.resting for part in restless(pilot)):
+                await pilot.pause(0.01)
+        if not any(table.total and table.record is None for s in pilot.app.screen_stack for table in s.query(VirtualTable)):
+            break  # the row under every cursor is there
     await pilot.pause()
 
 
@@ -32,7 +39,11 @@ def restless(pilot: Pilot[Any]) -> list[FilterPane | CaseView]:
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:
-    await pilot.press(*keys)
+    """One after the other; after the key of a view its rows are waited for, which the next key may be about."""
+    for key in keys:
+        await pilot.press(key)
+        if key.isdigit():
+            await settle(pilot)
     await settle(pilot)
 
 
