@@ -26,9 +26,16 @@ async def settle(pilot: Pilot[Any]) -> None:
             await pilot.app.workers.wait_for_complete()
             while not all(part.resting for part in restless(pilot)):
                 await pilot.pause(0.01)
-        if not any(table.total and table.record is None for s in pilot.app.screen_stack for table in s.query(VirtualTable)):
-            break  # the row under every cursor is there
+        if not waiting(pilot):
+            break
     await pilot.pause()
+
+
+def waiting(pilot: Pilot[Any]) -> bool:
+    """Whether a case has said nothing yet, or a row under a cursor is still on its way."""
+    screens = pilot.app.screen_stack
+    silent = any(s.counting is not None and not s._answered for s in screens if isinstance(s, CaseScreen))
+    return silent or any(table.total and table.record is None for s in screens for table in s.query(VirtualTable))
 
 
 def restless(pilot: Pilot[Any]) -> list[FilterPane | CaseView]:
