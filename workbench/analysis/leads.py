@@ -106,7 +106,7 @@ def _scans(asks: Asks, where: Where, sources: Sequence[Mapping[str, Any]]) -> li
         (*(row["who"] for row in sources), *where.params),
     )
     seen = {row["who"]: row for row in rows}
-    return [lead for row in sources for lead in _scan(row, seen[row["who"]])]
+    return [lead for row in sources if row["who"] in seen for lead in _scan(row, seen[row["who"]])]
 
 
 def _scan(row: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Lead]:
