@@ -158,7 +158,7 @@ async def test_a_capture_that_is_gone_is_an_error_with_a_remedy():
 async def test_copies_are_what_is_shown():
     async with WorkbenchApp(rack_case()).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await press(pilot, "y")
+        await press(pilot, "y", "enter")
         assert pilot.app.clipboard == "2026-03-14 09:26:53.589793"
         await press(pilot, "p", "y")
         assert pilot.app.clipboard.endswith("TLS  words of 0")

@@ -96,7 +96,7 @@ class StartScreen(Screen[None]):
         """Say which folder it is, or why it is not shown."""
         found = message.listing
         if found.trouble:
-            title = Text(f"{visible(str(found.folder)[-300:])} cannot be shown: {found.trouble}", "bold")
+            title = Text(f"cannot be shown: {found.trouble}: {visible(str(found.folder)[-300:])}", "bold")
         else:
             title = Text("Files in ", "bold")
             title.append(visible(str(found.folder)[-300:]))
