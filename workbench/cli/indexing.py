@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,16 +54,7 @@ def open_(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH", help="Captures, folders, globs, or a case folder.", show_default=False)
     ],
-    case: Annotated[
-        Path | None,
-        typer.Option(
-            "--case",
-            metavar="DIR",
-            help="Keep the case here. Default: your cache folder.",
-            show_default=False,
-            callback=options.utf8,
-        ),
-    ] = None,
+    case: options.CaseOrCache = None,
 ) -> OpenRequest:
     """Show captures or a case in the app.
 

@@ -23,6 +23,12 @@ def utf8(word: _Word) -> _Word:
 
 
 Case = Annotated[Path, typer.Option("--case", metavar="DIR", help="The case folder.", show_default=False, callback=utf8)]
+CaseOrCache = Annotated[
+    Path | None,
+    typer.Option(
+        "--case", metavar="DIR", help="Keep the case here. Default: your cache folder.", show_default=False, callback=utf8
+    ),
+]
 RowsFormat = Annotated[
     Format | None,
     typer.Option("--format", help="How rows are written. Default: table on a terminal, csv in a pipe.", show_default=False),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,16 +18,7 @@ def serve(
             metavar="[PATH]...", help="Captures, folders, globs, or a case folder. None: recent cases.", show_default=False
         ),
     ] = None,
-    case: Annotated[
-        Path | None,
-        typer.Option(
-            "--case",
-            metavar="DIR",
-            help="Keep the case here. Default: your cache folder.",
-            show_default=False,
-            callback=options.utf8,
-        ),
-    ] = None,
+    case: options.CaseOrCache = None,
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="Of 127.0.0.1; 0 is any free one.")] = 8474,
 ) -> ServeRequest:
     """Show the app in a browser on this machine.

@@ -96,13 +96,13 @@ def _no_port(port: int, error: OSError) -> PortError:
 
 async def _until_stopped() -> int:
     """Wait for a signal; the exit code that it means."""
-    code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    code: asyncio.Future[int] = loop.create_future()
 
     def stop(value: int) -> None:
         if not code.done():
             code.set_result(value)
 
-    loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, stop, int(ExitCode.INTERRUPTED))
     for way_out in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(way_out, stop, int(ExitCode.OK))
