@@ -67,14 +67,16 @@ def test_a_name_means_the_same_type_everywhere() -> None:
     kinds: dict[str, set[Type]] = {}
     for _, column in COLUMNS:
         kinds.setdefault(column.name, set()).add(column.type)
-    assert {name: types for name, types in kinds.items() if len(types) > 1} == {}
+    differing = {name for name, types in kinds.items() if len(types) > 1}
+    # names that two protocols have for things of their own kinds: HTTP's status code and ARP's operation are numbers
+    assert differing == {"status", "operation"}
 
 
 def test_addresses_and_paths_are_classed_as_such() -> None:
     for table, column in COLUMNS:
         if column.name.endswith(("_ip", "_addr", "_mac")):
             assert column.privacy is Privacy.ADDRESS, (table.name, column.name)
-        if column.name in ("path", "sha256"):
+        if column.name in ("path", "sha256") and table.name != "http":  # the path of a request is said on the wire
             assert column.privacy is Privacy.LOCAL, (table.name, column.name)
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.store.rows import flows, index, source
 from workbench.errors import CaseBusyError
 from workbench.filters import compile_filter
+from workbench.records.application import APPLICATION
 from workbench.records.arrow import arrow_schema
 from workbench.records.columns import SCHEMA_VERSION
 from workbench.store.case import CaseFolder
@@ -124,7 +125,8 @@ def test_a_strangers_flow_ids_are_read_with_care() -> None:
 
 def test_a_case_of_version_2_gets_the_tables_of_findings(case: Path) -> None:
     with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
-        con.execute("DROP TABLE findings; DROP TABLE finding_flows")
+        for name in ("findings", "finding_flows", *(table.name for table in APPLICATION)):
+            con.execute(f"DROP TABLE {name}")
         con.execute("UPDATE case_meta SET value = '2' WHERE key = 'schema_version'")
     CaseFolder(case).note_schema_version(2)
     with CaseReader(case) as reader:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from workbench.errors import ForeignCaseError
+from workbench.records.application import APPLICATION
 from workbench.records.columns import SCHEMA_VERSION
 from workbench.store.engine import identifier
 from workbench.store.schema import create_views, schema_version
@@ -46,8 +47,15 @@ def _findings(con: DuckDBPyConnection, where: str) -> None:
     con.execute(f"CREATE TABLE {where}finding_flows (finding_id VARCHAR NOT NULL, flow_id BIGINT NOT NULL)")
 
 
+def _application(con: DuckDBPyConnection, where: str) -> None:
+    """3 to 4: what was said. Of sources indexed before, nothing is known of it: `doctor` and docs/case.md say so."""
+    for table in APPLICATION:
+        columns = ", ".join(f"{identifier(c.name)} {c.type}{'' if c.null else ' NOT NULL'}" for c in table.columns)
+        con.execute(f"CREATE TABLE {where}{identifier(table.name)} ({columns})")
+
+
 #: version -> what brings a case of that version to the next one. Version 1 is the first.
-STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter, 2: _findings}
+STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter, 2: _findings, 3: _application}
 
 
 def migrate(con: DuckDBPyConnection, database: str, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA_VERSION) -> int:

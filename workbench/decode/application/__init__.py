@@ -1,0 +1,1 @@
+"""Application protocols, one a file: what was said, without reading it."""
