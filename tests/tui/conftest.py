@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.tui.terminal import Terminal
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
 
 SAMPLES = Path(__file__).parents[2] / "sample_captures"
+ROOT = Path(__file__).parents[2]
+#: As it was before a fixture made it a test's: compiled kernels are the machine's.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "WORKBENCH_CONFIG")}
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +53,26 @@ def own(indexed: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]
 def no_stopwatch(monkeypatch):
     """What an answer cost is not the same twice, and stands in the status line."""
     monkeypatch.setattr("workbench.tui.stopwatch.monotonic", lambda: 0.0)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start `workbench ...` in a terminal; all are closed at the end."""
+    terminals = []
+
+    def begin(*words, size=(80, 24), **env):
+        folder = tmp_path / f"terminal{len(terminals)}"
+        folder.mkdir()
+        state = {
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "PYTHONPATH": str(ROOT),
+            "TERM": "screen-256color",
+            "COLORTERM": "truecolor",
+        }
+        terminal = Terminal(folder, [sys.executable, "-m", "workbench", *words], {**ENVIRONMENT, **state, **env}, size)
+        terminals.append(terminal)
+        return terminal
+
+    yield begin
+    for terminal in terminals:
+        terminal.close()

@@ -36,6 +36,10 @@ class Terminal:
         for key in keys:
             self._tmux("send-keys", "-t", "0", key)
 
+    def write(self, text: str) -> None:
+        """Text as it is."""
+        self._tmux("send-keys", "-l", "-t", "0", text)
+
     def resize(self, width: int, height: int) -> None:
         """Make the window another size."""
         self._tmux("resize-window", "-t", "0", "-x", str(width), "-y", str(height))

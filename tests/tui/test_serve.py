@@ -189,6 +189,24 @@ async def test_the_app_in_chromium(tmp_path: Path) -> None:
             await friend.press("Enter")
             await friend.until(lambda text: re.search(r"\d+ of \d+ flows", text) and "10.20.30." in text)
             (tmp_path / "page.png").write_bytes(await friend.picture())
+            await the_scan_is_found_and_followed(friend)
             assert await friend.value("window.open('http://evil.example/')") is None
     finally:
         await served.end()
+
+
+async def the_scan_is_found_and_followed(page: Browser) -> None:
+    """Detections, a finding, its note, its packets; the terminal's story (test_story.py) in short."""
+    await page.press("5")
+    await page.until(lambda text: "D runs the detections" in text)
+    await page.press("D")
+    await page.until(lambda text: "7 findings" in text and "One source tries many hosts" in text)
+    await page.press("j")
+    await page.until(lambda text: re.search(r"▶ .*10\.20\.1\.77 → ", text) and "state: open" in text)
+    await page.press("C")
+    await page.until(lambda text: "Confirmed: reason" in text)
+    await page.write("not ours")
+    await page.press("Enter")
+    await page.until(lambda text: "state: confirmed" in text)
+    await page.press("p")
+    await page.until(lambda text: "packet 1 of" in text)

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import needs
-from tests.tui.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_captures" / "esxi-lateral.pcapng"
-#: As it was before a fixture made it a test's: compiled kernels are the machine's.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "WORKBENCH_CONFIG")}
 
 pytestmark = [
     pytest.mark.tmux,
     pytest.mark.slow,
     needs.program("tmux"),
 ]
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Start `workbench ...` in a terminal; all are closed at the end."""
-    terminals = []
-
-    def begin(*words, size=(80, 24), **env):
-        folder = tmp_path / f"terminal{len(terminals)}"
-        folder.mkdir()
-        state = {
-            "XDG_STATE_HOME": str(tmp_path / "state"),
-            "PYTHONPATH": str(ROOT),
-            "TERM": "screen-256color",
-            "COLORTERM": "truecolor",
-        }
-        terminal = Terminal(folder, [sys.executable, "-m", "workbench", *words], {**ENVIRONMENT, **state, **env}, size)
-        terminals.append(terminal)
-        return terminal
-
-    yield begin
-    for terminal in terminals:
-        terminal.close()
 
 
 def rows(text):
@@ -188,21 +160,6 @@ def test_filter_packets_and_carve(start, tmp_path):
     ports = done.stdout.split()
     assert len(ports) == packets
     assert all("443" in pair.split(",") for pair in ports)
-
-
-def test_few_colours_and_no_colours_are_legible(start, tmp_path):
-    case = tmp_path / "case"
-    for env in ({"TERM": "xterm", "COLORTERM": ""}, {"NO_COLOR": "1"}):
-        terminal = start("open", str(SAMPLE), "--case", str(case), **env)
-        terminal.wait_for("ready", "drops 0", "row 1")
-        painted = "\n".join(terminal.screen(escapes=True))
-        for red, green, blue in re.findall(r"[34]8;2;(\d+);(\d+);(\d+)", painted):
-            assert "NO_COLOR" in env
-            assert red == green == blue
-        text = terminal.wait_for("▶", "▲", "━")
-        assert "? Help" in text
-        terminal.press("q")
-        terminal.wait_for("exit code 0")
 
 
 def test_what_cannot_be_opened_says_why_on_stderr(start, tmp_path):

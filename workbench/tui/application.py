@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
+from workbench.tui.colourless import Colourless
 from workbench.tui.commands import Commands
 from workbench.tui.data import CaseData
 from workbench.tui.indexing import STOP_SECONDS, IndexRun
@@ -56,6 +58,14 @@ class WorkbenchApp(App[int]):
         for look in THEMES:
             self.register_theme(look)
         self.theme = theme
+        self._colourless = Colourless(lambda: self.current_theme.dark)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """With NO_COLOR no colours at all, where Textual's own filter would leave greys."""
+        filters = super().get_line_filters()
+        if not self.no_color:
+            return filters
+        return [*(one for one in filters if not isinstance(one, Monochrome | NoColor)), self._colourless]
 
     def on_mount(self) -> None:
         """The first screen."""

@@ -146,7 +146,7 @@ def explained(finding: Finding, question: Question | None, history: Sequence[Fin
     times = f"{_second(finding['ts_first'])} to {_second(finding['ts_last'])} UTC"
     _line(text, f"{times}, {finding['flows']:,} flows, score {finding['score']:.2f}")
     last = history[-1] if history else None
-    _line(text, f"state: {last.state if last else 'open'}" + (f", {noted} notes" if noted else ""))
+    _line(text, f"state: {last.state if last else 'open'}" + (f", {noted} note{'s' * (noted > 1)}" if noted else ""))
     if question is not None:
         _heading(text, "Why it matters")
         _line(text, question.description)

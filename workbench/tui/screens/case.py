@@ -31,6 +31,9 @@ class CaseScreen(AskingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = CASE_KEYS
 
+    #: A filter that is being checked, and the key of the view that it is for; 0 for the one that is shown.
+    _onward: tuple[str, int] = ("", 0)
+
     # -- views ------------------------------------------------------------------------------------
 
     async def action_view(self, number: int) -> None:
@@ -70,6 +73,15 @@ class CaseScreen(AskingScreen):
         await self._switch(stop.number)
         self.shown.restore(stop.place)
         self._count()
+
+    async def _go_on(self, number: int, text: str) -> None:
+        """Another view, of another filter: one step, so that one key leads back."""
+        self.trail.leave(self.stop_here())
+        self.views.filter_by(text)
+        self._obey_time()
+        await self._switch(number)
+        self._count()
+        self.keep_layout()
 
     def _step(self, changed: Callable[[], bool]) -> None:
         """Change what is asked for; the way back is kept."""
@@ -121,8 +133,12 @@ class CaseScreen(AskingScreen):
 
     # -- filter -----------------------------------------------------------------------------------
 
-    def on_filter_pane_applied(self, message: FilterPane.Applied) -> None:
+    async def on_filter_pane_applied(self, message: FilterPane.Applied) -> None:
         """View and timeline obey this filter, which is right; the keys go to the view."""
+        (text, number), self._onward = self._onward, ("", 0)
+        if number in VIEWS and text == message.text and number != self.shown.number:
+            await self._go_on(number, text)
+            return
         self.shown.enter()
         self._step(partial(self.views.filter_by, message.text))
 
@@ -152,8 +168,9 @@ class CaseScreen(AskingScreen):
             self.filter_pane.bar.put(self.view.filter)
         return changed
 
-    def filter_by(self, text: str) -> None:
-        """Apply a filter, checked as a typed one is."""
+    def filter_by(self, text: str, number: int = 0) -> None:
+        """Apply a filter, checked as a typed one is; in the view of that key, which is shown once the filter is right."""
+        self._onward = (text.strip(), number)
         self.filter_pane.build(text)
 
     def keep(self, column: str, value: object, *, keep: bool = True) -> None:

@@ -99,7 +99,10 @@ class NoteDialog(ModalScreen[bool]):
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_save(self) -> None:
-        """Keep it."""
+        """Keep it, with every key that was typed before: those wait in the queue of the text, which this one overtakes."""
+        self.query_one(TextArea).call_later(self._save)
+
+    def _save(self) -> None:
         text = self.query_one(TextArea).text
         if not text.strip():
             self._say("Nothing is written yet; Esc closes")

@@ -55,8 +55,8 @@ class Frame(Protocol):
     def go(self, number: int, place: Mapping[str, Any] | None = None) -> None:
         """Show the view of that number, at a place that its `restore` understands. The way back is kept."""
 
-    def filter_by(self, text: str) -> None:
-        """Apply a filter; the one before can be had back."""
+    def filter_by(self, text: str, number: int = 0) -> None:
+        """Apply a filter; the one before can be had back. number: in the view of that key, as one step of the way."""
 
     def keep(self, column: str, value: object, *, keep: bool = True) -> None:
         """Add a value of a column of `flows` to the filter, or its exclusion, and apply it."""

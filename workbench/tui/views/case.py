@@ -221,12 +221,10 @@ class WholeCaseView(CaseView):
         if line is None:
             return
         if line.kind == "flow" and line.key.isascii() and line.key.isdigit():
-            self.frame.filter_by(f"flow_id == {line.key}")
-            self.frame.go(2)
+            self.frame.filter_by(f"flow_id == {line.key}", 2)
         elif line.kind == "host":
             # After its network, if it has one; a value, whatever a stranger wrote there.
-            self.frame.filter_by(condition("addr", line.key.rpartition(" ")[2], keep=True))
-            self.frame.go(2)
+            self.frame.filter_by(condition("addr", line.key.rpartition(" ")[2], keep=True), 2)
         elif line.kind == "finding":
             self.frame.go(5, {"finding": line.key})
         else:

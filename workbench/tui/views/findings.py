@@ -151,6 +151,7 @@ class FindingsView(CaseView):
         self._cancel: threading.Event | None = None
         self._progress = ""
         self._last: DetectResult | None = None
+        self._early = False
 
     def compose(self) -> ComposeResult:
         """Findings, and the one under the cursor."""
@@ -258,7 +259,8 @@ class FindingsView(CaseView):
         if self._held.total:
             return f"None of {self._held.total:,} findings lies in this time range.\nR shows all time."
         if self._last is not None and self._last.ran:
-            return f"{len(self._last.ran)} detections ran and found nothing.\nD runs them again."
+            over = ", while the case was still being indexed" if self._early else ""
+            return f"{len(self._last.ran)} detections ran and found nothing{over}.\nD runs them again."
         return _NOTHING_YET
 
     # -- the one under the cursor -----------------------------------------------------------------
@@ -395,8 +397,7 @@ class FindingsView(CaseView):
         elif not subject.kept:
             self.frame.tell("No flows", "This finding rests on other rows than flows, such as ARP.")
         else:
-            self.frame.filter_by(subject.kept)
-            self.frame.go(2)
+            self.frame.filter_by(subject.kept, 2)
 
     def action_packets(self) -> None:
         """Packets of its first flow."""
@@ -473,6 +474,7 @@ class FindingsView(CaseView):
         if data is None or self._cancel is not None:
             return
         self._cancel, self._progress = threading.Event(), "detecting, Esc stops"
+        self._early = bool(self.frame.waiting)  # what they find then says nothing of what is still to come
         self.run_worker(partial(self._detect, data, self._cancel), group="detect", thread=True, exit_on_error=False)
         self.frame.changed()
 

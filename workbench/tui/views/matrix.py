@@ -289,8 +289,7 @@ class MatrixView(CaseView):
         """The flows of the cell."""
         cell = self._cell()
         if cell is not None:
-            self.frame.go(2)
-            self.frame.filter_by(joined(self._view.filter, _kept(cell)))
+            self.frame.filter_by(joined(self._view.filter, _kept(cell)), 2)
 
     def action_measure(self) -> None:
         """The next measure."""

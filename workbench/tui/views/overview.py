@@ -263,8 +263,7 @@ class OverviewView(CaseView):
         """Down to the flows, or to the ledger."""
         message.stop()
         if message.row.kept:
-            self.frame.go(2)
-            self.frame.filter_by(joined(self.frame.view.filter, message.row.kept))
+            self.frame.filter_by(joined(self.frame.view.filter, message.row.kept), 2)
         else:
             self.app.push_screen(LedgerDialog(self.frame.summary, filtered=bool(self.frame.view.filter)))
 

@@ -235,8 +235,7 @@ class PolicyView(CaseView):
     def on_virtual_table_chosen(self, message: VirtualTable.Chosen) -> None:
         """Its flows."""
         message.stop()
-        self.frame.go(2)
-        self.frame.filter_by(joined(self.frame.view.filter, message.record["kept"]))
+        self.frame.filter_by(joined(self.frame.view.filter, message.record["kept"]), 2)
 
     def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
         """The subject is another one."""

@@ -339,8 +339,7 @@ class WorkloadsView(CaseView):
     def _pivot(self, number: int) -> None:
         subject = self.subject()
         if subject is not None:
-            self.frame.go(number)
-            self.frame.filter_by(joined(self._view.filter, subject.kept))
+            self.frame.filter_by(joined(self._view.filter, subject.kept), number)
 
     # -- for the frame ----------------------------------------------------------------------------
 

@@ -229,7 +229,9 @@ class Board(ScrollView, can_focus=True):
         at, pieces = placed.lines[y - 1]
         if at >= 0 and (panel.key, at) == self.cursor:
             style = self.get_component_rich_style("board--cursor")
-            return [Segment(text, style) for text, _ in pieces]
+            first = next(n for n, (row, _) in enumerate(placed.lines) if row == at) == y - 1
+            told = "".join(text for text, _ in pieces)
+            return [Segment("▶" + told[1:] if first and told.startswith(" ") else told, style)]
         quiet = base + self.get_component_rich_style("board--quiet", partial=True)
         out = []
         for text, role in pieces:

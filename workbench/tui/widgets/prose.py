@@ -22,8 +22,8 @@ class Prose(VerticalScroll, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "by(-1)", "Up", show=False, id="prose.up", tooltip="Scroll up"),
         Binding("down,j", "by(1)", "Down", show=False, id="prose.down", tooltip="Scroll down"),
-        Binding("pageup,ctrl+b", "by(-10)", "Page up", show=False, id="prose.page_up", tooltip="Scroll up by ten lines"),
-        Binding("pagedown,ctrl+f,space", "by(10)", "Page down", show=False, id="prose.page_down", tooltip="Ten lines down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="prose.page_up", tooltip="Scroll up by a screen"),
+        Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False, id="prose.page_down", tooltip="A screen down"),
         Binding("g,home", "by(-99999)", "Top", show=False, id="prose.top", tooltip="To the beginning"),
         Binding("G,end", "by(99999)", "Bottom", show=False, id="prose.bottom", tooltip="To the end"),
     ]
@@ -51,3 +51,7 @@ class Prose(VerticalScroll, can_focus=True):
     def action_by(self, lines: int) -> None:
         """Scroll by lines."""
         self.scroll_relative(y=lines, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by what is seen at once, less a line to go on from."""
+        self.action_by(pages * max(1, self.scrollable_content_region.height - 1))
