@@ -161,9 +161,19 @@ class Board(ScrollView, can_focus=True):
         self._arrange()
 
     def _arrange(self) -> None:
-        width, height = self.scrollable_content_region.width, self.size.height
+        width, height = self.size
         if not width or not self._bands:
             return
+        tall = self._place(width, height)
+        if tall > height:  # the bar that this needs is not there yet: its cell is left free at once
+            width -= self.styles.scrollbar_size_vertical
+            tall = self._place(width, height)
+        self.virtual_size = Size(width, tall)
+        self._settle_cursor()
+        self.refresh()
+
+    def _place(self, width: int, height: int) -> int:
+        """Put every panel in its place; how many lines all of them take."""
         heights = _shared([self._needs(band, width) for band in self._bands], height - len(self._bands))
         self._placed = {}
         y = 0
@@ -175,9 +185,7 @@ class Board(ScrollView, can_focus=True):
                 self._placed[key] = _Placed(self._panels[key], region, _drawn(self._panels[key], region.width, rows))
                 x = right + _GAP
             y += rows + 1
-        self.virtual_size = Size(width, y)
-        self._settle_cursor()
-        self.refresh()
+        return y
 
     def _needs(self, band: Band, width: int) -> tuple[int, int]:
         """The fewest and most lines that a band has use for."""
