@@ -1,4 +1,8 @@
-"""Every application protocol of this package, found by looking: a module with a constant PROTOCOL is one."""
+"""Every application protocol of this package, found by looking: a module with a constant PROTOCOL is one.
+
+A module with an underscore in its name is a part of one (`tls_kernels`) and is not imported by looking: a kernel compiles when
+its module is imported.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ def protocols() -> tuple[Protocol, ...]:
     found: list[Protocol] = []
     package = importlib.import_module(_PACKAGE)
     for module in pkgutil.iter_modules(package.__path__):
-        if module.name in _OTHERS:
+        if module.name in _OTHERS or "_" in module.name:
             continue
         made = getattr(importlib.import_module(f"{_PACKAGE}.{module.name}"), "PROTOCOL", None)
         if isinstance(made, Protocol):
