@@ -20,6 +20,8 @@ from workbench.store.publish import publish_database
 from workbench.store.schema import create_schema
 
 _START_US = 1_700_000_000_000_000
+#: 10.0.0.0, IPv4 mapped, as a number.
+_MAPPED = (0xFFFF << 32) + (10 << 24)
 
 #: h1..h4: independent 64-bit hashes of the flow number; skewed(x, n) favours small values.
 _ROWS = """
@@ -32,6 +34,7 @@ SELECT
     '10.' || (128 + r // 256 // 256 % 64) || '.' || (r // 256 % 256) || '.' || (r % 256) AS dst_ip,
     from_hex('00000000000000000000ffff0a' || printf('%06x', s)) AS src_addr,
     from_hex('00000000000000000000ffff0a' || printf('%06x', 8388608 + r)) AS dst_addr,
+    0::BIGINT AS src_hi, {mapped} + s AS src_lo, 0::BIGINT AS dst_hi, {mapped} + 8388608 + r AS dst_lo,
     (32768 + h2 % 28000)::INTEGER AS src_port,
     [443, 53, 80, 22, 445, 8443, 6443, 2049, 3306, 123][1 + skew10] AS dst_port,
     CASE WHEN skew10 IN (1, 9) THEN 17 ELSE 6 END AS proto, CASE WHEN skew10 IN (1, 9) THEN 'udp' ELSE 'tcp' END AS proto_name,
@@ -80,7 +83,7 @@ def make_case(root: Path, flows: int, hours: float = 24.0, step: int = 2_000_000
     create_schema(con, "c")
     gap = max(1, int(hours * 3_600_000_000 / flows))
     for first in range(0, flows, step):
-        con.execute(_ROWS.format(start=_START_US, gap=gap, first=first, last=min(first + step, flows)))
+        con.execute(_ROWS.format(start=_START_US, mapped=_MAPPED, gap=gap, first=first, last=min(first + step, flows)))
     con.execute(_SLICES)
     con.execute(
         "INSERT INTO c.sources BY NAME SELECT 1 AS source_id, 'pcap' AS kind, '/synthetic.pcap' AS path, 'leaf-1' AS sensor,"

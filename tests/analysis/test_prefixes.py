@@ -27,7 +27,7 @@ def packed(address: Address) -> bytes:
 @pytest.fixture(scope="module")
 def con() -> duckdb.DuckDBPyConnection:
     made = duckdb.connect()
-    made.execute("CREATE TABLE held (src_ip VARCHAR, src_addr BLOB, dst_ip VARCHAR, dst_addr BLOB)")
+    made.execute("CREATE TABLE held (src_ip VARCHAR, src_addr BLOB, dst_ip VARCHAR, dst_addr BLOB, src_hi BIGINT, src_lo BIGINT)")
     return made
 
 
@@ -37,7 +37,9 @@ def test_sql_text_and_filter_agree_with_ipaddress(
     con: duckdb.DuckDBPyConnection, held: list[Address], short: int, long: int
 ) -> None:
     con.execute("DELETE FROM held")
-    con.executemany("INSERT INTO held VALUES (?, ?, '192.0.2.1', ?)", [(str(a), packed(a), packed(v4_one)) for a in held])
+    halves = [(int.from_bytes(packed(a)[:8], signed=True), int.from_bytes(packed(a)[8:], signed=True)) for a in held]
+    rows = [(str(a), packed(a), packed(v4_one), *half) for a, half in zip(held, halves, strict=True)]
+    con.executemany("INSERT INTO held VALUES (?, ?, '192.0.2.1', ?, ?, ?)", rows)
     found = con.execute(f"SELECT {prefix_sql('src_addr', short, long)} FROM held").fetchall()
     for address, (key,) in zip(held, found, strict=True):
         made = Prefix.of_key(key, short, long)

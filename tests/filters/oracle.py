@@ -75,7 +75,11 @@ def flow_rows(draw: st.DrawFn) -> Row:
     row: Row = {}
     for column in ("src_ip", "dst_ip", "outer_src_ip", "outer_dst_ip"):
         row[column] = draw(_maybe(IP4 + IP6))
-    row["src_addr"], row["dst_addr"] = _blob(row["src_ip"]), _blob(row["dst_ip"])
+    for side in ("src", "dst"):
+        packed = _blob(row[f"{side}_ip"])
+        row[f"{side}_addr"] = packed
+        row[f"{side}_hi"] = None if packed is None else int.from_bytes(packed[:8], "big", signed=True)
+        row[f"{side}_lo"] = None if packed is None else int.from_bytes(packed[8:], "big", signed=True)
     for column in ("src_port", "dst_port", "vlan", "inner_vlan", "outer_vlan"):
         row[column] = draw(_maybe(PORTS))
     for column in ("conn_state", "history", "service"):

@@ -13,6 +13,7 @@ from tests.filters import made
 from tests.filters.table import Row, Tried, rows, samples, tried
 from workbench.records.arrow import arrow_schema
 from workbench.store.findings import keep_findings
+from workbench.store.migrate import ADDRESS_NUMBERS
 
 ROWS = rows()
 COMPARED = [row for row in ROWS if row.wireshark is not None]
@@ -40,6 +41,18 @@ def finding(finding_id: str, severity: str, behind: list[int]) -> pa.Table:
     row |= {"finding_id": finding_id, "severity": severity, "flow_ids": json.dumps(behind), "flows": len(behind)}
     row |= {"ts_first": moment, "ts_last": moment, "found": moment, "score": 0.5, "detection": "made"}
     return pa.Table.from_pylist([row], schema)
+
+
+def test_addresses_are_kept_as_numbers_beside_their_bytes(case: Tried) -> None:
+    """What a migration reads from the bytes is what indexing writes; of both families."""
+    for name, sql in ADDRESS_NUMBERS.items():
+        counted = f"count(*) FILTER ({name} IS DISTINCT FROM {sql}) AS wrong, count({name}) AS n, count(DISTINCT {name}) AS kinds"
+        found = case.reader.query(f"SELECT {counted}, min({name}) AS least FROM flows").to_pylist()[0]
+        assert found["wrong"] == 0
+        assert found["n"] > 100
+        assert found["kinds"] > 2
+        if name == "dst_hi":
+            assert found["least"] < 0  # fd.., fe80.., ff..
 
 
 def test_the_table_has_its_rows() -> None:

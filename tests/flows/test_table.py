@@ -63,6 +63,7 @@ def test_batches_have_the_schema_of_the_column_list() -> None:
     assert row["flow_id"] == 3 << 40
     assert (row["sensor"], row["proto_name"], row["sampling"], row["service"]) == ("here", "udp", 1, None)
     assert row["src_addr"] == bytes(10) + b"\xff\xff\0\0\0\1"
+    assert (row["src_hi"], row["src_lo"]) == (0, (0xFFFF << 32) + 1)
     assert (row["src_mac"], row["dst_mac"]) == ("02:00:00:00:00:01", "02:00:00:00:00:02")
 
 

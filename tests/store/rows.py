@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from workbench.records.arrow import arrow_schema
 from workbench.records.columns import BY_NAME, Type
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+#: Columns of flows that hold addresses as numbers; schema 3 had none.
+NUMBERS = ("src_hi", "src_lo", "dst_hi", "dst_lo")
 T0 = 1_700_000_000_000_000
 
 
 def address(last: int) -> bytes:
     """10.0.x.y, mapped."""
     return bytes(10) + b"\xff\xff\x0a\x00" + last.to_bytes(2, "big")
+
+
+def halves(side: str, text: str | None) -> dict[str, int | None]:
+    """The columns that hold an address as two numbers; null for what is no address."""
+    try:
+        at = ipaddress.ip_address(text or "")
+    except ValueError:
+        return {f"{side}_hi": None, f"{side}_lo": None}
+    packed = at.packed if at.version == 6 else bytes(10) + b"\xff\xff" + at.packed
+    high, low = (int.from_bytes(part, "big", signed=True) for part in (packed[:8], packed[8:]))
+    return {f"{side}_hi": high, f"{side}_lo": low}
+
+
+def without_numbers(con: DuckDBPyConnection) -> None:
+    """Make a case that was opened by the plain engine one of schema 3, as far as addresses go."""
+    for name in NUMBERS:
+        con.execute(f"ALTER TABLE flows DROP COLUMN {name}")
 
 
 def flow(n: int, source_id: int = 1, **fields: Any) -> dict[str, Any]:
@@ -49,7 +72,8 @@ def flow(n: int, source_id: int = 1, **fields: Any) -> dict[str, Any]:
         "sampling": 1,
         "community_id": f"1:{n}",
     }
-    return row | fields
+    row |= fields
+    return row | halves("src", row["src_ip"]) | halves("dst", row["dst_ip"]) | fields
 
 
 def batch(table: str, rows: list[dict[str, Any]]) -> pa.RecordBatch:
@@ -67,6 +91,7 @@ def flows(count: int, source_id: int = 1, first: int = 0) -> pa.RecordBatch:
     columns["ts"] = [T0 + n * 1000 for n in ids]
     columns["ts_end"] = [T0 + n * 1000 + 500 for n in ids]
     columns["src_ip"] = [f"10.0.0.{n % 250}" for n in ids]
+    columns["src_lo"] = [halves("src", text)["src_lo"] for text in columns["src_ip"]]
     columns["src_bytes"] = [300 + n % 1000 for n in ids]
     return pa.RecordBatch.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 

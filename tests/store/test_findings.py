@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tests.store.rows import flows, index, source
+from tests.store.rows import flows, index, source, without_numbers
 from workbench.errors import CaseBusyError
 from workbench.filters import compile_filter
 from workbench.records.application import APPLICATION
@@ -127,6 +127,7 @@ def test_a_case_of_version_2_gets_the_tables_of_findings(case: Path) -> None:
     with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
         for name in ("findings", "finding_flows", *(table.name for table in APPLICATION)):
             con.execute(f"DROP TABLE {name}")
+        without_numbers(con)
         con.execute("UPDATE case_meta SET value = '2' WHERE key = 'schema_version'")
     CaseFolder(case).note_schema_version(2)
     with CaseReader(case) as reader:

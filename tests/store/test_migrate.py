@@ -6,14 +6,18 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from pyarrow import parquet
 
-from tests.store.rows import index
+from tests.store.rows import NUMBERS, batch, flow, index, source, without_numbers
 from workbench.errors import ForeignCaseError
+from workbench.records.application import APPLICATION
 from workbench.records.columns import SCHEMA_VERSION
 from workbench.store import catalogue, compact, opening, schema
 from workbench.store.case import CaseFolder
 from workbench.store.migrate import STEPS, migrate
 from workbench.store.reader import CaseReader
+from workbench.store.segments import SegmentFiles
+from workbench.store.writer import CaseWriter
 
 #: The version before the one that these tests pretend is current.
 OLD, NEW = SCHEMA_VERSION, SCHEMA_VERSION + 1
@@ -96,3 +100,58 @@ def test_steps_run_one_after_the_other(tmp_path: Path) -> None:
 def test_the_result_of_all_steps_is_the_current_catalogue() -> None:
     """Every version from the first to the one before ours has its step."""
     assert set(STEPS) == set(range(1, SCHEMA_VERSION))
+
+
+ENDS = [
+    (bytes(10) + b"\xff\xff\x0a\0\0\x05", 0, (0xFFFF << 32) + 0x0A000005),
+    (bytes(16), 0, 0),
+    (b"\xfd" + bytes(14) + b"\x01", (0xFD << 56) - 2**64, 1),
+    (b"\x20\x01" + bytes(6) + b"\x80" + bytes(7), 0x2001 << 48, -(2**63)),
+    (b"\xff" * 16, -1, -1),
+    (None, None, None),
+    (b"", None, None),
+    (b"\x0a\0\0\x05", None, None),
+]
+
+
+def of_schema_3(case: Path) -> None:
+    """Make a case of ours one that schema 3 wrote."""
+    with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
+        without_numbers(con)
+        for table in APPLICATION:
+            con.execute(f"DROP TABLE {table.name}")
+        con.execute("UPDATE case_meta SET value = '3' WHERE key = 'schema_version'")
+    CaseFolder(case).note_schema_version(3)
+
+
+def numbers(reader: CaseReader, side: str) -> list[tuple[bytes | None, int | None, int | None]]:
+    sql = f"SELECT {side}_addr AS a, {side}_hi AS b, {side}_lo AS c FROM flows ORDER BY flow_id"
+    return [(row["a"], row["b"], row["c"]) for row in reader.query(sql).to_pylist()]
+
+
+def test_addresses_of_schema_3_become_numbers(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    rows = [flow(n, src_addr=one[0], dst_addr=other[0]) for n, (one, other) in enumerate(zip(ENDS, ENDS[::-1], strict=True))]
+    with CaseWriter(case) as writer:
+        writer.add_source(source(1))
+        writer.append("flows", batch("flows", rows))
+        writer.update_source(1, state="ok")
+    of_schema_3(case)
+    with CaseReader(case) as reader:
+        assert numbers(reader, "src") == ENDS
+        assert numbers(reader, "dst") == ENDS[::-1]
+        assert reader.query("SELECT count(*) AS n FROM zeek_conn").to_pylist() == [{"n": len(ENDS)}]
+
+
+def test_segments_that_schema_3_left_behind_are_taken_in_with_numbers(tmp_path: Path) -> None:
+    """A program before ours died while it added to a case: neither its file nor its segments have the columns."""
+    case = tmp_path / "case"
+    index(case, 3)
+    of_schema_3(case)
+    rows = [flow(n, 2, src_addr=packed) for n, (packed, _, _) in enumerate(ENDS)]
+    SegmentFiles(CaseFolder(case), {2: "s2"}).write("flows", [batch("flows", rows)])
+    (segment,) = case.rglob("*.parquet")
+    parquet.write_table(parquet.ParquetFile(segment).read().drop_columns(list(NUMBERS)), segment)
+    with CaseReader(case) as reader:
+        assert reader.query("SELECT count(*) AS n FROM flows").to_pylist() == [{"n": 3 + len(ENDS)}]
+        assert numbers(reader, "src")[3:] == ENDS

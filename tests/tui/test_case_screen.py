@@ -179,7 +179,7 @@ async def test_every_column_of_a_flow_is_in_its_details():
     from workbench.records.columns import FLOWS
     from workbench.tui import words
 
-    told = {"proto", "src_addr", "dst_addr", "source_id", "sampling"}
+    told = {"proto", "src_addr", "dst_addr", "src_hi", "src_lo", "dst_hi", "dst_lo", "source_id", "sampling"}
     base = flow(7)
     for column in FLOWS.names:
         if column in told:

@@ -1,8 +1,9 @@
 """Addresses: literals to intervals of 128-bit numbers, intervals to SQL over the columns that hold them.
 
-IPv4 is ::ffff:0:0/96, as in the columns, where a mapped IPv6 address is an IPv4 address. One address is compared as
-text, a range by its 16 bytes; columns that are text only (tunnel endpoints) are compared by the first octets where
-the range ends at a dot, else by a pattern of the octets, or by the digits that an IPv6 text means.
+IPv4 is ::ffff:0:0/96, as in the columns, where a mapped IPv6 address is an IPv4 address. Both ends of a flow are kept
+as numbers, too, and compared as such (see `halves`). Elsewhere one address is compared as text, a range by its 16 bytes;
+columns that are text only (tunnel endpoints) are compared by the first octets where the range ends at a dot, else by a
+pattern of the octets, or by the digits that an IPv6 text means.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from workbench.filters.halves import Halves, between, equal_to, upper_halves
 from workbench.filters.sql import Sql, either, every
 
 V4: Final = 0xFFFF << 32
@@ -27,6 +29,9 @@ UNIVERSE: Final[dict[int, tuple[Interval, ...]]] = {
     4: ((V4, V4_LAST),),
     6: ((0, V4 - 1), (V4_LAST + 1, LAST)),
 }
+
+#: Single IPv6 addresses of different upper halves up to which numbers are compared; text is asked for in one set.
+_UPPER_HALVES: Final = 16
 
 #: Pieces that begin at a dot, into which a range of text-only addresses is cut at most: each is a comparison.
 _PIECES: Final = 4
@@ -69,6 +74,14 @@ def family_guard(column: str, family: int) -> str:
     return f"{'NOT ' if family == 4 else ''}contains({column}, ':')"
 
 
+def family_of(halves: Halves, family: int) -> str:
+    """Whether the address that two columns of numbers hold is of the family; NULL for NULL."""
+    upper, lower = halves
+    if family == 4:
+        return f"({lower} BETWEEN {V4} AND {V4_LAST} AND {upper} = 0)"
+    return f"({lower} NOT BETWEEN {V4} AND {V4_LAST} OR {upper} <> 0)"
+
+
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
     """The same addresses in as few intervals as there can be, in order."""
     made: list[Interval] = []
@@ -86,11 +99,15 @@ def within(intervals: Iterable[Interval], family: int) -> list[Interval]:
     return merged((a, b) for a, b in cut if a <= b)
 
 
-def one_of(text: str | None, blob: str | None, intervals: Sequence[Interval]) -> Sql:
-    """The condition that an address lies in one of the intervals. text, blob: the columns that hold it."""
+def one_of(text: str | None, blob: str | None, intervals: Sequence[Interval], halves: Halves | None = None) -> Sql:
+    """The condition that an address lies in one of the intervals. text, blob, halves: the columns that hold it."""
     singles = [a for a, b in intervals if a == b]
     ranges = [(a, b) for a, b in intervals if a != b]
     parts: list[Sql] = []
+    if halves is not None and (text is None or upper_halves(singles) <= _UPPER_HALVES):
+        if singles:
+            parts.append(equal_to(halves, singles))
+        return either([*parts, *(between(halves, first, last) for first, last in ranges)])
     if singles:
         parts.append(_equal(None if ranges and blob else text, blob, singles))  # one column read rather than two
     for first, last in ranges:

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from workbench.filters.addresses import family_guard
+from workbench.filters.addresses import family_guard, family_of
 from workbench.filters.fields import Field, Kind, Part, Presence, field_of, kind_of, part_of
 from workbench.records.columns import Table
 
 _TCP, _UDP, _SCTP, _DCCP, _UDPLITE = "proto = 6", "proto = 17", "proto = 132", "proto = 33", "proto = 136"
+_SOURCE: Final = ("src_hi", "src_lo")
 _ICMP, _ICMP6 = "proto = 1", "proto = 58"
 
 #: Any of these columns of flows: name -> (columns, meaning).
@@ -112,7 +113,7 @@ def _flow_aliases(flows: Table) -> Iterator[Field]:
         for end, (columns, meaning) in _ADDRESSES.items():
             yield replace(_any_of(flows, f"{protocol}.{end}", columns, f"{meaning}, IPv{family}"), family=family)
     for name, family in (("ip.proto", 4), ("ipv6.nxt", 6)):
-        one = field_of(flows, "proto", name, guard=family_guard("src_ip", family))
+        one = field_of(flows, "proto", name, guard=family_of(_SOURCE, family))
         yield replace(one, meaning=f"protocol of an IPv{family} flow", low=0, high=255)
     for protocol, guard in _PORTS.items():
         for end, columns in (("port", ("src_port", "dst_port")), ("srcport", ("src_port",)), ("dstport", ("dst_port",))):
@@ -165,7 +166,7 @@ def presences(tables: Mapping[str, Table]) -> dict[str, Presence]:
         Presence("vlan", "(vlan IS NOT NULL OR inner_vlan IS NOT NULL OR outer_vlan IS NOT NULL)", "flows with a VLAN tag")
     )
     for name, family in (("ip", 4), ("ipv6", 6)):
-        either = " OR ".join(family_guard(column, family) for column in ("src_ip", "outer_src_ip"))
+        either = f"{family_of(_SOURCE, family)} OR {family_guard('outer_src_ip', family)}"
         made.append(Presence(name, f"({either})", f"IPv{family} flows, or in a tunnel over IPv{family}"))
     made.append(Presence("tcp.analysis.retransmission", "retransmits > 0", "flows with segments sent again"))
     return {presence.name: presence for presence in made}

@@ -37,8 +37,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One column behind a field. blob: the column that holds an address's 16 bytes, where there is one; text: the one
-    that holds its text. guard: condition under which the column means this field (no values but the program's own)."""
+    """One column behind a field. guard: condition under which the column means this field (no values but the program's own).
+
+    text, blob, halves: the columns that hold an address's text, its 16 bytes, and it as two numbers, where there are such.
+    """
 
     column: str
     type: Type
@@ -46,6 +48,7 @@ class Part:
     guard: str = ""
     text: str | None = None
     blob: str | None = None
+    halves: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +170,15 @@ def kind_of(column: Column) -> Kind:
 def part_of(table: Table, column: str, guard: str = "") -> Part:
     """A column as a part of a field; KeyError where the table has none."""
     found = table.column(column)
-    text = blob = None
+    text = blob = halves = None
     if kind_of(found) is Kind.ADDRESS:
         text, blob = (column, None) if found.type is Type.VARCHAR else (None, column)
         beside = f"{column[:-2]}addr"
         if found.type is Type.VARCHAR and beside in table.names:
             blob = beside
-    return Part(column, found.type, found.null, guard, text, blob)
+        upper, lower = (f"{blob[:-4]}{half}" for half in ("hi", "lo")) if blob else ("", "")
+        halves = (upper, lower) if upper in table.names and lower in table.names else None
+    return Part(column, found.type, found.null, guard, text, blob, halves)
 
 
 def field_of(table: Table, column: str, name: str, **changes: object) -> Field:

@@ -59,18 +59,21 @@ def compare_columns(left: Field, right: Field, test: Test) -> Sql:
     equal = "==" if test.op == "!=" else test.op
     for a in left.parts:
         for b in right.parts:
-            one, other = (a.blob or a.column, b.blob or b.column) if a.blob and b.blob else (a.column, b.column)
             if left.kind is Kind.ADDRESS and equal in _ORDERED and not (a.blob and b.blob):
                 raise _not_for(left, test, f"{left.name} and {right.name} have no order")
             guards = [Sql(guard) for guard in (left.guard, right.guard, a.guard, b.guard) if guard]
-            families = [
-                Sql(addresses.family_guard(part.text, field.family))
-                for field, part in ((left, a), (right, b))
-                if field.family and part.text
-            ]
-            pairs.append(every([*dict.fromkeys(guards), *dict.fromkeys(families), Sql(f"{one} {_SQL[equal]} {other}")]))
+            families = [_present(field, part) for field, part in ((left, a), (right, b)) if field.family and part.text]
+            pairs.append(every([*dict.fromkeys(guards), *dict.fromkeys(families), _compared(a, equal, b)]))
     made = either(pairs)
     return every([present(left), present(right), negated(made)]) if test.op == "!=" else made
+
+
+def _compared(a: Part, sign: str, b: Part) -> Sql:
+    """Two columns with each other, in the form that costs least."""
+    if a.halves and b.halves and sign == "==":
+        return every([Sql(f"{one} = {other}") for one, other in zip(a.halves, b.halves, strict=True)])
+    one, other = (a.blob, b.blob) if a.blob and b.blob else (a.column, b.column)
+    return Sql(f"{one} {_SQL[sign]} {other}")
 
 
 def _any(field: Field, conditions: Sequence[Sql]) -> Sql:
@@ -90,9 +93,12 @@ def _differing(field: Field, test: Test, now: int) -> list[Sql]:
 
 
 def _present(field: Field, part: Part) -> Sql:
+    if field.family and part.halves:
+        return Sql(addresses.family_of(part.halves, field.family))
     if field.family and part.text:
         return Sql(addresses.family_guard(part.text, field.family))
-    return Sql(f"{part.column} IS NOT NULL") if part.null else TRUE
+    column = part.halves[1] if part.halves else part.column
+    return Sql(f"{column} IS NOT NULL") if part.null else TRUE
 
 
 def _each(field: Field, test: Test, now: int) -> list[Sql]:
@@ -105,7 +111,7 @@ def _each(field: Field, test: Test, now: int) -> list[Sql]:
         raise _not_for(field, test, f"{field.name} has no order: it holds {field.kind}")
     if field.kind is Kind.ADDRESS:
         intervals = _intervals(field, test)
-        return [addresses.one_of(part.text, part.blob, intervals) for part in field.parts]
+        return [addresses.one_of(part.text, part.blob, intervals, part.halves) for part in field.parts]
     if test.op in ("==", "!=", "===", "!==", "in", "not in"):
         return _listed(field, test, now)
     if field.kind is Kind.TEXT and test.op in _TEXT_ONLY:

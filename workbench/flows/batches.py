@@ -177,6 +177,8 @@ def flow_batch(state: Rows, slots: NDArray[np.int32], source_id: int, sensor: st
         columns[name] = _macs(big[name])
     for name in ("src_pkts", "dst_pkts", "src_bytes", "dst_bytes", "src_payload", "dst_payload", "first_offset", "last_offset"):
         columns[name] = _numbers(big[name], pa.int64())
+    for name in ("src_hi", "src_lo", "dst_hi", "dst_lo"):
+        columns[name] = _numbers(wide[name].view(np.int64), pa.int64())
     for name in INTS:
         if name not in columns:
             columns[name] = _optional(small[name])

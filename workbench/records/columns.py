@@ -86,6 +86,10 @@ FLOWS: Final = Table(
         Column("community_id", _TXT, "Community ID v1 of the innermost tuple", privacy=_A),
         Column("first_offset", _BIG, "where its first packet's record starts in the (decompressed, joined) source", "bytes"),
         Column("last_offset", _BIG, "where its last packet's record starts", "bytes"),
+        Column("src_hi", _BIG, "originator's address: upper 64 bits of src_addr, two's complement; 0 for IPv4", privacy=_A),
+        Column("src_lo", _BIG, "originator's address: lower 64 bits, two's complement", privacy=_A),
+        Column("dst_hi", _BIG, "responder's address: upper 64 bits of dst_addr, two's complement; 0 for IPv4", privacy=_A),
+        Column("dst_lo", _BIG, "responder's address: lower 64 bits, two's complement", privacy=_A),
     ),
     ("ts",),
 )

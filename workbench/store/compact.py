@@ -13,13 +13,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.records.columns import SCHEMA_VERSION
+from workbench.records.columns import BY_NAME, SCHEMA_VERSION
 from workbench.store.case import CaseFolder, IngestLock
 from workbench.store.catalogue import check, prepare
 from workbench.store.closing import settle
 from workbench.store.database import CASE, consumed_names
 from workbench.store.engine import attach, connect, identifier, literal, lock_down, writing
-from workbench.store.migrate import migrate
+from workbench.store.migrate import ADDRESS_NUMBERS, migrate
 from workbench.store.publish import publish_database, wal_of
 from workbench.store.schema import WHOLE_TABLES, column_list, schema_version
 from workbench.store.segments import Segment, adds_rows, list_segments, remove_segments, remove_superseded, remove_unfinished
@@ -92,9 +92,22 @@ def _take_in(con: DuckDBPyConnection, case: CaseFolder, table: str, segments: li
     files = ", ".join(literal(os.fspath(case.segments / s.name)) for s in segments)
     if table in WHOLE_TABLES:
         con.execute(f"DELETE FROM {CASE}.main.{identifier(table)}")
+    found = f"SELECT * FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    empty = f"SELECT * FROM {CASE}.main.{identifier(table)} WHERE false"  # columns that segments of an older schema lack
     con.execute(
-        f"INSERT INTO {CASE}.main.{identifier(table)} BY NAME SELECT {column_list(table)} FROM"
-        f" read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+        f"INSERT INTO {CASE}.main.{identifier(table)} BY NAME SELECT {_columns(table)} FROM ({empty} UNION ALL BY NAME {found})"
+    )
+
+
+def _columns(table: str) -> str:
+    """The columns of a table of segments, of ours or an older schema."""
+    if table != "flows":
+        return column_list(table)
+    return ", ".join(
+        f"coalesce({identifier(name)}, {ADDRESS_NUMBERS[name]}) AS {identifier(name)}"
+        if name in ADDRESS_NUMBERS
+        else identifier(name)
+        for name in BY_NAME[table].names
     )
 
 

@@ -18,6 +18,14 @@ from workbench.store.schema import create_views, schema_version
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+#: The columns that hold addresses as numbers since version 4, from the 16 bytes that every version has.
+ADDRESS_NUMBERS: Final[Mapping[str, str]] = {
+    f"{side}_{half}": f"CASE WHEN octet_length({side}_addr) = 16"
+    f" THEN array_slice({side}_addr, {first}, {first + 7})::BIT::BIGINT END"
+    for side in ("src", "dst")
+    for half, first in (("hi", 1), ("lo", 9))
+}
+
 #: A step gets the connection and the attached database's name, quoted and with its schema ("c".main.).
 Step = Callable[["DuckDBPyConnection", str], None]
 
@@ -54,8 +62,24 @@ def _application(con: DuckDBPyConnection, where: str) -> None:
         con.execute(f"CREATE TABLE {where}{identifier(table.name)} ({columns})")
 
 
+def _numeric_addresses(con: DuckDBPyConnection, where: str) -> None:
+    """3 to 4: addresses as two numbers beside their 16 bytes. Filled by altering: only the new columns are written.
+
+    20 million flows take ten seconds; an UPDATE would hold all of it in memory.
+    """
+    for name, sql in ADDRESS_NUMBERS.items():
+        con.execute(f"ALTER TABLE {where}flows ADD COLUMN {name} BIGINT")
+        con.execute(f"ALTER TABLE {where}flows ALTER COLUMN {name} TYPE BIGINT USING {sql}")
+
+
+def _what_was_said_and_numbers(con: DuckDBPyConnection, where: str) -> None:
+    """3 to 4: both."""
+    _application(con, where)
+    _numeric_addresses(con, where)
+
+
 #: version -> what brings a case of that version to the next one. Version 1 is the first.
-STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter, 2: _findings, 3: _application}
+STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter, 2: _findings, 3: _what_was_said_and_numbers}
 
 
 def migrate(con: DuckDBPyConnection, database: str, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA_VERSION) -> int:

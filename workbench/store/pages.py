@@ -28,10 +28,10 @@ EDGE: Final = 1024
 #: Up to here the whole order is made at once: it costs no more than a blink.
 _AT_ONCE: Final = 200_000
 
-#: Sorted by another column than shown: addresses by their bytes, not as text. For a whole order they become
-#: numbers first, which sort three times as fast as blobs.
-_SORTED_AS: Final = {"src_ip": "src_addr", "dst_ip": "dst_addr"}
-_NUMBERED_AS: Final = {n: f"TRY_CAST({n.replace('ip', 'addr')}::BIT AS UHUGEINT)" for n in ("src_ip", "dst_ip")}
+#: Columns that are sorted as numbers, not as text or bytes: by these two, the upper half first.
+_HALVES: Final = {f"{side}_{column}": (f"{side}_hi", f"{side}_lo") for side in ("src", "dst") for column in ("ip", "addr")}
+#: Halves are signed, addresses are not: the other sign puts them in order.
+_TURNED: Final = f"xor({{}}, {-(2**63)}::BIGINT)"
 
 #: Seconds before the whole order is made: the first pages go first, and an order that is left again at once
 #: costs nothing.
@@ -87,6 +87,7 @@ class Order:
         self._case = case
         native = case.native
         self._rows, self._id = (f"{CASE}.main.flows", "rowid") if native else ("flows", "flow_id")
+        self._keys = self._sorted_by()
         self._done = threading.Event()
         self._leave = threading.Event()
         self._ids: NDArray[np.int64 | np.uint32] | None = None
@@ -210,19 +211,30 @@ class Order:
     def _edge_sql(self, *, back: bool) -> str:
         way = "DESC" if self.descending != back else "ASC"
         nulls = "FIRST" if back else "LAST"
-        key = identifier(_SORTED_AS.get(self.column, self.column))
+        keys = ", ".join(f"{key} {way} NULLS {nulls}" for key in self._keys)
         return (
-            f"SELECT {self._id} AS page_id FROM {self._rows} WHERE {self.where.sql}"
-            f" ORDER BY {key} {way} NULLS {nulls}, flow_id {way} LIMIT {EDGE}"
+            f"SELECT {self._id} AS page_id FROM {self._rows} WHERE {self.where.sql} ORDER BY {keys}, flow_id {way} LIMIT {EDGE}"
         )
 
     def _all_sql(self) -> str:
         way = "DESC" if self.descending else "ASC"
-        key = _NUMBERED_AS.get(self.column, identifier(self.column))
-        return (
-            f"SELECT {self._id} AS page_id FROM {self._rows} WHERE {self.where.sql}"
-            f" ORDER BY {key} {way} NULLS LAST, flow_id {way}"
-        )
+        keys = ", ".join(f"{key} {way} NULLS LAST" for key in self._keys)
+        return f"SELECT {self._id} AS page_id FROM {self._rows} WHERE {self.where.sql} ORDER BY {keys}, flow_id {way}"
+
+    def _sorted_by(self) -> tuple[str, ...]:
+        """What the rows are sorted by. Of addresses that share their upper half the lower one is enough, at half the time.
+
+        The bounds come from the statistics of a native table, at no cost.
+        """
+        halves = _HALVES.get(self.column)
+        if halves is None:
+            return (identifier(self.column),)
+        upper, lower = halves
+        bounds = f"min({upper}) AS a, max({upper}) AS b, min({lower}) AS c"
+        found = self._case.query(f"SELECT {bounds} FROM {self._rows}").to_pylist()[0]
+        if found["a"] is not None and found["a"] == found["b"] and found["c"] >= 0:
+            return (lower,)
+        return tuple(_TURNED.format(half) for half in halves)
 
 
 def _numbers(table: pa.Table) -> NDArray[np.int64]:

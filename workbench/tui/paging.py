@@ -17,7 +17,7 @@ from workbench.tui.data import PageSource
 
 #: Rows a page: one engine vector's worth of work is wasted on fewer, 512 paint about twelve screens.
 PAGE_ROWS: Final = 512
-#: Pages kept: 64 * 512 rows of 46 columns are about 20 MB.
+#: Pages kept: 64 * 512 rows of 50 columns are about 20 MB.
 PAGES_KEPT: Final = 64
 
 #: Seconds between looks at an order whose middle is not known yet.
