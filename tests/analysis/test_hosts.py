@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 from pathlib import Path
 
 import pytest
 
+from workbench.analysis import ranking, sides
 from workbench.analysis.hosts import MEASURES, Hosts, Range, hosts
 from workbench.errors import CancelledError
 from workbench.store.pages import EVERYTHING, Where
-from workbench.store.reader import CaseReader
+from workbench.store.reader import Asks, CaseReader
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
 
@@ -89,6 +91,36 @@ def test_ranked_by_any_measure_both_ways(lateral: CaseReader, by: str) -> None:
     assert [measure(h) for h in down] == sorted((measure(h) for h in down), reverse=True)
     assert [measure(h) for h in up] == sorted(measure(h) for h in up)
     assert [h.ip for h in found(lateral, by=by, limit=3).listed] == [h.ip for h in down[:3]]
+
+
+def test_most_peers_are_found_whether_few_or_all_are_counted(lateral: CaseReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    want = [(h.network, h.addr, h.peers) for h in found(lateral, by="peers").listed]
+    assert want == sorted(want, key=lambda h: (-h[2], h[0], h[1]))
+    asked: list[str] = []
+
+    def noted(case: Asks, sql: str, *rest: object, **more: object) -> ranking.Ranked:
+        asked.append(sql)
+        return ranked(case, sql, *rest, **more)  # type: ignore[arg-type]
+
+    ranked = ranking._ranked
+    monkeypatch.setattr(ranking, "_ranked", noted)
+    for candidates, limit in ((2, 2), (len(want) - 1, 1), (len(want) - 1, len(want) - 1), (1000, 4)):
+        monkeypatch.setattr(ranking, "_CANDIDATES", candidates)
+        assert [(h.network, h.addr, h.peers) for h in found(lateral, by="peers", limit=limit).listed] == want[:limit]
+    assert 4 < len(asked) < 8, "some were sure of the few, some were not"
+
+
+def test_addresses_are_ordered_as_their_bytes_are(lateral: CaseReader) -> None:
+    ips = ["::1", "10.0.0.1", "255.255.255.255", "2001:db8::1", "2001:db8::8000:0:0:1", "7fff::", "8000::", "fe80::1", "ff02::1"]
+    wide = [f"::ffff:{ip}" if "." in ip else ip for ip in ips]
+    packed = [ipaddress.IPv6Address(ip).packed for ip in wide]
+    halves = [tuple(int.from_bytes(b[n : n + 8], "big", signed=True) for n in (0, 8)) for b in packed]
+    assert [sides.address(h) for h in halves] == packed
+    ordered = lateral.query(
+        f"SELECT hi, lo FROM (SELECT unnest(?::BIGINT[]) AS hi, unnest(?::BIGINT[]) AS lo) ORDER BY {sides.order_of_key()}",
+        ([h[0] for h in reversed(halves)], [h[1] for h in reversed(halves)]),
+    )
+    assert [sides.address(h) for h in sides.halves_of(ordered)] == sorted(packed)
 
 
 def test_a_filter_is_obeyed(lateral: CaseReader) -> None:

@@ -1,33 +1,26 @@
 """Hosts of a case: addresses within a tenant network, when they were there, what they said and what they offer.
 
-Each side of the flows is summed by itself before both are put together, which keeps 20 million flows to seconds.
-What takes a look at every flow of a host (peers, MACs, services, lifelines) is asked for the listed ones only.
+Which come first is found with one measure of everybody (`ranking`); all else, which takes a look at every flow of
+a host (sums, peers, MACs, services, lifelines), is asked for the listed ones only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench.analysis.prefixes import Prefix
+from workbench.analysis.ranking import MEASURES, Measure, rank
+from workbench.analysis.sides import ENDS, Halves, Listed, address, asked_of, of_listed, peers_of
 from workbench.store.pages import Where
 from workbench.store.reader import Asks
 
-Measure = Literal["bytes", "flows", "peers", "first", "last", "lifetime"]
-#: What hosts are ranked by.
-MEASURES: Final[dict[str, str]] = {
-    "bytes": "sent + received",
-    "flows": "flows",
-    "peers": "peers",
-    "first": "first",
-    "last": "last",
-    "lifetime": "epoch_us(last) - epoch_us(first)",
-}
+__all__ = ["MEASURES", "Host", "Hosts", "Measure", "Range", "Tenure", "hosts"]
+
 #: Hosts listed at once, with lifelines.
 LIMIT: Final = 500
 #: Tenures of one address that are told apart; the rest stays in the address's own line.
@@ -126,120 +119,69 @@ def hosts(
     silent: list those that sent nothing, too. CancelledError when stopped. KeyError for an unknown measure.
     """
     progress("summing up both sides of the flows")
-    ranked = asks.query(_ranking(where.sql, by, descending=descending, silent=silent, limit=limit), where.params * _SIDES[by])
-    rows = ranked.to_pylist()
-    if not rows:
-        return Hosts((), *_counts(asks, where) if not silent else (0, 0, 0))
-    listed = [row["network"] for row in rows], [row["addr"] for row in rows]
+    ranked = rank(asks, where, by, descending=descending, silent=silent, limit=limit)
+    listed = ranked.listed
+    if not listed[0]:
+        return Hosts((), ranked.talking, ranked.silent, ranked.networks)
     progress("drawing lifelines")
-    tenures = _tenures(asks, where, over, listed)
+    seen = _seen(asks, where, over, listed)
     progress("counting peers and services")
-    peers, services = _peers(asks, where, listed), _services(asks, where, listed)
-    made = [_host(row, tenures.get(n, {}), over.bins, peers.get(n, 0), services.get(n, ())) for n, row in enumerate(rows)]
-    return Hosts(tuple(made), rows[0]["talking"], rows[0]["silent"], rows[0]["networks"])
-
-
-# -- ranking --------------------------------------------------------------------------------------
-
-#: How often a ranking holds the condition.
-_SIDES: Final = dict.fromkeys(MEASURES, 2) | {"peers": 4}
-
-
-def _ranking(condition: str, by: str, *, descending: bool, silent: bool, limit: int) -> str:
-    """SQL for the first hosts; with how many there are in all on every row."""
-    order = f"{MEASURES[by]} {'DESC' if descending else 'ASC'}, network, addr"
-    extra, joined = "", ""
-    if by == "peers":
-        extra = f"""
-, pairs AS (
-  SELECT network, src_addr AS addr, dst_addr AS peer FROM flows WHERE {condition}
-  UNION
-  SELECT network, dst_addr, src_addr FROM flows WHERE {condition}
-), peers AS (SELECT network, addr, count(peer) AS peers FROM pairs GROUP BY ALL)"""
-        joined = "JOIN peers USING (network, addr)"
-    # sides come first in the text: the values of the condition stand in the order of its places
-    return f"""
-WITH sides AS ({_side("src", "dst", condition)} UNION ALL {_side("dst", "src", condition)}){extra}
-, every AS MATERIALIZED (
-  SELECT network, addr, min(first) AS first, max(last) AS last, sum(flows)::BIGINT AS flows, sum(began)::BIGINT AS began,
-         sum(sent)::BIGINT AS sent, sum(received)::BIGINT AS received, sum(sent_packets)::BIGINT AS sent_packets
-  FROM sides WHERE addr IS NOT NULL GROUP BY ALL
-), counted AS (
-  SELECT count(*) FILTER (sent_packets > 0) AS talking, count(*) FILTER (sent_packets = 0) AS silent,
-         count(DISTINCT network) AS networks FROM every
-)
-SELECT every.*, counted.* FROM every {joined} CROSS JOIN counted
-WHERE {"true" if silent else "sent_packets > 0"} ORDER BY {order} LIMIT {int(limit)}"""
-
-
-def _side(near: str, far: str, condition: str) -> str:
-    return f"""
-SELECT network, {near}_addr AS addr, min(ts) AS first, max(ts_end) AS last, count(*) AS flows,
-       {"count(*)" if near == "src" else "0"} AS began, sum({near}_bytes)::BIGINT AS sent,
-       sum({far}_bytes)::BIGINT AS received, sum({near}_pkts)::BIGINT AS sent_packets
-FROM flows WHERE {condition} GROUP BY network, {near}_addr"""
-
-
-def _counts(asks: Asks, where: Where) -> tuple[int, int, int]:
-    """Where nobody talked: how many were asked for."""
-    row = asks.query(
-        f"""SELECT count(*) AS n, count(DISTINCT network) AS networks FROM (
-SELECT network, src_addr AS addr FROM flows WHERE {where.sql} UNION SELECT network, dst_addr FROM flows WHERE {where.sql}
-) WHERE addr IS NOT NULL""",
-        where.params * 2,
-    ).to_pylist()[0]
-    return 0, row["n"], row["networks"]
+    peers, services = peers_of(asks, where, listed), _services(asks, where, listed)
+    made = [
+        _host(network, addr, seen[n], over.bins, peers.get(n, 0), services.get(n, ()))
+        for n, (network, addr) in enumerate(zip(*listed, strict=True))
+    ]
+    return Hosts(tuple(made), ranked.talking, ranked.silent, ranked.networks)
 
 
 # -- the listed ------------------------------------------------------------------------------------
 
-Listed = tuple[list[str], list[bytes]]
-
-_LISTED: Final = """
-WITH listed AS (SELECT unnest(?::VARCHAR[]) AS network, unnest(?::BLOB[]) AS addr, unnest(range({count})) AS n)"""
+#: What is summed of an end, by what it is called: the originator's and the responder's bytes lie the other way round.
+_SUMS: Final = ("flows", "began", "sent", "received", "sent_packets")
 
 
-def _asked(asks: Asks, sql: str, where: Where, listed: Listed, sides: int) -> pa.Table:
-    return asks.query(_LISTED.format(count=len(listed[0])) + sql, (*listed, *where.params * sides))
-
-
-def _joined(near: str) -> str:
-    return f"JOIN listed l ON f.network = l.network AND f.{near}_addr = l.addr"
-
-
-def _flows(where: Where) -> str:
-    """The flows asked about, under a name: a condition says plain column names, which a join would make ambiguous."""
-    return f"(SELECT * FROM flows WHERE {where.sql}) f"
-
-
-def _tenures(asks: Asks, where: Where, over: Range, listed: Listed) -> dict[int, dict[str, list[Any]]]:
-    """By host and MAC: [first, last, flows, changes in open flows by bin], from one pass over either side."""
+def _seen(asks: Asks, where: Where, over: Range, listed: Listed) -> dict[int, dict[str, _Held]]:
+    """By host and MAC what its flows sum up to, from one pass over either end."""
     one = """
-SELECT n, CASE WHEN f.{near}_pkts > 0 THEN f.{near}_mac END AS mac, {begin} AS begin, {end} AS ending, f.ts, f.ts_end
-FROM {flows} {joined}"""
-    sides = " UNION ALL ".join(
-        one.format(near=near, begin=over.sql("f.ts"), end=over.sql("f.ts_end"), flows=_flows(where), joined=_joined(near))
-        for near in ("src", "dst")
-    )
+SELECT n, CASE WHEN f.{near}_pkts > 0 THEN f.{near}_mac END AS mac, {begin} AS begin, {end} AS ending, f.ts, f.ts_end,
+       {began} AS began, f.{near}_bytes AS sent, f.{far}_bytes AS received, f.{near}_pkts AS packets
+FROM {flows}"""
+    ends = " UNION ALL ".join(
+        one.format(near=near, far=far, begin=over.sql("f.ts"), end=over.sql("f.ts_end"), began=int(near == "src"),
+                   flows=of_listed(where, near))
+        for near, far in ENDS
+    )  # fmt: skip
     sql = f"""
-SELECT n, coalesce(mac, '') AS mac, begin, ending, count(*) AS flows, epoch_us(min(ts)) AS first, epoch_us(max(ts_end)) AS last
-FROM ({sides}) GROUP BY ALL"""
-    found: dict[int, dict[str, list[Any]]] = {}
-    table = _asked(asks, sql, where, listed, 2)
-    for n, mac, begin, ending, flows, first, last in zip(*(c.to_pylist() for c in table.columns), strict=True):
-        held = found.setdefault(n, {}).setdefault(mac, [first, last, 0, np.zeros(over.bins + 1, np.int64)])
-        held[0], held[1], held[2] = min(held[0], first), max(held[1], last), held[2] + flows
-        held[3][begin] += flows
-        held[3][ending + 1] -= flows
+SELECT n, coalesce(mac, '') AS mac, begin, ending, epoch_us(min(ts)) AS first, epoch_us(max(ts_end)) AS last,
+       count(*) AS flows, sum(began)::BIGINT AS began, sum(sent)::BIGINT AS sent, sum(received)::BIGINT AS received,
+       sum(packets)::BIGINT AS sent_packets
+FROM ({ends}) GROUP BY ALL"""
+    found: dict[int, dict[str, _Held]] = {}
+    table = asked_of(asks, sql, where, listed, 2)
+    for n, mac, begin, ending, first, last, *sums in zip(*(c.to_pylist() for c in table.columns), strict=True):
+        held = found.setdefault(n, {}).setdefault(mac, _Held(first, last, over.bins))
+        held.add(begin, ending, first, last, sums)
     return found
 
 
-def _peers(asks: Asks, where: Where, listed: Listed) -> dict[int, int]:
-    sides = " UNION ALL ".join(
-        f"SELECT n, f.{far}_addr AS peer FROM {_flows(where)} {_joined(near)}" for near, far in (("src", "dst"), ("dst", "src"))
-    )
-    table = _asked(asks, f" SELECT n, count(DISTINCT peer) AS peers FROM ({sides}) GROUP BY n", where, listed, 2)
-    return dict(zip(table["n"].to_pylist(), table["peers"].to_pylist(), strict=True))
+class _Held:
+    """What the flows of a host sum up to while one MAC held it."""
+
+    def __init__(self, first: int, last: int, bins: int) -> None:
+        self.first, self.last = first, last
+        self.sums = [0] * len(_SUMS)
+        self.changes = [0] * (bins + 1)
+
+    def add(self, begin: int, ending: int, first: int, last: int, sums: Sequence[int]) -> None:
+        """Flows that were open from one bin until another."""
+        self.first, self.last = min(self.first, first), max(self.last, last)
+        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
+        self.changes[begin] += sums[0]
+        self.changes[ending + 1] -= sums[0]
+
+    def tenure(self, mac: str) -> Tenure:
+        """As it is shown."""
+        return Tenure(mac, self.first, self.last, self.sums[0], np.cumsum(np.array(self.changes, np.int64))[:-1])
 
 
 def _services(asks: Asks, where: Where, listed: Listed) -> dict[int, tuple[str, ...]]:
@@ -247,30 +189,26 @@ def _services(asks: Asks, where: Where, listed: Listed) -> dict[int, tuple[str, 
     sql = f"""
 , offered AS (
   SELECT n, f.proto_name AS proto, f.dst_port AS port, min(f.service) AS service, count(*) AS flows
-  FROM {_flows(where)} {_joined("dst")}
+  FROM {of_listed(where, "dst")}
   WHERE f.proto IN (6, 17, 33, 132, 136) AND {ANSWERED} GROUP BY n, f.proto_name, f.dst_port
 )
 SELECT n, proto, port, service FROM offered
 QUALIFY row_number() OVER (PARTITION BY n ORDER BY flows DESC, proto, port) <= {SERVICES} ORDER BY n, flows DESC, proto, port"""
     found: dict[int, tuple[str, ...]] = {}
-    for row in _asked(asks, sql, where, listed, 1).to_pylist():
+    for row in asked_of(asks, sql, where, listed, 1).to_pylist():
         words = f"{row['proto']}/{row['port']}" + (f" {row['service']}" if row["service"] else "")
         found[row["n"]] = (*found.get(row["n"], ()), words)
     return found
 
 
-def _host(row: dict[str, Any], macs: dict[str, list[Any]], bins: int, peers: int, services: tuple[str, ...]) -> Host:
-    held = [Tenure(mac, first, last, flows, np.cumsum(changes)[:bins]) for mac, (first, last, flows, changes) in macs.items()]
-    named = sorted((t for t in held if t.mac), key=lambda t: (-t.last, t.mac))
-    whole = sum((t.bins for t in held), np.zeros(bins, np.int64))
-    first, last = _us(row["first"]), _us(row["last"])
-    counts = {name: row[name] for name in ("flows", "began", "sent", "received", "sent_packets")}
+def _host(
+    network: str, halves: Halves, seen: dict[str, _Held], bins: int, peers: int, services: tuple[str, ...]
+) -> Host:  # fmt: skip
+    tenures = [held.tenure(mac) for mac, held in seen.items()]
+    named = sorted((t for t in tenures if t.mac), key=lambda t: (-t.last, t.mac))
+    sums = dict(zip(_SUMS, (sum(of_all) for of_all in zip(*(held.sums for held in seen.values()), strict=True)), strict=True))
     return Host(
-        row["network"], row["addr"], first, last, **counts, peers=peers, macs=tuple(named[:TENURES]),
-        more_macs=max(0, len(named) - TENURES), services=services, bins=whole,
+        network, address(halves), min(t.first for t in tenures), max(t.last for t in tenures), **sums, peers=peers,
+        macs=tuple(named[:TENURES]), more_macs=max(0, len(named) - TENURES), services=services,
+        bins=sum((t.bins for t in tenures), np.zeros(bins, np.int64)),
     )  # fmt: skip
-
-
-def _us(when: Any) -> int:
-    """Microseconds since 1970 of a UTC time without zone."""
-    return int(np.datetime64(when, "us").astype(np.int64))
