@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_module_with_a_kernel_is_warmed() -> None:
     floor = ROOT / "workbench" / "decode"
-    with_kernels = {f"workbench.decode.{p.stem}" for p in floor.glob("*.py") if "\n@exported(" in p.read_text()}
+    found = (p for p in floor.rglob("*.py") if "\n@exported(" in p.read_text())
+    with_kernels = {".".join(p.relative_to(ROOT).with_suffix("").parts) for p in found}
     named = {call.args[0] for _, call in kernels()}  # type: ignore[attr-defined]
     assert named == with_kernels
     for name, call in kernels():

@@ -80,7 +80,7 @@ def stamp(module: Path) -> str:
     """Names, sizes and change times of the modules on this kernel's floor, of this one, and of the rows' definitions."""
     here = Path(__file__)
     rows = here.parent.parent / "records"
-    files = {*module.parent.glob("*.py"), here, rows / "packet.py", rows / "reasons.py"}
+    files = {*module.parent.glob("*.py"), here, rows / "packet.py", rows / "message.py", rows / "reasons.py"}
     found = [(path, path.stat()) for path in sorted(files)]
     return "\n".join(f"{path.name} {stat.st_size} {stat.st_mtime_ns}" for path, stat in found)
 

@@ -14,6 +14,7 @@ _MODULES = (
     ("counting", "workbench.decode.tally"),
     ("copying packets", "workbench.decode.pcapng_copy"),
     ("capture filters", "workbench.decode.bpf"),
+    ("HTTP", "workbench.decode.application.http_kernels"),
 )
 
 
