@@ -65,9 +65,9 @@ def compact(case: CaseFolder) -> None:
         prepare(con)
         lock_down(con, (case.segments,))
         check(con, CASE, case)
-        con.execute("BEGIN")
         if migrate(con, CASE):
             check(con, CASE, case)
+        con.execute("BEGIN")
         done = consumed_names(con)
         new = [s for s in list_segments(case) if s.name not in done]
         before = _source_ids(con)

@@ -1,7 +1,8 @@
 """Older schemas become the current one, step by step, in a copy that is published by rename.
 
-A step brings a case from one version to the next. It runs in the transaction of the compaction that it is
-part of, so a case is either as it was or fully migrated. Views are made anew after the last step.
+A step brings a case from one version to the next. It works on the copy that a compaction makes, which counts for
+nothing before it is renamed, so a case is either as it was or fully migrated; steps may commit as they go. Views are
+made anew after the last step.
 """
 
 from __future__ import annotations
@@ -65,11 +66,14 @@ def _application(con: DuckDBPyConnection, where: str) -> None:
 def _numeric_addresses(con: DuckDBPyConnection, where: str) -> None:
     """3 to 4: addresses as two numbers beside their 16 bytes. Filled by altering: only the new columns are written.
 
-    20 million flows take ten seconds; an UPDATE would hold all of it in memory.
+    A column at a time is written and let go, which spills where memory is short: 20 million flows take 12 s in 320 MB.
+    An UPDATE holds everything in memory, and a new table is eight times as slow and doubles the file.
     """
+    database = where.removesuffix(".main.")
     for name, sql in ADDRESS_NUMBERS.items():
         con.execute(f"ALTER TABLE {where}flows ADD COLUMN {name} BIGINT")
         con.execute(f"ALTER TABLE {where}flows ALTER COLUMN {name} TYPE BIGINT USING {sql}")
+        con.execute(f"CHECKPOINT {database}")
 
 
 def _what_was_said_and_numbers(con: DuckDBPyConnection, where: str) -> None:
