@@ -15,6 +15,7 @@ _MODULES = (
     ("copying packets", "workbench.decode.pcapng_copy"),
     ("capture filters", "workbench.decode.bpf"),
     ("HTTP", "workbench.decode.application.http_kernels"),
+    ("DNS", "workbench.decode.application.dns_kernels"),
 )
 
 
