@@ -14,6 +14,7 @@ _MODULES = (
     ("counting", "workbench.decode.tally"),
     ("copying packets", "workbench.decode.pcapng_copy"),
     ("capture filters", "workbench.decode.bpf"),
+    ("TLS", "workbench.decode.application.tls_kernels"),
     ("HTTP", "workbench.decode.application.http_kernels"),
     ("DNS", "workbench.decode.application.dns_kernels"),
 )
