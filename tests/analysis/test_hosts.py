@@ -10,6 +10,7 @@ import pytest
 
 from workbench.analysis import ranking, sides
 from workbench.analysis.hosts import MEASURES, Hosts, Range, hosts
+from workbench.analysis.prefixes import address_of, halves_order
 from workbench.errors import CancelledError
 from workbench.store.pages import EVERYTHING, Where
 from workbench.store.reader import Asks, CaseReader
@@ -115,12 +116,12 @@ def test_addresses_are_ordered_as_their_bytes_are(lateral: CaseReader) -> None:
     wide = [f"::ffff:{ip}" if "." in ip else ip for ip in ips]
     packed = [ipaddress.IPv6Address(ip).packed for ip in wide]
     halves = [tuple(int.from_bytes(b[n : n + 8], "big", signed=True) for n in (0, 8)) for b in packed]
-    assert [sides.address(h) for h in halves] == packed
+    assert [address_of(*h) for h in halves] == packed
     ordered = lateral.query(
-        f"SELECT hi, lo FROM (SELECT unnest(?::BIGINT[]) AS hi, unnest(?::BIGINT[]) AS lo) ORDER BY {sides.order_of_key()}",
+        f"SELECT hi, lo FROM (SELECT unnest(?::BIGINT[]) AS hi, unnest(?::BIGINT[]) AS lo) ORDER BY {halves_order('hi', 'lo')}",
         ([h[0] for h in reversed(halves)], [h[1] for h in reversed(halves)]),
     )
-    assert [sides.address(h) for h in sides.halves_of(ordered)] == sorted(packed)
+    assert [address_of(*h) for h in sides.halves_of(ordered)] == sorted(packed)
 
 
 def test_a_filter_is_obeyed(lateral: CaseReader) -> None:

@@ -14,7 +14,7 @@ from workbench.analysis.east_west import paths, verdicts
 from workbench.analysis.found import found
 from workbench.analysis.leads import leads
 from workbench.analysis.mix import split, states
-from workbench.analysis.places import inside_text_sql, place_sql
+from workbench.analysis.places import host_sql, host_text_sql, inside_sql, inside_text_sql, place_sql
 from workbench.analysis.prefixes import Prefix
 from workbench.analysis.talkers import services, talkers
 from workbench.store.pages import EVERYTHING, Where, extent
@@ -181,13 +181,18 @@ def test_states_and_split_are_everything(case):
         ("::1", "inside"),
     ],
 )
-def test_places_of_bytes_and_text_agree(case, address, place):
+def test_places_of_numbers_and_text_agree(case, address, place):
     at = ipaddress.ip_address(address)
     blob = at.packed if at.version == 6 else bytes(10) + b"\xff\xff" + at.packed
+    halves = [int.from_bytes(blob[n : n + 8], signed=True) for n in (0, 8)]
     row = case("churn").query(
-        f"SELECT {place_sql('a')} AS place, {inside_text_sql('t')} AS inside FROM (SELECT ?::BLOB AS a, ? AS t)", [blob, address]
+        f"SELECT {place_sql('a', 'b')} AS place, {inside_sql('a', 'b')} AS inside, {host_sql('a', 'b')} AS host,"
+        f" {inside_text_sql('t')} AS inside_text, {host_text_sql('t')} AS host_text"
+        " FROM (SELECT ?::BIGINT AS a, ?::BIGINT AS b, ? AS t)",
+        [*halves, address],
     )
-    assert row.to_pylist() == [{"place": place, "inside": place == "inside"}]
+    inside, host = place == "inside", place != "group"
+    assert row.to_pylist() == [{"place": place, "inside": inside, "host": host, "inside_text": inside, "host_text": host}]
 
 
 def test_leads_of_the_samples(case):

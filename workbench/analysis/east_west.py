@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from workbench.analysis.leads import FAILED
 from workbench.analysis.places import inside_sql
-from workbench.analysis.prefixes import short_key_sql, whole_key_sql
+from workbench.analysis.prefixes import halves_order, key_of, prefix_sql
 from workbench.analysis.talkers import SERVICE
 from workbench.store.pages import EVERYTHING, Where
 from workbench.store.reader import Asks
@@ -17,8 +17,8 @@ from workbench.store.reader import Asks
 MOST: Final = 2_000
 _BYTES: Final = "(sum(src_bytes) + sum(dst_bytes))::BIGINT AS bytes"
 
-#: Behind the bytes of a prefix these make (more than) an address, which compares as its first one does.
-_ZEROS: Final = "'" + "\\x00" * 16 + "'::BLOB"
+#: The port, where no service says more.
+_PORT: Final = "CASE WHEN service IS NULL AND proto IN (6, 17, 33, 132, 136) THEN dst_port END"
 
 
 def verdicts(asks: Asks, where: Where = EVERYTHING) -> pa.Table:
@@ -38,25 +38,23 @@ def paths(asks: Asks, where: Where = EVERYTHING, v4: int = 24, v6: int = 64) -> 
     seen), proto, port (null where the service says more), flows, bytes,
     first, last (UTC), unanswered (share of flows, 0 to 1, that had no answer or were refused).
     """
-    return asks.query(
-        "WITH kept AS (SELECT *, nullif(service, '') AS seen FROM flows"
-        f" WHERE src_addr IS NOT NULL AND dst_addr IS NOT NULL AND ({where.sql})),"
-        f" summed AS (SELECT {short_key_sql('src_addr', v4, v6)} AS src_short, {short_key_sql('dst_addr', v4, v6)} AS dst_short,"
-        " seen AS service, proto, proto_name,"
-        " CASE WHEN seen IS NULL AND proto IN (6, 17, 33, 132, 136) THEN dst_port END AS dst_port,"
+    halves = [f"{side}_{half}" for side in ("src", "dst") for half in ("hi", "lo")]
+    cut = [sql for side in ("src", "dst") for sql in prefix_sql(f"{side}_hi", f"{side}_lo", v4, v6)]
+    found = asks.query(
+        f"WITH kept AS (SELECT {', '.join(f'{sql} AS {half}' for sql, half in zip(cut, halves, strict=True))},"
+        " nullif(service, '') AS service, proto, proto_name, dst_port, src_bytes, dst_bytes, ts, ts_end, dst_pkts, conn_state"
+        f" FROM flows WHERE src_lo IS NOT NULL AND dst_lo IS NOT NULL AND ({where.sql})),"
+        f" summed AS (SELECT {', '.join(halves)}, service, proto, proto_name, {_PORT} AS dst_port,"
         f" count(*) AS flows, {_BYTES}, min(ts) AS first, max(ts_end) AS last,"
         f" count(*) FILTER (dst_pkts = 0 OR (proto = 6 AND conn_state IN {FAILED!r})) / count(*) AS unanswered"
-        " FROM kept GROUP BY src_short, dst_short, seen, proto, proto_name,"
-        " CASE WHEN seen IS NULL AND proto IN (6, 17, 33, 132, 136) THEN dst_port END),"
-        f" whole AS (SELECT *, {whole_key_sql('src_short', v4, v6)} AS src_key,"
-        f" {whole_key_sql('dst_short', v4, v6)} AS dst_key FROM summed)"
-        f" SELECT src_key, dst_key, {_inside('src_key')} AND {_inside('dst_key')} AS inside, {SERVICE} AS label, service, proto,"
-        " dst_port AS port, flows, bytes, first, last, unanswered FROM whole"
-        f" ORDER BY inside DESC, flows DESC, src_key, dst_key, label LIMIT {MOST}",
+        f" FROM kept GROUP BY {', '.join(halves)}, service, proto, proto_name, {_PORT})"
+        f" SELECT {', '.join(halves)}, {inside_sql('src_hi', 'src_lo')} AND {inside_sql('dst_hi', 'dst_lo')} AS inside,"
+        f" {SERVICE} AS label, service, proto, dst_port AS port, flows, bytes, first, last, unanswered FROM summed"
+        f" ORDER BY inside DESC, flows DESC, {halves_order(*halves)}, label LIMIT {MOST}",
         where.params,
     )
-
-
-def _inside(key: str) -> str:
-    """Whether a prefix is inside, by its first address."""
-    return inside_sql(f"({key} || {_ZEROS})")
+    for side in ("dst", "src"):
+        ends = zip(found[f"{side}_hi"].to_pylist(), found[f"{side}_lo"].to_pylist(), strict=True)
+        keys = pa.array([key_of(upper, lower, v4, v6) for upper, lower in ends], pa.binary())
+        found = found.drop_columns([f"{side}_hi", f"{side}_lo"]).add_column(0, f"{side}_key", keys)
+    return found

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.analysis.prefixes import Prefix
+from workbench.analysis.prefixes import Prefix, address_of
 from workbench.analysis.ranking import MEASURES, Measure, rank
-from workbench.analysis.sides import ENDS, Halves, Listed, address, asked_of, of_listed, peers_of
+from workbench.analysis.sides import ENDS, Halves, Listed, asked_of, of_listed, peers_of
 from workbench.store.pages import Where
 from workbench.store.reader import Asks
 
@@ -208,7 +208,7 @@ def _host(
     named = sorted((t for t in tenures if t.mac), key=lambda t: (-t.last, t.mac))
     sums = dict(zip(_SUMS, (sum(of_all) for of_all in zip(*(held.sums for held in seen.values()), strict=True)), strict=True))
     return Host(
-        network, address(halves), min(t.first for t in tenures), max(t.last for t in tenures), **sums, peers=peers,
+        network, address_of(*halves), min(t.first for t in tenures), max(t.last for t in tenures), **sums, peers=peers,
         macs=tuple(named[:TENURES]), more_macs=max(0, len(named) - TENURES), services=services,
         bins=sum((t.bins for t in tenures), np.zeros(bins, np.int64)),
     )  # fmt: skip

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from workbench.analysis.hosts import ANSWERED, UNANSWERED
-from workbench.analysis.prefixes import MAPPED, Prefix, prefix_sql
+from workbench.analysis.prefixes import MAPPED, V4, V4_LAST, Prefix, address_of, halves_order, prefix_sql
 from workbench.store.pages import EVERYTHING, Where
 from workbench.store.reader import Asks
 
@@ -88,33 +88,48 @@ def matrix(asks: Asks, where: Where, level: int, *, by: Measure = "flows", most:
     columns: dict[bytes | None, int] = {}
     for row in table:
         cell = Cell(row["flows"], row["bytes"], row["packets"], row["unanswered"])
-        sums[row["source"], row["target"]] = cell
-        rows[row["source"]] = rows.get(row["source"], 0) + cell.measure(by)
-        columns[row["target"]] = columns.get(row["target"], 0) + cell.measure(by)
+        source, target = (None if row[lo] is None else address_of(row[hi], row[lo]) for hi, lo in (("a", "b"), ("c", "d")))
+        sums[source, target] = cell
+        rows[source] = rows.get(source, 0) + cell.measure(by)
+        columns[target] = columns.get(target, 0) + cell.measure(by)
     across, down = _ordered(rows), _ordered(columns)
     at_row, at_column = ({key: n for n, key in enumerate(keys)} for keys in (across, down))
-    lengths = LEVELS[level]
     return Matrix(
         level,
-        tuple(None if key is None else Prefix.of_key(key, *lengths) for key in across),
-        tuple(None if key is None else Prefix.of_key(key, *lengths) for key in down),
+        tuple(_prefix(key, level) for key in across),
+        tuple(_prefix(key, level) for key in down),
         {(at_row[source], at_column[target]): cell for (source, target), cell in sums.items()},
         table[0]["rows_in_all"] if table else 0,
         table[0]["columns_in_all"] if table else 0,
     )
 
 
+def _prefix(address: bytes | None, level: int) -> Prefix | None:
+    """A row or column from its first address."""
+    if address is None:
+        return None
+    v4, v6 = LEVELS[level]
+    return Prefix(address, v4 if address[:12] == MAPPED else v6)
+
+
 def first_level(asks: Asks, where: Where) -> int:
     """The coarsest level at which there is more than one row or column: what lies above shows nothing."""
-    ends = asks.query(
-        f"SELECT min(src_addr) AS a, max(src_addr) AS b, min(dst_addr) AS c, max(dst_addr) AS d FROM flows WHERE {where.sql}",
-        where.params,
-    ).to_pylist()[0]
+    numbers = _ends(asks, where, "src_hi", "dst_hi", "src_lo", "dst_lo")  # of everything these are known without a look
+    four = all(pair == (0, 0) for pair in numbers[:2]) and all(first >= V4 and last <= V4_LAST for first, last in numbers[2:])
+    ends = numbers[2:] if four else _ends(asks, where, "src_addr", "dst_addr")
     for level, lengths in enumerate(LEVELS):
-        for least, most in ((ends["a"], ends["b"]), (ends["c"], ends["d"])):
+        for pair in ends:
+            least, most = (address_of(0, end) for end in pair) if four else pair
             if least is not None and _key(least, *lengths) != _key(most, *lengths):
                 return level
     return HOSTS
+
+
+def _ends(asks: Asks, where: Where, *columns: str) -> list[tuple[Any, Any]]:
+    """The least and the greatest of each."""
+    listed = ", ".join(f"min({column}) AS a{n}, max({column}) AS b{n}" for n, column in enumerate(columns))
+    row = asks.query(f"SELECT {listed} FROM flows WHERE {where.sql}", where.params).to_pylist()[0]
+    return [(row[f"a{n}"], row[f"b{n}"]) for n in range(len(columns))]
 
 
 def _key(address: bytes, v4: int, v6: int) -> bytes:
@@ -125,7 +140,8 @@ def between(asks: Asks, where: Where) -> Between:
     """More about some flows: when, in how many networks, which services. CancelledError when stopped."""
     row = asks.query(
         f"""SELECT epoch_us(min(ts)) AS first, epoch_us(max(ts_end)) AS last, count(DISTINCT network) AS networks,
-count(*) FILTER ({ANSWERED}) AS answered, count(DISTINCT (src_addr, dst_addr)) AS pairs FROM flows WHERE {where.sql}""",
+count(*) FILTER ({ANSWERED}) AS answered, count(DISTINCT (src_hi, src_lo, dst_hi, dst_lo)) AS pairs
+FROM flows WHERE {where.sql}""",
         where.params,
     ).to_pylist()[0]
     services = asks.query(
@@ -143,22 +159,32 @@ def _ordered(sums: dict[bytes | None, int]) -> list[bytes | None]:
     return sorted(sums, key=lambda key: (key is None, -sums[key], key or b""))
 
 
+_CELL: Final = (
+    f"count(*) AS flows, {_SUMS['bytes']} AS bytes, {_SUMS['packets']} AS packets, count(*) FILTER ({UNANSWERED}) AS unanswered"
+)
+
+#: Both ends of a flow by the names of the answer: originator a, b, responder c, d; upper half first.
+_FIRST: Final = halves_order("a", "b")
+_SECOND: Final = halves_order("c", "d")
+
+
 def _prefix_sql(condition: str, level: int, by: str, most: int) -> str:
-    source, target = (prefix_sql(column, *LEVELS[level]) for column in ("src_addr", "dst_addr"))
+    a, b, c, d = (sql for side in ("src", "dst") for sql in prefix_sql(f"{side}_hi", f"{side}_lo", *LEVELS[level]))
     return f"""
 WITH pairs AS MATERIALIZED (
-  SELECT {source} AS source, {target} AS target, count(*) AS flows, (sum(src_bytes) + sum(dst_bytes))::BIGINT AS bytes,
-         (sum(src_pkts) + sum(dst_pkts))::BIGINT AS packets, count(*) FILTER ({UNANSWERED}) AS unanswered
-  FROM flows WHERE ({condition}) AND src_addr IS NOT NULL AND dst_addr IS NOT NULL GROUP BY ALL
-), rows AS (
-  SELECT source, sum({by}) AS m FROM pairs GROUP BY source ORDER BY m DESC, source LIMIT {int(most)}
-), columns AS (
-  SELECT target, sum({by}) AS m FROM pairs GROUP BY target ORDER BY m DESC, target LIMIT {int(most)}
-), counted AS (SELECT count(DISTINCT source) AS rows_in_all, count(DISTINCT target) AS columns_in_all FROM pairs)
-SELECT rows.source, columns.target, sum(flows)::BIGINT AS flows, sum(bytes)::BIGINT AS bytes, sum(packets)::BIGINT AS packets,
-       sum(unanswered)::BIGINT AS unanswered, any_value(rows_in_all) AS rows_in_all, any_value(columns_in_all) AS columns_in_all
-FROM pairs LEFT JOIN rows ON pairs.source = rows.source LEFT JOIN columns ON pairs.target = columns.target CROSS JOIN counted
-GROUP BY rows.source, columns.target"""
+  SELECT {a} AS a, {b} AS b, {c} AS c, {d} AS d, {_CELL}
+  FROM flows WHERE ({condition}) AND src_lo IS NOT NULL AND dst_lo IS NOT NULL GROUP BY 1, 2, 3, 4
+), sources AS (SELECT a, b, sum({by}) AS m FROM pairs GROUP BY a, b),
+targets AS (SELECT c, d, sum({by}) AS m FROM pairs GROUP BY c, d),
+rows AS (SELECT a, b FROM sources ORDER BY m DESC, {_FIRST} LIMIT {int(most)}),
+columns AS (SELECT c, d FROM targets ORDER BY m DESC, {_SECOND} LIMIT {int(most)}),
+counted AS (SELECT (SELECT count(*) FROM sources) AS rows_in_all, (SELECT count(*) FROM targets) AS columns_in_all)
+SELECT rows.a, rows.b, columns.c, columns.d, sum(flows)::BIGINT AS flows, sum(bytes)::BIGINT AS bytes,
+       sum(packets)::BIGINT AS packets, sum(unanswered)::BIGINT AS unanswered,
+       any_value(rows_in_all) AS rows_in_all, any_value(columns_in_all) AS columns_in_all
+FROM pairs LEFT JOIN rows ON pairs.a = rows.a AND pairs.b = rows.b
+LEFT JOIN columns ON pairs.c = columns.c AND pairs.d = columns.d CROSS JOIN counted
+GROUP BY rows.a, rows.b, columns.c, columns.d"""
 
 
 def _host_sql(condition: str, by: str, most: int) -> str:
@@ -166,18 +192,15 @@ def _host_sql(condition: str, by: str, most: int) -> str:
 
     By pairs every pair there is would be held, which between hosts is most flows of a large case.
     """
-    kept = f"FROM flows WHERE ({condition}) AND src_addr IS NOT NULL AND dst_addr IS NOT NULL"
+    kept = f"FROM flows WHERE ({condition}) AND src_lo IS NOT NULL AND dst_lo IS NOT NULL"
     return f"""
-WITH sources AS MATERIALIZED (SELECT src_addr AS key, {_SUMS[by]} AS m {kept} GROUP BY key),
-targets AS MATERIALIZED (SELECT dst_addr AS key, {_SUMS[by]} AS m {kept} GROUP BY key),
-rows AS MATERIALIZED (SELECT key, row_number() OVER (ORDER BY m DESC, key) AS n FROM sources ORDER BY n LIMIT {int(most)}),
-columns AS MATERIALIZED (SELECT key, row_number() OVER (ORDER BY m DESC, key) AS n FROM targets ORDER BY n LIMIT {int(most)}),
-counted AS (SELECT (SELECT count(*) FROM sources) AS rows_in_all, (SELECT count(*) FROM targets) AS columns_in_all),
-cells AS (
-  SELECT rows.n AS row_n, columns.n AS column_n, count(*) AS flows, {_SUMS["bytes"]} AS bytes, {_SUMS["packets"]} AS packets,
-         count(*) FILTER ({UNANSWERED}) AS unanswered
-  FROM (SELECT * {kept}) f
-  LEFT JOIN rows ON src_addr = rows.key LEFT JOIN columns ON dst_addr = columns.key GROUP BY ALL
-)
-SELECT rows.key AS source, columns.key AS target, flows, bytes, packets, unanswered, rows_in_all, columns_in_all
-FROM cells LEFT JOIN rows ON row_n = rows.n LEFT JOIN columns ON column_n = columns.n CROSS JOIN counted"""
+WITH sources AS MATERIALIZED (SELECT src_hi AS a, src_lo AS b, {_SUMS[by]} AS m {kept} GROUP BY 1, 2),
+targets AS MATERIALIZED (SELECT dst_hi AS c, dst_lo AS d, {_SUMS[by]} AS m {kept} GROUP BY 1, 2),
+rows AS MATERIALIZED (SELECT a, b FROM sources ORDER BY m DESC, {_FIRST} LIMIT {int(most)}),
+columns AS MATERIALIZED (SELECT c, d FROM targets ORDER BY m DESC, {_SECOND} LIMIT {int(most)}),
+counted AS (SELECT (SELECT count(*) FROM sources) AS rows_in_all, (SELECT count(*) FROM targets) AS columns_in_all)
+SELECT rows.a, rows.b, columns.c, columns.d, {_CELL},
+       any_value(rows_in_all) AS rows_in_all, any_value(columns_in_all) AS columns_in_all
+FROM (SELECT * {kept}) f LEFT JOIN rows ON src_lo = b AND src_hi = a LEFT JOIN columns ON dst_lo = d AND dst_hi = c
+CROSS JOIN counted
+GROUP BY rows.a, rows.b, columns.c, columns.d"""

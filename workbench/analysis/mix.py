@@ -25,7 +25,7 @@ def states(asks: Asks, where: Where = EVERYTHING) -> pa.Table:
 def split(asks: Asks, where: Where = EVERYTHING) -> pa.Table:
     """Columns source, target (`inside`, `outside`, `group`, null without an address), flows, bytes; most bytes first."""
     return asks.query(
-        f"SELECT {place_sql('src_addr')} AS source, {place_sql('dst_addr')} AS target, count(*) AS flows, {_BYTES}"
-        f" FROM flows WHERE {where.sql} GROUP BY ALL ORDER BY bytes DESC, source, target",
+        f"SELECT {place_sql('src_hi', 'src_lo')} AS source, {place_sql('dst_hi', 'dst_lo')} AS target,"
+        f" count(*) AS flows, {_BYTES} FROM flows WHERE {where.sql} GROUP BY ALL ORDER BY bytes DESC, source, target",
         where.params,
     )

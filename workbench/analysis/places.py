@@ -24,6 +24,9 @@ _INSIDE: Final = (
 #: The ranges inside, as a set of the filter language.
 INSIDE_SET: Final = "{" + ", ".join(_INSIDE) + "}"
 
+#: What IPv4 addresses are numbered from.
+_V4: Final = 0xFFFF << 32
+
 _NO_HOST: Final = ("224.0.0.0/4", "255.255.255.255/32", "0.0.0.0/32", "ff00::/8", "::/128")
 #: What belongs to no host, as a set of the filter language.
 NO_HOST_SET: Final = "{" + ", ".join(_NO_HOST) + "}"
@@ -36,16 +39,21 @@ _INSIDE_TEXT: Final = (
 _NO_HOST_TEXT: Final = r"^((22[4-9]|23[0-9])\.|255\.255\.255\.255$|0\.0\.0\.0$|ff[0-9a-f]{2}:|::$)"
 
 
-def inside_sql(column: str) -> str:
-    """Whether an address column of 16 bytes (of the program's own naming) is inside."""
-    return _among(column, _INSIDE)
+def inside_sql(upper: str, lower: str) -> str:
+    """Whether an address in halves (columns of the program's own naming) is inside; NULL for NULL."""
+    return _among(upper, lower, _INSIDE)
 
 
-def place_sql(column: str) -> str:
-    """`inside`, `outside` or `group` (no one host's) for an address column of 16 bytes; NULL for NULL."""
+def host_sql(upper: str, lower: str) -> str:
+    """Whether an address in halves can be a host's; NULL for NULL."""
+    return f"NOT {_among(upper, lower, _NO_HOST)}"
+
+
+def place_sql(upper: str, lower: str) -> str:
+    """`inside`, `outside` or `group` (no one host's) for an address in halves; NULL for NULL."""
     return (
-        f"CASE WHEN {column} IS NULL THEN NULL WHEN {_among(column, _INSIDE)} THEN 'inside'"
-        f" WHEN {_among(column, _NO_HOST)} THEN 'group' ELSE 'outside' END"
+        f"CASE WHEN {lower} IS NULL THEN NULL WHEN {inside_sql(upper, lower)} THEN 'inside'"
+        f" WHEN {_among(upper, lower, _NO_HOST)} THEN 'group' ELSE 'outside' END"
     )
 
 
@@ -59,15 +67,21 @@ def host_text_sql(column: str) -> str:
     return f"NOT regexp_matches({column}, '{_NO_HOST_TEXT}')"
 
 
-def _among(column: str, networks: tuple[str, ...]) -> str:
-    parts = []
+def _among(upper: str, lower: str, networks: tuple[str, ...]) -> str:
+    """In one of the networks. IPv6 ones are single addresses or lie in the upper half; none crosses a sign."""
+    four, six = [], []
     for text in networks:
         network = ipaddress.ip_network(text)
-        shift = 0xFFFF << 32 if network.version == 4 else 0
-        first, last = (int(a) + shift for a in (network.network_address, network.broadcast_address))
-        parts.append(f"{column} BETWEEN {_blob(first)} AND {_blob(last)}")
-    return f"({' OR '.join(parts)})"
+        first, last = (int(a) for a in (network.network_address, network.broadcast_address))
+        if network.version == 4:
+            four.append(_between(lower, first + _V4, last + _V4))
+        elif network.prefixlen > 64:
+            four.append(_between(lower, first, last))
+        else:
+            six.append(_between(upper, first >> 64, last >> 64))
+    return f"({upper} = 0 AND ({' OR '.join(four)}) OR {' OR '.join(six)})"
 
 
-def _blob(number: int) -> str:
-    return "'" + "".join(f"\\x{byte:02X}" for byte in number.to_bytes(16, "big")) + "'::BLOB"
+def _between(half: str, first: int, last: int) -> str:
+    first, last = ((number + (1 << 63)) % (1 << 64) - (1 << 63) for number in (first, last))
+    return f"{half} = {first}" if first == last else f"{half} BETWEEN {first} AND {last}"

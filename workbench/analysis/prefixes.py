@@ -1,6 +1,6 @@
-"""Prefixes of addresses: as SQL over the 16-byte columns, as text, as a display filter.
+"""Prefixes of addresses: as SQL over the numbers and the bytes of an address, as text, as a display filter.
 
-A key is what flows are grouped by: the whole bytes that a prefix has, host bits of the last one cleared. IPv4 is
+A key is a prefix outside SQL: the whole bytes that it has, host bits of the last one cleared. IPv4 is
 ::ffff:0:0/96 in the columns, so its keys are 12 bytes longer than its octets; no IPv6 key begins with those 12.
 """
 
@@ -10,8 +10,13 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Final, Literal
 
-#: What an IPv4 address begins with in src_addr and dst_addr.
+#: What an IPv4 address begins with in src_addr and dst_addr; and the lower halves of the first and the last one.
 MAPPED: Final = bytes(10) + b"\xff\xff"
+V4: Final = 0xFFFF << 32
+V4_LAST: Final = V4 + 0xFFFFFFFF
+
+#: SQL for the upper and the lower half of an address.
+Halved = tuple[str, str]
 
 Side = Literal["either", "src", "dst"]
 _FIELDS: Final[dict[str, str]] = {"either": "addr", "src": "src_ip", "dst": "dst_ip"}
@@ -26,7 +31,7 @@ class Prefix:
 
     @classmethod
     def of_key(cls, key: bytes, v4: int, v6: int) -> Prefix:
-        """What a key of `prefix_sql` with these lengths stands for. ValueError for bytes that are no such key."""
+        """What a key with these lengths stands for. ValueError for bytes that are no such key."""
         is_v4 = key[:12] == MAPPED
         length = v4 if is_v4 else v6
         if len(key) != _size(length, v4=is_v4):
@@ -66,57 +71,50 @@ class Prefix:
         return sql, (self.address, self.last)
 
 
-def prefix_sql(column: str, v4: int, v6: int) -> str:
-    """SQL for the key of an address column (of the program's own naming) at v4 bits for IPv4, v6 for IPv6; NULL for NULL.
+def prefix_sql(upper: str, lower: str, v4: int, v6: int) -> Halved:
+    """SQL for both halves of the first address of a prefix, v4 bits for IPv4, v6 for IPv6; NULL for NULL.
 
-    Lengths that are multiples of 8 only cut; others go through bit strings, five times as slow.
+    upper, lower: the columns of an address as numbers (of the program's own naming), or SQL for them. What flows are
+    grouped by: whole numbers are masked and compared at a fraction of what bytes take.
     ValueError for lengths that there are not.
     """
     if not (0 <= v4 <= 32 and 0 <= v6 <= 128):
         raise ValueError(f"no prefixes of {v4} and {v6} bits")
     if (v4, v6) == (32, 128):
-        return column
-    short, long = _cut(column, v4, v4=True), _cut(column, v6, v4=False)
-    if short == long:
-        return short
-    return f"CASE WHEN {_mapped(column)} THEN {short} ELSE {long} END"
+        return upper, lower
+    mapped = f"{lower} BETWEEN {V4} AND {V4_LAST} AND {upper} = 0"
+    four, six = _masked(lower, 32 + v4), _masked(lower, max(v6 - 64, 0))
+    return _masked(upper, min(v6, 64)), four if four == six else f"CASE WHEN {mapped} THEN {four} ELSE {six} END"
 
 
-def short_key_sql(column: str, v4: int, v6: int) -> str:
-    """The key without what every IPv4 address begins with, to group by: a few bytes are kept in the row itself.
-
-    ValueError for lengths at which keys of both families have one size, since the size is what tells them apart.
-    """
-    if _size(v4, v4=False) == _size(v6, v4=False):
-        raise ValueError(f"keys of {v4} and {v6} bits cannot be told apart")
-    first = len(MAPPED) + 1
-    short = f"{column}[{first}:{_size(v4, v4=True)}]" if v4 % 8 == 0 and v4 else f"({_cut(column, v4, v4=True)})[{first}:16]"
-    return f"CASE WHEN {_mapped(column)} THEN {short} ELSE {_cut(column, v6, v4=False)} END"
+def halves_order(*halves: str) -> str:
+    """ORDER BY for addresses in halves, as their bytes are ordered: they are signed, so the lesser numbers come later."""
+    return ", ".join(f"{half} < 0, {half}" for half in halves)
 
 
-def whole_key_sql(key: str, v4: int, v6: int) -> str:  # noqa: ARG001  the pair that the key was made with
-    """The key of `prefix_sql` from one of `short_key_sql` (of the program's own naming)."""
-    return f"CASE WHEN octet_length({key}) = {_size(v4, v4=False)} THEN {_blob(MAPPED)} || {key} ELSE {key} END"
+def address_of(upper: int, lower: int) -> bytes:
+    """The 16 bytes of both halves."""
+    return upper.to_bytes(8, "big", signed=True) + lower.to_bytes(8, "big", signed=True)
 
 
-def _mapped(column: str) -> str:
-    """Whether an address is IPv4; comparing is twice as fast as cutting."""
-    return f"{column} BETWEEN {_blob(MAPPED + bytes(4))} AND {_blob(MAPPED + bytes([255] * 4))}"
+def key_of(upper: int, lower: int, v4: int, v6: int) -> bytes:
+    """The key of a prefix from what `prefix_sql` found: the whole bytes that it has."""
+    found = address_of(upper, lower)
+    is_v4 = found[:12] == MAPPED
+    return found[: _size(v4 if is_v4 else v6, v4=is_v4)]
+
+
+def _masked(half: str, bits: int) -> str:
+    """A half of which the first bits stay."""
+    if bits >= 64:
+        return half
+    mask = -(1 << (64 - bits)) if bits else 0
+    return f"({half} & ({mask})::BIGINT)"
 
 
 def _size(length: int, *, v4: bool) -> int:
     """Bytes of a key."""
     return (length + 96 * v4 + 7) // 8
-
-
-def _cut(column: str, length: int, *, v4: bool) -> str:
-    size, bits = _size(length, v4=v4), length + 96 * v4
-    if bits % 8:
-        mask = (((1 << bits) - 1) << (128 - bits)).to_bytes(16, "big")
-        column = f"((({column})::BIT & ({_blob(mask)})::BIT)::BLOB)"
-    if size == 16:
-        return column
-    return f"{column}[1:{size}]" if size else f"({column}[1:0])"
 
 
 def _blob(value: bytes) -> str:

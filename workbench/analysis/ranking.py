@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 import pyarrow.compute as pc
 
-from workbench.analysis.sides import ENDS, KEY, Listed, address, halves_of, key_of, order_of_key, peers_of
+from workbench.analysis.prefixes import address_of, halves_order
+from workbench.analysis.sides import ENDS, KEY, Listed, end_of, halves_of, peers_of
 from workbench.store.pages import Where
 from workbench.store.reader import Asks
 
@@ -61,7 +62,7 @@ def rank(asks: Asks, where: Where, by: Measure, *, descending: bool, silent: boo
 
 def _ranked(asks: Asks, every: str, params: Sequence[Any], measure: str, kept: str, limit: int, *, descending: bool) -> Ranked:
     """Rank what `every` gives (network, key, sent, measures); how many there are is of all of it."""
-    order = f"{measure} {'DESC' if descending else 'ASC'}, network, {order_of_key()}"
+    order = f"{measure} {'DESC' if descending else 'ASC'}, network, {halves_order('hi', 'lo')}"
     found = asks.query(
         f"""WITH every AS MATERIALIZED ({every}), counted AS (
   SELECT count(*) FILTER (sent > 0) AS talking, count(*) FILTER (sent = 0) AS silent, count(DISTINCT network) AS networks
@@ -79,7 +80,7 @@ def _summed_sql(condition: str, by: str) -> str:
     """Every host with one measure. Either end is summed up by itself first: the responders of most cases are few."""
     one, both, _ = _SUMMED[by]
     ends = " UNION ALL ".join(
-        f"SELECT network, {key_of(near)}, max({near}_pkts) AS sent, {one} FROM flows WHERE {condition} GROUP BY ALL"
+        f"SELECT network, {end_of(near)}, max({near}_pkts) AS sent, {one} FROM flows WHERE {condition} GROUP BY ALL"
         for near, _ in ENDS
     )
     return f"SELECT network, {KEY}, max(sent) AS sent, {both} FROM ({ends}) WHERE lo IS NOT NULL GROUP BY ALL"
@@ -88,11 +89,11 @@ def _summed_sql(condition: str, by: str) -> str:
 def _peers_sql(condition: str) -> str:
     """Every host with the number of addresses that it met. What it holds goes to disk where it has to: every pair there is."""
     met = " UNION ".join(
-        f"SELECT network, {key_of(near)}, {far}_hi AS far_hi, {far}_lo AS far_lo FROM flows WHERE {condition}"
+        f"SELECT network, {end_of(near)}, {far}_hi AS far_hi, {far}_lo AS far_lo FROM flows WHERE {condition}"
         for near, far in ENDS
     )
     ends = " UNION ALL ".join(
-        f"SELECT network, {key_of(near)}, max({near}_pkts) AS sent FROM flows WHERE {condition} GROUP BY ALL" for near, _ in ENDS
+        f"SELECT network, {end_of(near)}, max({near}_pkts) AS sent FROM flows WHERE {condition} GROUP BY ALL" for near, _ in ENDS
     )
     # the ends stand first, as the values of the condition do
     return f"""
@@ -111,7 +112,7 @@ def _by_peers(asks: Asks, where: Where, kept: str, limit: int) -> Ranked | None:
     ranked = _ranked(asks, _summed_sql(where.sql, "flows"), where.params * 2, "a", kept, most, descending=True)
     networks, addresses = ranked.listed
     peers = peers_of(asks, where, ranked.listed) if networks else {}
-    order = sorted(range(len(networks)), key=lambda n: (-peers.get(n, 0), networks[n], address(addresses[n])))[:limit]
+    order = sorted(range(len(networks)), key=lambda n: (-peers.get(n, 0), networks[n], address_of(*addresses[n])))[:limit]
     if len(networks) == most and (not order or peers.get(order[-1], 0) <= ranked.measures[-1]):
         return None
     first = [networks[n] for n in order], [addresses[n] for n in order]

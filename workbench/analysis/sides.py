@@ -28,19 +28,9 @@ WITH listed AS MATERIALIZED (SELECT unnest(?::VARCHAR[]) AS network, unnest(?::B
   unnest(range({count})) AS n)"""
 
 
-def key_of(near: str, table: str = "") -> str:
+def end_of(near: str, table: str = "") -> str:
     """An end's address under the names of KEY."""
     return f"{table}{near}_hi AS hi, {table}{near}_lo AS lo"
-
-
-def order_of_key() -> str:
-    """Addresses as their bytes are ordered: the halves are signed, so that the lesser numbers are the greater ones."""
-    return "hi < 0, hi, lo < 0, lo"
-
-
-def address(halves: Halves) -> bytes:
-    """The 16 bytes."""
-    return b"".join(half.to_bytes(8, "big", signed=True) for half in halves)
 
 
 def asked_of(asks: Asks, sql: str, where: Where, listed: Listed, sides: int) -> pa.Table:
