@@ -22,9 +22,10 @@ from tests.decode.application.dns_wire import (
     question,
     record,
 )
-from workbench.decode.application.dns import PROTOCOL
+from workbench.decode.application import dns, llmnr, mdns, nbns
+from workbench.decode.application.dns_names import KINDS
 from workbench.decode.application.dns_reader import DnsReader
-from workbench.decode.application.protocol import Context, Read
+from workbench.decode.application.protocol import Context, Protocol, Read
 from workbench.records.columns import BY_NAME
 
 
@@ -241,14 +242,11 @@ def test_multicast_dns_announces_without_being_asked() -> None:
     )
     assert (second["n"], second["ttls"]) == (1, "4500")
     assert (third["query"], third["qtype"], third["qclass"], third["rcode"]) == ("_ipp._tcp.local", "PTR", "IN", None)
-    assert got.also["mdns"].tolist() == [1, 1, 1]
-    assert set(got.also) == {"mdns"}
 
 
 def test_link_local_multicast_names() -> None:
     got = read(DnsReader(), [Said(0, 1, query("wpad", flags=0), ports=(50000, 5355))], [0])
     assert [(row["kind"], row["query"], row["flags"]) for row in table(got)] == [("llmnr", "wpad", "")]
-    assert got.also["llmnr"].tolist() == [1]
 
 
 def test_netbios_names_are_decoded() -> None:
@@ -340,9 +338,11 @@ def test_nothing_is_read_without_bytes() -> None:
     assert DnsReader().read(messages, arena, np.empty(0, np.int64)).tables == {}
 
 
-def test_the_protocol_makes_its_reader() -> None:
-    assert PROTOCOL.batch is not None
-    assert PROTOCOL.batch(Context()).read(*handed_over([]), np.empty(0, np.int64)).tables == {}
+@pytest.mark.parametrize("protocol", [dns.PROTOCOL, mdns.PROTOCOL, llmnr.PROTOCOL, nbns.PROTOCOL])
+def test_the_protocols_make_their_reader(protocol: Protocol) -> None:
+    assert protocol.batch is not None
+    assert protocol.batch(Context()).read(*handed_over([]), np.empty(0, np.int64)).tables == {}
+    assert protocol.name in KINDS
 
 
 WHOLE = [

@@ -1,7 +1,7 @@
-"""DNS: RFC 1035 over UDP, RFC 7766 over TCP, RFC 6762 (mDNS), RFC 4795 (LLMNR), RFC 1002 (NetBIOS name service).
+"""DNS: RFC 1035 over UDP, RFC 7766 over TCP; the reader is also that of mDNS, LLMNR and the NetBIOS name service.
 
-All five are one format, one table (`dns`) and one service; what differs is `kind`, which the ports tell, and a second service
-behind the first: `dns,mdns`, `dns,llmnr`, `dns,nbns`. So `service` begins as Zeek has it, and ends as nDPI has it.
+All four are one format and one table, `dns`; `kind` tells them apart, and `service` (dns, mdns, llmnr, nbns), so that whoever
+looks for DNS on odd ports is not shown every printer. Zeek calls all of them dns; nDPI names them as we do.
 
 One row per query, with the answer where one came within half a minute: same flow, id and first question, of several the
 oldest. An answer whose query was not seen is a row of its own, as are the further messages of a zone transfer and what mDNS
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from workbench.decode.application.dns_reader import DnsReader
 
 
-def _reader(context: Context) -> DnsReader:
+def batch_reader(context: Context) -> DnsReader:
+    """A reader of any of the four kinds."""
     from workbench.decode.application.dns_reader import DnsReader  # compiles, or loads, kernels
 
     return DnsReader(context)
@@ -31,7 +32,7 @@ PROTOCOL: Final = Protocol(
     framing={"udp": Framing(Cut.DATAGRAM), "tcp": Framing(Cut.LENGTH, at=0, width=2, add=2)},
     signatures=(Signature("udp", probe=Probe.DNS, least=12), Signature("tcp", probe=Probe.DNS_TCP, least=14)),
     tables=("dns",),
-    ports=(53, 5353, 5355, 137),
-    batch=_reader,
-    reference="RFC 1035, RFC 7766, RFC 6762, RFC 4795, RFC 1002",
+    ports=(53,),
+    batch=batch_reader,
+    reference="RFC 1035, RFC 7766",
 )

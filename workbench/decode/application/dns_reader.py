@@ -55,9 +55,6 @@ class DnsReader:
         pieces += self._released(np.ascontiguousarray(ended, np.int64))
         read = Read(seen=(seen > 0).astype(np.uint8), malformed=int(self._state[kernels.BAD]))
         self._state[kernels.BAD] = 0
-        for kind in (names.MDNS, names.LLMNR, names.NBNS):
-            if (said := seen == kind + 1).any():
-                read.also[names.KINDS[kind]] = said.astype(np.uint8)
         if pieces:
             read.tables["dns"] = _joined(pieces)
         return read
