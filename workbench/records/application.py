@@ -223,7 +223,7 @@ DHCP: Final = _table(
     "one row per DHCP message (RFC 2131, 8415)",
     Column("message", _TXT, "type: DISCOVER, OFFER, REQUEST, ACK; SOLICIT, REPLY; BOOTREQUEST", null=False),
     Column("host_name", _TXT, "host name, or the first label of the client's FQDN", privacy=_N),
-    Column("lease", _INT, "lease time", "s"),
+    Column("lease", _BIG, "lease time; 4294967295 is for ever", "s"),
     Column("client_mac", _TXT, "client hardware address", privacy=_A),
     Column("client_ip", _TXT, "address the client has or asks for", privacy=_A),
     Column("assigned_ip", _TXT, "address it is given", privacy=_A),
