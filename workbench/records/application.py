@@ -300,7 +300,7 @@ NVME: Final = _table(
     Column("subsystem_nqn", _TXT, "qualified name of the subsystem", privacy=_N),
     Column("queue", _INT, "queue id: 0 is the admin queue"),
     Column("status", _TXT, "status of the connect command; null where it succeeded or was not seen"),
-    Column("digests", _TXT, "of header, data those that are on"),
+    Column("digests", _TXT, "of header, data those that are on; none"),
     Column("reads", _BIG, "read commands"),
     Column("writes", _BIG, "write commands"),
     Column("read_bytes", _BIG, "data to the host", "bytes"),
@@ -326,7 +326,7 @@ ISCSI: Final = _table(
     Column("initiator", _TXT, "InitiatorName", privacy=_N),
     Column("target", _TXT, "TargetName", privacy=_N),
     Column("session", _TXT, "Normal or Discovery"),
-    Column("auth", _TXT, "authentication methods offered, then chosen"),
+    Column("auth", _TXT, "authentication methods offered; then, behind a semicolon, the one chosen"),
     Column("status", _TXT, "login status by name; null while unanswered"),
     Column("user_hash", _TXT, "CHAP name, hashed", privacy=_H),
 )
