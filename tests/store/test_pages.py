@@ -1,5 +1,6 @@
 import random
 import threading
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,44 @@ def test_an_order_goes_on_while_the_case_is_compacted_under_it(tmp_path: Path) -
         assert order.page(0, 3)["flow_id"].to_pylist() == [(1 << 40) + n for n in (499, 498, 497)]
         assert live.page(0, 800)["flow_id"].to_pylist() == want
         assert order.again().total == 800
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_a_wrong_guess_of_how_many_a_filter_keeps_changes_nothing(
+    reader: CaseReader, rows: list[dict[str, Any]], small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_AT_ONCE", 10)
+    monkeypatch.setattr(pages, "EDGE", 100)
+    monkeypatch.setattr(Order, "_seems_small", lambda self: small)
+    order = Order(reader, "src_ip", where=Where("src_bytes = ?", (60,)))
+    wanted = expected([row for row in rows if row["src_bytes"] == 60], "src_ip", False)
+    assert order.total == len(wanted)
+    assert order.complete or not small
+    assert order.wait(60)
+    assert [i for at in (0, 500) for i in order.page(at, 500, ["flow_id"])["flow_id"].to_pylist()] == wanted[:1000]
+    order.close()
+
+
+MIXED = ["::", "::1", "10.0.0.5", "9.255.0.1", "255.255.255.255", "::1:0:0:0", "7fff::", "8000::", "fd00::2", "ff02::1"]
+ENDS = [*MIXED, "fe80::8000:0:0:1", "fe80::1", "fe80::7fff:ffff:ffff:ffff", "2001:db8::1", "2001:db8::8000:0:0:0", None]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("texts", [ENDS, MIXED[:5], ["fe80::1", "fe80::8000:0:0:1", "fe80::2"], ["fd00::3", "fd00::2", None]])
+def test_addresses_are_in_the_order_of_their_numbers(tmp_path: Path, texts: list[str | None], descending: bool) -> None:
+    """Whether all share their upper half or not, and whichever sign its numbers have."""
+    with CaseWriter(tmp_path / "case") as writer:
+        writer.add_source(source(1))
+        writer.append("flows", batch("flows", [flow(n, src_ip=text) for n, text in enumerate(texts * 2)]))
+        writer.update_source(1, state="ok")
+
+    def number(text: str) -> int:
+        at = ip_address(text)
+        return int(at) + (0xFFFF << 32 if at.version == 4 else 0)
+
+    there = sorted((number(text), n, text) for n, text in enumerate(texts * 2) if text is not None)
+    with CaseReader(tmp_path / "case") as reader:
+        found = Order(reader, "src_ip", descending=descending).page(0, 100, ["src_ip", "flow_id"]).to_pylist()
+    have = [(row["src_ip"], row["flow_id"] - (1 << 40)) for row in found]
+    assert have[: len(there)] == [(text, n) for _, n, text in (reversed(there) if descending else there)]
+    assert all(text is None for text, _ in have[len(there) :])

@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from tests.store.rows import halves
 from workbench.dissect.lines import Line, Node
 from workbench.errors import CancelledError, ExternalError, FilterError
 from workbench.filters import Completion, compile_filter, complete
@@ -129,7 +130,8 @@ def keeps(text: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return rows
     made = compile_filter(text, now=START)
     with duckdb.connect() as con:
-        con.register("flows", table(rows))
+        numbered = [row | halves("src", row["src_ip"]) | halves("dst", row["dst_ip"]) for row in rows]
+        con.register("flows", table(numbered))
         kept = {n for (n,) in con.execute(f"SELECT flow_id FROM flows WHERE {made.sql}", made.params).fetchall()}
     return [row for row in rows if row["flow_id"] in kept]
 
