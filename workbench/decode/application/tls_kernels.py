@@ -12,16 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numba import from_dtype, types
 
-from workbench.decode.application.tls_texts import (
-    grease,
-    keyed,
-    put_byte,
-    put_dashed,
-    put_decimal,
-    put_listed,
-    put_two,
-    sort_first,
-)
+from workbench.decode.application.tls_print_kernels import NAMED, find, inside_of, list_kinds, put_ja3, put_ja4
+from workbench.decode.application.tls_texts import grease, keyed, put_byte, put_dashed, put_decimal
 from workbench.decode.bits import be16, be64, exported, i64, kernel
 from workbench.records.message import MESSAGE
 
@@ -30,9 +22,8 @@ CLIENT: Final = 1
 SERVER: Final = 2
 OTHER: Final = 3  # no hello: an alert or a certificate without one
 
-#: HALF.flags, ORed
+#: HALF.flags, ORed; NAMED is 2
 WHOLE: Final = 1  # the hello is there to its end
-NAMED: Final = 2  # server_name extension
 HIDDEN: Final = 4  # encrypted_client_hello extension
 RESUMES: Final = 8  # pre_shared_key extension
 RETRY: Final = 16  # the ServerHello is a HelloRetryRequest
@@ -133,57 +124,9 @@ def _join(arena: Any, at: Any, stop: Any, joined: Any, to: Any, half: Any) -> An
 
 
 @kernel
-def _list_numbers(buf: Any, at: Any, stop: Any, work: Any) -> Any:
-    """The two-byte numbers of a list that mean something, to `work`; returns how many."""
-    count = 0
-    while at + 2 <= stop:
-        value = be16(buf, at)
-        if not grease(value):
-            work[count] = value
-            count += 1
-        at += 2
-    return count
-
-
-@kernel
-def _list_kinds(buf: Any, at: Any, stop: Any, work: Any) -> Any:
-    """The types of extensions that mean something, to `work`; returns how many."""
-    count = 0
-    while at + 4 <= stop:
-        value = be16(buf, at)
-        if not grease(value):
-            work[count] = value
-            count += 1
-        at += 4 + be16(buf, at + 2)
-    return count
-
-
-@kernel
-def _find(buf: Any, at: Any, stop: Any, wanted: Any) -> Any:
-    """The body of the first extension of a type: (at, end); (-1, -1) where there is none."""
-    while at + 4 <= stop:
-        end = at + 4 + be16(buf, at + 2)
-        if end > stop:
-            break
-        if be16(buf, at) == wanted:
-            return at + 4, end
-        at = end
-    return i64(-1), i64(-1)
-
-
-@kernel
-def _listed(buf: Any, at: Any, end: Any, width: Any) -> Any:
-    """The inside of a list with its size in front: (at, end), no further than it is there."""
-    if at < 0 or at + width > end:
-        return i64(0), i64(0)
-    size = be16(buf, at) if width == 2 else i64(buf[at])
-    return at + width, min(at + width + size, end)
-
-
-@kernel
 def _server_name(buf: Any, at: Any, end: Any, half: Any) -> None:
     """The host name of a server_name extension (RFC 6066, 3)."""
-    inside, stop = _listed(buf, at, end, 2)
+    inside, stop = inside_of(buf, at, end, 2)
     while inside + 3 <= stop:
         size = be16(buf, inside + 1)
         if inside + 3 + size > stop:
@@ -199,7 +142,7 @@ def _server_name(buf: Any, at: Any, end: Any, half: Any) -> None:
 @kernel
 def _highest(buf: Any, at: Any, end: Any, legacy: Any) -> Any:
     """The highest version of supported_versions (RFC 8446, 4.2.1), else the hello's own."""
-    inside, stop = _listed(buf, at, end, 1)
+    inside, stop = inside_of(buf, at, end, 1)
     best = i64(-1)
     while inside + 2 <= stop:
         value = be16(buf, inside)
@@ -210,114 +153,19 @@ def _highest(buf: Any, at: Any, end: Any, legacy: Any) -> Any:
 
 
 @kernel
-def _put_version(texts: Any, to: Any, version: Any) -> Any:
-    """JA4's two letters for a version."""
-    first, second = 48, 48  # 00
-    if 0x0301 <= version <= 0x0304:
-        first, second = 49, 48 + version - 0x0301
-    elif version == 0x0300:
-        first, second = 115, 51
-    elif version == 0x0002:
-        first, second = 115, 50
-    elif 0xFEFC <= version <= 0xFEFF and version != 0xFEFE:
-        first, second = 100, (49 if version == 0xFEFF else 48 + 0xFEFF - version)
-    texts[to] = first
-    texts[to + 1] = second
-    return to + 2
-
-
-@kernel
-def _plain(value: Any) -> Any:
-    """Whether a byte is an ASCII letter or digit."""
-    return 48 <= value <= 57 or 65 <= value <= 90 or 97 <= value <= 122
-
-
-@kernel
-def _hex_digit(value: Any) -> Any:
-    return value + (48 if value < 10 else 87)
-
-
-@kernel
-def _put_alpn(buf: Any, at: Any, end: Any, texts: Any, to: Any) -> Any:
-    """JA4's two letters for the first protocol offered: its first and last, or those of its bytes in hexadecimal."""
-    inside, stop = _listed(buf, at, end, 2)
-    first, last = i64(48), i64(48)
-    while inside < stop:
-        size = i64(buf[inside])
-        if inside + 1 + size > stop or size == 0:
-            break
-        if size == 2 and grease(be16(buf, inside + 1)):
-            inside += 3
-            continue
-        first, last = i64(buf[inside + 1]), i64(buf[inside + size])
-        if not _plain(first) or not _plain(last):
-            first, last = _hex_digit(first >> 4), _hex_digit(last & 15)
-        break
-    texts[to] = first
-    texts[to + 1] = last
-    return to + 2
-
-
-@kernel
-def _ja3(buf: Any, half: Any, ciphers: Any, ciphers_end: Any, at: Any, end: Any, texts: Any, to: Any, work: Any) -> Any:
-    """JA3's text: version, ciphers, extensions, groups, point formats."""
-    to = put_byte(texts, put_decimal(texts, to, i64(half.legacy)), 44)
-    to = put_byte(texts, put_dashed(texts, to, work, _list_numbers(buf, ciphers, ciphers_end, work)), 44)
-    to = put_byte(texts, put_dashed(texts, to, work, _list_kinds(buf, at, end, work)), 44)
-    found, stop = _find(buf, at, end, 10)
-    inside, stop = _listed(buf, found, stop, 2)
-    to = put_byte(texts, put_dashed(texts, to, work, _list_numbers(buf, inside, stop, work)), 44)
-    found, stop = _find(buf, at, end, 11)
-    inside, stop = _listed(buf, found, stop, 1)
-    for place in range(inside, stop):
-        if place > inside:
-            to = put_byte(texts, to, 45)
-        to = put_decimal(texts, to, i64(buf[place]))
-    return to
-
-
-@kernel
-def _ja4(buf: Any, half: Any, ciphers: Any, ciphers_end: Any, at: Any, end: Any, texts: Any, to: Any, work: Any) -> Any:
-    """JA4's three parts before they are hashed, without the letter of the transport: joined by underscores."""
-    to = _put_version(texts, to, i64(half.version))
-    to = put_byte(texts, to, 100 if half.flags & NAMED else 105)
-    count = _list_numbers(buf, ciphers, ciphers_end, work)
-    kinds_at = put_two(texts, to, count)
-    found, stop = _find(buf, at, end, 16)
-    to = put_byte(texts, _put_alpn(buf, found, stop, texts, kinds_at + 2), 95)
-    sort_first(work, count)
-    to = put_byte(texts, put_listed(texts, to, work, count), 95)
-    count = _list_kinds(buf, at, end, work)
-    put_two(texts, kinds_at, count)
-    kept = 0
-    for place in range(count):
-        if work[place] != 0 and work[place] != 16:
-            work[kept] = work[place]
-            kept += 1
-    sort_first(work, kept)
-    to = put_listed(texts, to, work, kept)
-    found, stop = _find(buf, at, end, 13)
-    inside, stop = _listed(buf, found, stop, 2)
-    count = _list_numbers(buf, inside, stop, work)
-    if count:
-        to = put_byte(texts, to, 95)
-    return put_listed(texts, to, work, count)
-
-
-@kernel
 def _client_extensions(buf: Any, at: Any, end: Any, half: Any) -> None:
     """What the table has of a client's extensions."""
-    found, stop = _find(buf, at, end, 0)
+    found, stop = find(buf, at, end, 0)
     if found >= 0:
         half.flags |= NAMED
         _server_name(buf, found, stop, half)
-    found, stop = _find(buf, at, end, 16)
-    inside, stop = _listed(buf, found, stop, 2)
+    found, stop = find(buf, at, end, 16)
+    inside, stop = inside_of(buf, found, stop, 2)
     half.alpn_at = inside
     half.alpn_size = max(stop - inside, 0)
-    found, stop = _find(buf, at, end, 43)
+    found, stop = find(buf, at, end, 43)
     half.version = _highest(buf, found, stop, i64(half.legacy))
-    if _find(buf, at, end, 0xFE0D)[0] >= 0:
+    if find(buf, at, end, 0xFE0D)[0] >= 0:
         half.flags |= HIDDEN
 
 
@@ -358,8 +206,8 @@ def _client_hello(buf: Any, at: Any, end: Any, whole: Any, half: Any, texts: Any
         return to
     half.flags |= WHOLE
     half.print_at = to
-    more = _ja3(buf, half, ciphers, ciphers_end, at, stop, texts, to, work)
-    last = _ja4(buf, half, ciphers, ciphers_end, at, stop, texts, more, work)
+    more = put_ja3(buf, half, ciphers, ciphers_end, at, stop, texts, to, work)
+    last = put_ja4(buf, half, ciphers, ciphers_end, at, stop, texts, more, work)
     half.print_size = more - to
     half.more_size = last - more
     return last
@@ -368,18 +216,18 @@ def _client_hello(buf: Any, at: Any, end: Any, whole: Any, half: Any, texts: Any
 @kernel
 def _server_extensions(buf: Any, at: Any, end: Any, half: Any) -> None:
     """What the table has of a server's extensions: version, group, protocol, resumption."""
-    found, stop = _find(buf, at, end, 43)
+    found, stop = find(buf, at, end, 43)
     if found >= 0 and found + 2 <= stop:
         half.version = be16(buf, found)
-    found, stop = _find(buf, at, end, 51)
+    found, stop = find(buf, at, end, 51)
     if found < 0:
-        found, stop = _find(buf, at, end, 40)  # where key_share stood up to draft 22
+        found, stop = find(buf, at, end, 40)  # where key_share stood up to draft 22
     if found >= 0 and found + 2 <= stop:
         half.group = be16(buf, found)
-    if _find(buf, at, end, 41)[0] >= 0:
+    if find(buf, at, end, 41)[0] >= 0:
         half.flags |= RESUMES
-    found, stop = _find(buf, at, end, 16)
-    inside, stop = _listed(buf, found, stop, 2)
+    found, stop = find(buf, at, end, 16)
+    inside, stop = inside_of(buf, found, stop, 2)
     half.alpn_at = inside
     half.alpn_size = max(stop - inside, 0)
 
@@ -415,7 +263,7 @@ def _server_hello(buf: Any, at: Any, end: Any, whole: Any, half: Any, texts: Any
     half.print_at = to
     last = put_byte(texts, put_decimal(texts, to, i64(half.legacy)), 44)
     last = put_byte(texts, put_decimal(texts, last, i64(half.cipher)), 44)
-    last = put_dashed(texts, last, work, _list_kinds(buf, at, stop, work))
+    last = put_dashed(texts, last, work, list_kinds(buf, at, stop, work))
     half.print_size = last - to
     return last
 
