@@ -264,10 +264,11 @@ NTP: Final = _table(
     "one row per NTP association and mode in a flow (RFC 5905)",
     Column("version", _TXT, "version", null=False),
     Column("mode", _TXT, "client, server, symmetric, broadcast, control, private", null=False),
-    Column("stratum", _INT, "stratum"),
+    Column("stratum", _INT, "stratum, as said last"),
     Column("reference", _TXT, "reference id: a code for stratum 1, an address above", privacy=_A),
     Column("count", _BIG, "messages", "messages"),
     Column("request", _TXT, "request code of a control or private message: monlist"),
+    Column("answers", _BIG, "of them answers", "messages"),
     Column("rtt_us", _INT, "first request to its answer", "us", heading="rtt"),
 )
 
