@@ -79,7 +79,7 @@ def test_another_tag_inside_and_too_many_items() -> None:
 
 
 @given(st.binary(max_size=200), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_bytes_stay_inside(data: bytes, cut: bool) -> None:
     try:
         for each in ber.items(data, 0, len(data), cut=cut):
