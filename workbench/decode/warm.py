@@ -16,6 +16,7 @@ _MODULES = (
     ("capture filters", "workbench.decode.bpf"),
     ("TLS", "workbench.decode.application.tls_kernels"),
     ("HTTP", "workbench.decode.application.http_kernels"),
+    ("RDMA", "workbench.decode.application.rdma_kernels"),
     ("DNS", "workbench.decode.application.dns_kernels"),
 )
 
