@@ -115,6 +115,7 @@ class FlowSettings:
         "`verify` leaves packets with a wrong transport checksum out of TCP's analysis, as Zeek does; `ignore` trusts"
         " all, as Zeek's `-C` does; `auto` verifies, but trusts checksums left to the network card",
     )
+    application: bool = _setting(True, "look for application protocols and keep their metadata; false: flows only, and faster")
     max_open_flows: int = _setting(1_000_000, "flows open at once; beyond it the longest idle is closed early", "flows", 1024)
     likely_server_ports: tuple[str, ...] = _setting(
         LIKELY_SERVER_PORTS, "ports of servers, `443/tcp`; they tell the originator where a connection's start was not seen"

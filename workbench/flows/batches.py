@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from workbench.decode.application.registry import protocols
 from workbench.flows.community import ID_LENGTH, community_ids
 from workbench.flows.gather import CONN_STATES, INTS, LONGS, WORDS, gather, history_size, history_texts
 from workbench.flows.protocols import protocol_name
@@ -121,6 +122,16 @@ def tunnel_name(codes: int) -> str:
 
 
 @cache
+def service_names(codes: int) -> str:
+    """Names of application protocols by their codes, outermost first: ``smb,dcerpc``."""
+    names = []
+    while codes:
+        names.append(protocols()[(codes & 255) - 1].name)
+        codes >>= 8
+    return ",".join(names)
+
+
+@cache
 def _protocol_values() -> pa.Array:
     return pa.array([protocol_name(i) for i in range(256)], pa.utf8())
 
@@ -170,6 +181,7 @@ def flow_batch(state: Rows, slots: NDArray[np.int32], source_id: int, sensor: st
         "conn_state": _dictionary(small["conn_state"], _state_values()),
         "tunnel": _named(wide["tunnel"], tunnel_name, null_zero=True),
         "history": _histories(state, slots),
+        "service": _named(wide["services"], service_names, null_zero=True),
         "sampling": _numbers(np.ones(count, np.int32), pa.int32()),
         "community_id": _community(words[:4], ints[:3], kinds),
     }

@@ -23,8 +23,9 @@ from workbench.flows.memory import (
     outer_at,
     prefetch,
     slice_at,
+    stream_at,
 )
-from workbench.flows.pools import give_letters, give_outer, give_slice
+from workbench.flows.pools import drop_stream, give_letters, give_outer, give_slice
 from workbench.flows.rows import (
     ACTIVE,
     CHAINED_LETTERS,
@@ -43,6 +44,7 @@ from workbench.flows.rows import (
     SYN_SENT,
 )
 from workbench.flows.sides import push_slice
+from workbench.flows.stream_rows import DEAF
 
 _TCP: Final = 6
 _AHEAD: Final = 12
@@ -96,6 +98,7 @@ WORDS: Final = (
     "outer_dst_lo",
     "network",
     "tunnel",
+    "services",
 )
 #: What INTS hold where the column is null.
 ABSENT: Final = -1
@@ -228,6 +231,40 @@ def _outer_columns(state: Any, row: Any, i: Any, longs: Any, ints: Any, words: A
     words[9, i] = outer.tunnel
 
 
+@kernel
+def _services_of(state: Any, end: Any) -> Any:
+    heard = np.int64(end.stream)
+    if heard == 0 or heard == DEAF:
+        return np.uint64(0)
+    return np.uint64(stream_at(state, (heard & 0x7FFFFFFF) - 1).services)
+
+
+@kernel
+def _services(state: Any, src: Any, dst: Any) -> Any:
+    """Codes of what both directions were recognised as, one a byte: the longer list, then what only the other one has."""
+    one = _services_of(state, src)
+    two = _services_of(state, dst)
+    if one == two or two == np.uint64(0):
+        return one
+    if one == np.uint64(0):
+        return two
+    if two > one:
+        one, two = two, one
+    while two != np.uint64(0):
+        code = two & np.uint64(255)
+        shift = np.uint64(0)
+        while shift < np.uint64(64):
+            held = (one >> shift) & np.uint64(255)
+            if held == code:
+                break
+            if held == np.uint64(0):
+                one |= code << shift
+                break
+            shift += np.uint64(8)
+        two >>= np.uint64(8)
+    return one
+
+
 @exported(types.void(STATE_TYPE, int32[::1], int64[:, ::1], int32[:, ::1], uint64[:, ::1], float64[::1], uint8[::1]))
 def gather(
     states: Any,
@@ -284,6 +321,7 @@ def gather(
         words[3, i] = hot.dst_lo
         words[8, i] = hot.network
         words[9, i] = 0
+        words[10, i] = _services(state, src, dst)
         if cold.outer >= 0:
             _outer_columns(state, np.int64(cold.outer), i, longs, ints, words)
         durations[i] = 0.0 if doubt else max(np.int64(0), hot.last - hot.first) / 1e9
@@ -395,6 +433,8 @@ def release_ended(states: Any) -> None:
             give_letters(state, np.int64(cold.more_letters))
         drop_ranges(state, slot, 0)
         drop_ranges(state, slot, 1)
+        drop_stream(state, slot, 0)
+        drop_stream(state, slot, 1)
         free_at(state, state.free_count).value = slot
         state.free_count += 1
     state.ended_count = 0

@@ -122,6 +122,12 @@ slice_row_at = _accessor("slice_rows")
 block_row_at = _accessor("block_rows")
 arp_row_at = _accessor("arp_rows")
 server_at = _accessor("servers")
+stream_at = _accessor("streams")
+held_at = _accessor("held")
+signature_at = _accessor("signatures")
+framing_at = _accessor("framings")
+buffer_at = _accessor("buffers")
+message_at = _accessor("messages")
 
 
 def _prefetch(_context: Any, address: Any) -> Any:  # noqa: ARG001  its name is the argument's

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from workbench.decode.bits import kernel
-from workbench.flows.memory import holes_at, letters_at, outer_at, slice_at
+from workbench.flows.memory import buffer_at, end_at, held_at, holes_at, letters_at, outer_at, slice_at, stream_at
+from workbench.flows.stream_rows import BUFFERS, DEAF
 
 
 @kernel
@@ -99,3 +102,92 @@ def give_letters(state: Any, row: Any) -> Any:
         letters_at(state, row).next = state.letters_free
         state.letters_free = row
         row = following
+
+
+@kernel
+def take_stream(state: Any) -> Any:
+    """A fresh row of STREAM, or -1."""
+    row = state.streams_free
+    if row >= 0:
+        state.streams_free = stream_at(state, row).next_free
+    else:
+        row = state.streams_used
+        if row >= state.streams_rows:
+            return -1
+        state.streams_used = row + 1
+    stream = stream_at(state, row)
+    stream.services = 0
+    stream.skip = 0
+    stream.left = 0
+    stream.body = 0
+    stream.heads = 0
+    stream.since = 0
+    stream.seq = 0
+    stream.have = 0
+    stream.scan = 0
+    stream.count = 0
+    stream.answers = 0
+    stream.buffer = -1
+    stream.held = -1
+    stream.holding = 0
+    stream.tries = 0
+    stream.protocol = 0
+    stream.sub = 0
+    stream.started = 0
+    stream.done = 0
+    stream.vouched = 0
+    return row
+
+
+@kernel
+def take_buffer(state: Any, stream: Any) -> Any:
+    """Give a stream a buffer; whether there was one."""
+    if state.buffers_free > 0:
+        state.buffers_free -= 1
+        stream.buffer = buffer_at(state, state.buffers_free).value
+        return True
+    if state.buffers_used >= BUFFERS:
+        return False
+    stream.buffer = state.buffers_used
+    state.buffers_used += 1
+    return True
+
+
+@kernel
+def drop_buffer(state: Any, stream: Any) -> Any:
+    """Put a stream's buffer back."""
+    if stream.buffer >= 0:
+        buffer_at(state, state.buffers_free).value = stream.buffer
+        state.buffers_free += 1
+        stream.buffer = -1
+    stream.have = 0
+    stream.scan = 0
+
+
+@kernel
+def drop_held(state: Any, stream: Any) -> Any:
+    """Put back what a stream held above a hole."""
+    row = np.int64(stream.held)
+    while row >= 0:
+        following = np.int64(held_at(state, row).next)
+        held_at(state, row).next = state.held_free
+        state.held_free = row
+        row = following
+    stream.held = -1
+    stream.holding = 0
+
+
+@kernel
+def drop_stream(state: Any, slot: Any, side: Any) -> Any:
+    """A flow was emitted: give back whatever one of its directions holds."""
+    end = end_at(state, 2 * slot + side)
+    heard = np.int64(end.stream)
+    end.stream = DEAF
+    if heard == 0 or heard == DEAF:
+        return
+    row = (heard & 0x7FFFFFFF) - 1
+    stream = stream_at(state, row)
+    drop_buffer(state, stream)
+    drop_held(state, stream)
+    stream.next_free = state.streams_free
+    state.streams_free = row

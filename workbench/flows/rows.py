@@ -10,6 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from workbench.flows import stream_rows
+from workbench.records.message import MESSAGE
+
 #: Touched by every packet. bits: two nibbles of endpoint bits (END_*), originator in the lower one.
 HOT: Final = np.dtype(
     [
@@ -54,7 +57,7 @@ END: Final = np.dtype(
         ("hist_syn", np.uint32),
         ("hist_fin", np.uint32),
         ("hist_rst", np.uint32),
-        ("spare", np.uint32),
+        ("stream", np.uint32),  # what is heard of it: number of a row of STREAM + 1, or one of HEARD and DEAF
         ("trimmed", np.uint32),  # relative: everything below was acknowledged
         ("top", np.uint32),  # relative: one past the highest byte seen
         ("fin_seq", np.uint32),  # relative: one past the FIN
@@ -278,6 +281,9 @@ REGIONS: Final[dict[str, np.dtype[Any]]] = {
     "block_rows": BLOCK_ROW,
     "arp_rows": ARP_ROW,
     "servers": KIND,  # by port: 1 likely TCP server, 2 likely UDP server
+    "buffers": NUMBER,  # buffers of streams to use again, a stack
+    "messages": MESSAGE,
+    **stream_rows.REGIONS,
 }
 
 _COUNTS: Final = (
@@ -314,6 +320,7 @@ _COUNTS: Final = (
     "offloaded",
     "back",
     "inner",
+    *stream_rows.COUNTS,
 )
 _SETTINGS: Final = (
     "tcp_idle",  # ns

@@ -18,6 +18,8 @@ packets with wrong sums out of its counts.)
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from typing import Any, Final
 
@@ -25,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from workbench.flows.application import Application, Hash
 from workbench.flows.batches import arp_batch, block_batch, flow_batch, slice_batch, tunnel_batch
 from workbench.flows.gather import last_slices, open_slots, release_ended
 from workbench.flows.index import rehash
@@ -43,7 +46,9 @@ from workbench.flows.rows import (
     NANOS,
     TUNNEL_ROWS,
 )
-from workbench.flows.update import end_all, update_flows
+from workbench.flows.signatures import prepare, sizes
+from workbench.flows.stream_rows import BUFFERS
+from workbench.flows.update import end_all, hang_up_ended, update_flows
 from workbench.records.packet import L4_BAD, L4_OFFLOAD
 from workbench.records.reasons import LedgerLine
 from workbench.settings import FlowSettings
@@ -69,6 +74,24 @@ _LINES: Final = (
 )
 
 
+#: Messages are read when this much waits, so that memory stays flat where few flows end.
+_ARENA_FULL: Final = 16 << 20
+_MESSAGES_FULL: Final = 1 << 17
+_MANY_BUFFERS: Final = BUFFERS // 2
+
+
+def _one_time_hash() -> Hash:
+    """A keyed hash whose key nobody keeps: for tables that belong to no case."""
+    key = os.urandom(32)
+    return lambda value: keyed_hash(key, value)
+
+
+def keyed_hash(key: bytes, value: str | bytes) -> str:
+    """32 hex digits of HMAC-SHA-256 (RFC 2104), cut to half."""
+    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    return hmac.new(key, data, hashlib.sha256).hexdigest()[:32]
+
+
 def _nanos(seconds: float) -> int:
     return round(seconds * NANOS)
 
@@ -91,6 +114,7 @@ def _new_memory(settings: FlowSettings) -> Memory:
             "fragments": 4 * FRAGMENT_SETS,
             "tunnels": TUNNEL_ROWS,
             "servers": 65536,
+            **(sizes(slots) if settings.application else {}),
         }
     )
     seeds = np.frombuffer(os.urandom(16), np.uint64)
@@ -127,10 +151,12 @@ class FlowTable:
     source_id: row of `sources`; sensor: name of the observation point, in every row.
     """
 
-    def __init__(self, source_id: int, sensor: str, settings: FlowSettings) -> None:
+    def __init__(self, source_id: int, sensor: str, settings: FlowSettings, hashed: Hash | None = None) -> None:
         self.source_id = source_id
         self.sensor = sensor
         self._memory = _new_memory(settings)
+        self._pool, self._arena = prepare(self._memory, listening=settings.application)
+        self._application = Application(source_id, hashed or _one_time_hash())
         self._scratch = np.zeros((2, 0), np.uint64)
         self._aside: list[pa.RecordBatch] = []
         self._told: NDArray[np.int64] | None = None  # as STATE.frames, with the numbers that `update` was given
@@ -165,7 +191,10 @@ class FlowTable:
         if self._memory.get("ended_count") + n > _WAITING:
             self._set_aside()
         self._make_room(n)
-        update_flows(self._memory.row, buf, packets, n, base, self._scratch[0], self._scratch[1])
+        update_flows(self._memory.row, buf, packets, n, base, self._scratch[0], self._scratch[1], self._pool, self._arena)
+        crowded = self._memory.get("buffers_used") - self._memory.get("buffers_free") > _MANY_BUFFERS
+        if self._memory.get("arena_used") > _ARENA_FULL or self._memory.get("message_count") > _MESSAGES_FULL or crowded:
+            self._hear()
 
     def _make_room(self, n: int) -> None:
         """Whatever n packets can need, so that the kernel never allocates."""
@@ -194,9 +223,19 @@ class FlowTable:
     def pending(self) -> int:
         """Rows that `drain` would hand out now."""
         waiting = sum(self._memory.get(name) for name in ("ended_count", "slice_count", "block_count", "arp_count"))
-        return waiting + sum(int(b.num_rows) for b in self._aside)
+        return waiting + sum(int(b.num_rows) for b in self._aside) + self._application.pending()
+
+    def _hear(self) -> None:
+        """Have everything read that was heard; ended flows are hung up, and stay until they are emitted."""
+        memory = self._memory
+        if not memory.get("listening"):
+            return
+        hang_up_ended(memory.row, self._pool, self._arena)
+        slots = memory.regions["ended"]["value"][: memory.get("ended_count")]
+        self._application.take(memory, self._arena, np.sort(memory.regions["cold"]["n"][slots]))
 
     def _take_ended(self) -> pa.RecordBatch:
+        self._hear()
         memory = self._memory
         ended = memory.get("ended_count")
         self._grow("slice_rows", memory.get("slice_count"), ended)
@@ -226,7 +265,7 @@ class FlowTable:
         }
         for name in ("slice_count", "block_count", "arp_count"):
             memory.set(name, 0)
-        return out
+        return out | self._application.drain()
 
     def open_rows(self) -> pa.RecordBatch:
         """The flows that are open now, as they are; end_reason null."""
@@ -237,6 +276,8 @@ class FlowTable:
     def finish(self) -> dict[str, pa.RecordBatch]:
         """The source is over: end what is open; everything left, and the sums of the tunnels."""
         end_all(self._memory.row, self._memory.get("ts_last"))
+        self._hear()
+        self._application.finish()
         out = self.drain()
         tunnels = self._memory.regions["tunnels"]
         out["tunnels"] = tunnel_batch(tunnels[tunnels["tunnel"] != 0], self.source_id)
@@ -251,7 +292,10 @@ class FlowTable:
             if total:
                 first = frames[FIRST_FRAMES * kind :][: min(total, FIRST_FRAMES)]
                 lines.append(LedgerLine(reason, total, tuple(int(f) for f in first)))
-        return lines
+        for reason, count in (("application_full", "unheard"), ("application_gap", "holes")):
+            if total := self._memory.get(count):
+                lines.append(LedgerLine(reason, total))
+        return lines + self._application.ledger()
 
     @property
     def packets(self) -> int:

@@ -62,8 +62,9 @@ def _set_state(state: Any, slot: Any, side: Any, new: Any) -> Any:
 
 
 @kernel
-def start_end(end: Any, begun: Any) -> Any:
-    """An endpoint nothing is known of; begun: 1 for TCP, whose first byte has relative number 1."""
+def start_end(end: Any, begun: Any, heard: Any) -> Any:
+    """An endpoint nothing is known of; begun: 1 for TCP, whose first byte has relative number 1; heard: END.stream."""
+    end.stream = heard
     end.start = 0
     end.last = 0
     end.ack = 0
@@ -211,6 +212,7 @@ def _flip(state: Any, slot: Any) -> Any:
     a.bad_sums, b.bad_sums = b.bad_sums, a.bad_sums
     a.gaps, b.gaps = b.gaps, a.gaps
     a.flags, b.flags = b.flags, a.flags
+    a.stream, b.stream = b.stream, a.stream
     cold = cold_at(state, slot)
     cold.src_mac, cold.dst_mac = cold.dst_mac, cold.src_mac
     cold.src_holes, cold.dst_holes = cold.dst_holes, cold.src_holes

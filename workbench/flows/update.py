@@ -69,6 +69,8 @@ from workbench.flows.sides import (
     note_outer,
     push_arp,
 )
+from workbench.flows.stream_rows import DEAF, HEARD
+from workbench.flows.streams import hang_up, tap
 from workbench.flows.tcp import plain_segment, process_tcp, start_end, starts_anew, tcp_flips
 from workbench.records.packet import (
     ARP,
@@ -84,6 +86,7 @@ from workbench.records.packet import (
 
 _TCP: Final = 6
 _UDP: Final = 17
+_SCTP: Final = 132
 _ICMP: Final = 1
 _ICMP6: Final = 58
 _GROUP: Final = 32  # packets whose rows are asked for together: 6 cache lines each, well inside L1
@@ -258,8 +261,9 @@ def _new_flow(state: Any, packet: Any, network: Any, key_hash: Any, one_way: Any
         hot.deadline = ts + state.tcp_close
         hot.marks |= CONN_ATTEMPT
     begun = 1 if packet.proto == _TCP else 0
-    start_end(end_at(state, 2 * slot), begun)
-    start_end(end_at(state, 2 * slot + 1), begun)
+    heard = 0 if state.listening and packet.proto in (_TCP, _UDP, _SCTP) else DEAF
+    start_end(end_at(state, 2 * slot), begun, heard)
+    start_end(end_at(state, 2 * slot + 1), begun, heard)
     cold.n = state.flows
     state.flows += 1
     cold.first_offset = offset
@@ -380,7 +384,7 @@ def _enter(state: Any, found: Any, packet: Any, key_hash: Any, network: Any, one
 
 
 @inlined
-def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, number: Any) -> Any:
+def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, number: Any, buf: Any, pool: Any, arena: Any) -> Any:
     """One packet of a flow."""
     ts = packet.ts
     one_way = False
@@ -405,6 +409,8 @@ def _one(state: Any, packet: Any, key_hash: Any, network: Any, offset: Any, numb
     elif believed:
         _datagram(state, hot, slot, side, packet)
     _count(state, hot, slot, side, packet, offset)
+    if packet.payload != 0 and end_at(state, 2 * slot + side).stream < HEARD and believed:
+        tap(state, slot, side, packet, buf, pool, arena)
     if (packet.marks & FRAG_FIRST) != 0 or packet.tunnel != 0:
         _note_sides(state, slot, packet, number)
 
@@ -452,9 +458,15 @@ def _prefetch_rows(state: Any, place: Any) -> Any:
         prefetch(state.cold_at + 96 * slot + 80)  # the history
 
 
-@exported(types.void(STATE_TYPE, uint8[::1], PACKETS_TYPE, types.int64, types.int64, uint64[::1], uint64[::1]))
-def update_flows(states: Any, buf: Any, packets: Any, n: Any, base: Any, hashes: Any, networks: Any) -> Any:
+@exported(
+    types.void(STATE_TYPE, uint8[::1], PACKETS_TYPE, types.int64, types.int64, uint64[::1], uint64[::1], uint8[::1], uint8[::1])
+)
+def update_flows(
+    states: Any, buf: Any, packets: Any, n: Any, base: Any, hashes: Any, networks: Any, pool: Any, arena: Any
+) -> Any:
     """packets[:n], in order; base: source offset of buf[0]; hashes and networks: scratch of at least n.
+
+    pool, arena: where directions are collected, and what was heard of them is put (`streams`).
 
     The caller has made room: for n more flows in the slots and the index, n slices, n ARP rows and 17 n blocks.
     """
@@ -501,7 +513,7 @@ def update_flows(states: Any, buf: Any, packets: Any, n: Any, base: Any, hashes:
             rare = packet.status == ARP or (packet.marks & (FRAG_LATER | INNER_UNDECODED | L4_OFFLOAD)) != 0
             if rare and _special(state, buf, packet, offset, number):
                 continue
-            _one(state, packet, hashes[i], networks[i], offset, number)
+            _one(state, packet, hashes[i], networks[i], offset, number, buf, pool, arena)
             counted += 1
     state.packets += counted
     state.seen = number
@@ -522,3 +534,13 @@ def end_all(states: Any, now: Any) -> Any:
                 closing = hot.proto == _TCP and hot.deadline != NEVER and not (hot.marks & CONN_ATTEMPT)
                 reason = REASON_END if closing else REASON_FORCED
             end_flow(state, slot, reason)
+
+
+@exported(types.void(STATE_TYPE, uint8[::1], uint8[::1]))
+def hang_up_ended(states: Any, pool: Any, arena: Any) -> Any:
+    """Give what the directions of ended flows still collect, before those flows are emitted."""
+    state = states[0]
+    for i in range(state.ended_count):
+        slot = np.int64(ended_at(state, i).value)
+        hang_up(state, slot, 0, pool, arena)
+        hang_up(state, slot, 1, pool, arena)

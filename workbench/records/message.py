@@ -14,6 +14,7 @@ import numpy as np
 #: MESSAGE.flags, ORed
 CUT: Final = 1  # fewer bytes were captured, or kept, than the unit has: `size` against `whole`
 BODY_END: Final = 2  # no bytes: the body behind the message of the same number is over, `whole` bytes of it were seen
+ENCRYPTED: Final = 4  # what follows it in its direction is encrypted; or, without bytes, a segment of `whole` such bytes
 
 #: One message, in the order in which they became complete. 64 bytes.
 MESSAGE: Final = np.dtype(

@@ -1,0 +1,271 @@
+"""From messages to rows: hands what the flow table heard to the readers of each protocol, and collects what they make of it.
+
+A reader lives as long as its flow is open, at most MOST_READERS of them: past that the oldest is ended early and counted.
+What a reader says of services is noted in the flow table, which is why flows are emitted after this ran.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from workbench.decode.application.protocol import BatchReader, Context, Malformed, Message, Protocol, Read, Reader, Row
+from workbench.decode.application.registry import codes, protocols
+from workbench.flows.memory import Memory
+from workbench.records.arrow import arrow_schema
+from workbench.records.message import BODY_END
+from workbench.records.reasons import LedgerLine
+
+#: Readers that are kept at once, and messages after which the rest of a flow is not read any more.
+MOST_READERS: Final = 50_000
+_ID_SHIFT: Final = 40
+_TRANSPORTS: Final = {6: "tcp", 17: "udp", 132: "sctp"}
+_NOTED: Final = 8  # services a direction can have
+
+#: Makes 32 hex digits of what must not be kept as it is.
+Hash = Callable[[str | bytes], str]
+
+
+class _Flow:
+    """A reader and what was noted of it."""
+
+    __slots__ = ("noted", "reader")
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.noted = 0
+
+
+class Application:
+    """The readers of one source. Not for use by several threads at once."""
+
+    def __init__(self, source_id: int, hashed: Hash) -> None:
+        self._source_id = source_id
+        self._hashed = hashed
+        self._flows: OrderedDict[tuple[int, str], _Flow] = OrderedDict()
+        self._of_flow: dict[int, set[str]] = {}
+        self._batches: dict[str, BatchReader] = {}
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        self._tables: dict[str, list[pa.RecordBatch]] = {}
+        self._malformed: dict[str, int] = {}
+        self._failed: dict[str, int] = {}
+        self._dropped = 0
+
+    def take(self, memory: Memory, arena: NDArray[np.uint8], ended: NDArray[np.int64]) -> None:
+        """Read every message in the flow table's memory; ended: numbers of the flows that ended and are about to be emitted."""
+        count = memory.get("message_count")
+        if count:
+            messages = memory.regions["messages"][:count]
+            order = np.argsort(messages["protocol"], kind="stable")
+            kinds = messages["protocol"][order]
+            starts = np.flatnonzero(np.r_[True, kinds[1:] != kinds[:-1]])
+            for start, stop in zip(starts, [*starts[1:], count], strict=True):
+                protocol = protocols()[int(kinds[start]) - 1]
+                rows = messages[order[start:stop]]
+                if protocol.batch is not None:
+                    self._batch(protocol, memory, rows, arena, ended)
+                elif protocol.reader is not None:
+                    self._each(protocol, memory, rows, arena)
+        memory.set("message_count", 0)
+        memory.set("arena_used", 0)
+        if len(ended):
+            self._end(ended)
+
+    # -- many at a time ---------------------------------------------------------------------------
+
+    def _batch(
+        self, protocol: Protocol, memory: Memory, rows: NDArray[Any], arena: NDArray[np.uint8], ended: NDArray[np.int64]
+    ) -> None:
+        reader = self._batches.get(protocol.name)
+        if reader is None:
+            assert protocol.batch is not None
+            reader = self._batches[protocol.name] = protocol.batch(Context(hashed=self._hashed))
+        self._take_read(protocol, memory, rows, reader.read(rows, arena, ended))
+
+    def _take_read(self, protocol: Protocol, memory: Memory, rows: NDArray[Any], read: Read) -> None:
+        for table, columns in read.tables.items():
+            self._tables.setdefault(table, []).append(_record_batch(table, columns, self._source_id))
+        if read.malformed:
+            self._malformed[protocol.name] = self._malformed.get(protocol.name, 0) + read.malformed
+        if read.seen is not None:
+            _note(memory, rows["stream"][read.seen != 0], codes()[protocol.name])
+        for name, seen in read.also.items():
+            if name in codes():
+                _note(memory, rows["stream"][seen != 0], codes()[name])
+
+    # -- one flow at a time -----------------------------------------------------------------------
+
+    def _each(self, protocol: Protocol, memory: Memory, rows: NDArray[Any], arena: NDArray[np.uint8]) -> None:
+        columns = [rows[name].tolist() for name in ("n", "ts", "at", "size", "whole", "side", "number", "flags", "stream")]
+        for place, (n, ts, at, size, whole, side, number, flags, stream) in enumerate(zip(*columns, strict=True)):
+            if flags & BODY_END:
+                continue
+            flow = self._flows.get((n, protocol.name))
+            if flow is None:
+                flow = self._open(protocol, n, rows[place])
+            message = Message(ts // 1000, side, arena[at : at + size].tobytes(), whole, number)
+            self._collect(protocol, n, partial(flow.reader.message, message))
+            services = flow.reader.services
+            if flow.noted < len(services):
+                for name in services[:_NOTED]:
+                    if name in codes():
+                        _note(memory, np.array([stream]), codes()[name])
+                flow.noted = len(services)
+
+    def _open(self, protocol: Protocol, n: int, row: Any) -> _Flow:
+        assert protocol.reader is not None
+        if len(self._flows) >= MOST_READERS:
+            (old, name), flow = self._flows.popitem(last=False)
+            self._of_flow[old].discard(name)
+            self._dropped += 1
+            self._collect(_named(name), old, flow.reader.end)
+        context = Context(
+            _TRANSPORTS.get(int(row["proto"]), "tcp"),  # type: ignore[arg-type]
+            int(row["src_port"]),
+            int(row["dst_port"]),
+            self._hashed,
+        )
+        flow = self._flows[n, protocol.name] = _Flow(protocol.reader(context))
+        self._of_flow.setdefault(n, set()).add(protocol.name)
+        return flow
+
+    def _collect(self, protocol: Protocol, n: int, ask: Callable[[], Iterable[Row]]) -> None:
+        flow_id = n | (self._source_id << _ID_SHIFT)
+        try:
+            for table, row in ask():
+                row["flow_id"] = flow_id
+                self._rows.setdefault(table, []).append(row)
+        except Malformed:
+            self._malformed[protocol.name] = self._malformed.get(protocol.name, 0) + 1
+        except Exception:  # a fault of ours costs one message and is told, never the source
+            self._failed[protocol.name] = self._failed.get(protocol.name, 0) + 1
+
+    def _end(self, ended: NDArray[np.int64]) -> None:
+        if not self._flows:
+            return
+        for n in ended.tolist():
+            for name in sorted(self._of_flow.pop(n, ())):
+                flow = self._flows.pop((n, name))
+                self._collect(_named(name), n, flow.reader.end)
+
+    # -- what came of it --------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """The source is over: whatever batch readers still hold. Every flow has ended."""
+        nothing = np.empty(0, np.uint8)
+        for name, reader in self._batches.items():
+            protocol = _named(name)
+            none = np.empty(0, _message_type())
+            self._take_tables(protocol, reader.read(none, nothing, _EVERYTHING))
+
+    def _take_tables(self, protocol: Protocol, read: Read) -> None:
+        for table, columns in read.tables.items():
+            self._tables.setdefault(table, []).append(_record_batch(table, columns, self._source_id))
+        if read.malformed:
+            self._malformed[protocol.name] = self._malformed.get(protocol.name, 0) + read.malformed
+
+    def drain(self) -> dict[str, pa.RecordBatch]:
+        """Rows of every table since the last call."""
+        for table, rows in self._rows.items():
+            self._tables.setdefault(table, []).append(_from_rows(table, rows))
+        self._rows = {}
+        out = {}
+        for table, batches in sorted(self._tables.items()):
+            whole = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches()
+            if whole:
+                out[table] = whole[0]
+        self._tables = {}
+        return out
+
+    def pending(self) -> int:
+        """Rows that `drain` would hand out now."""
+        made = sum(batch.num_rows for batches in self._tables.values() for batch in batches)
+        return int(made) + sum(map(len, self._rows.values()))
+
+    def ledger(self) -> list[LedgerLine]:
+        """What could not be read."""
+        lines = []
+        for reason, counts in (("application_malformed", self._malformed), ("application_failed", self._failed)):
+            if counts:
+                detail = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+                lines.append(LedgerLine(reason, sum(counts.values()), (), detail))
+        if self._dropped:
+            lines.append(LedgerLine("application_full", self._dropped, (), f"{self._dropped} readers ended early"))
+        return lines
+
+
+#: Numbers of flows that end when the source does: batch readers are told that nothing will come any more.
+_EVERYTHING: Final = np.empty(0, np.int64)
+
+
+def _message_type() -> np.dtype[Any]:
+    from workbench.records.message import MESSAGE
+
+    return MESSAGE
+
+
+def _named(name: str) -> Protocol:
+    return protocols()[codes()[name] - 1]
+
+
+def _note(memory: Memory, streams: NDArray[Any], code: int) -> None:
+    """Note a service in the rows of these directions, behind what is noted there."""
+    rows = np.unique(streams[streams >= 0])
+    if not len(rows):
+        return
+    known = memory.regions["streams"]["services"][rows]
+    shifts = np.arange(0, 64, 8, dtype=np.uint64)
+    bytes_ = (known[:, None] >> shifts) & np.uint64(255)
+    has = (bytes_ == code).any(axis=1)
+    free = np.argmax(bytes_ == 0, axis=1)
+    new = ~has & (bytes_[np.arange(len(rows)), free] == 0)
+    memory.regions["streams"]["services"][rows[new]] = known[new] | (np.uint64(code) << shifts[free[new]])
+
+
+def _record_batch(table: str, columns: dict[str, Any], source_id: int) -> pa.RecordBatch:
+    """Columns of a batch reader in the order of the schema; those it does not give are null."""
+    schema = arrow_schema(table)
+    numbers: NDArray[np.int64] = np.asarray(columns["n"], np.int64)
+    made = {
+        "flow_id": pa.array(numbers | (source_id << _ID_SHIFT)),
+        "ts": pa.array(np.asarray(columns["ts"], np.int64)).cast(pa.timestamp("us")),
+    }
+    arrays = []
+    for field in schema:
+        array = made.get(field.name)
+        if array is None:
+            array = columns.get(field.name)
+        if array is None:
+            array = pa.nulls(len(numbers), field.type)
+        elif not isinstance(array, pa.Array):
+            array = pa.array(array, field.type)
+        arrays.append(array)
+    fields = [f.with_type(a.type) for f, a in zip(schema, arrays, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _from_rows(table: str, rows: list[dict[str, Any]]) -> pa.RecordBatch:
+    """Rows of readers; a value that its column cannot hold is null."""
+    schema = arrow_schema(table)
+    arrays = []
+    for field in schema:
+        values = [row.get(field.name) for row in rows]
+        try:
+            arrays.append(pa.array(values, field.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+            arrays.append(pa.array([_fitting(value, field.type) for value in values], field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _fitting(value: Any, kind: pa.DataType) -> Any:
+    try:
+        pa.array([value], kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        return None
+    return value
