@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import ExitCode
 from workbench.settings import load_settings
 from workbench.tui.indexing import STOP_SECONDS, IndexRun
+from workbench.tui.pauses import shorten
 from workbench.workflows.requests import OpenRequest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def run_app(request: OpenRequest) -> int:
 
     Raises what opening the case or reading the settings raises (errors.WorkbenchError).
     """
+    shorten()
     settings = load_settings()
     data, run = opened(request)
     from workbench.tui.application import WorkbenchApp

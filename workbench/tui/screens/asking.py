@@ -20,11 +20,12 @@ from workbench.tui.counting import Counting
 from workbench.tui.data import CaseData, Span, Summary, View, Wrong
 from workbench.tui.indexing import IndexRun
 from workbench.tui.messages import BinsReady, CaseMoved, IndexingChanged, LayoutReady, SummaryReady, WorkFailed
+from workbench.tui.pauses import set_aside
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.screens.index_watch import IndexWatch
 from workbench.tui.trail import Stop, Trail, from_layout, layout
-from workbench.tui.views import FIRST, NAMES, TIMELESS, VIEWS, made
+from workbench.tui.views import FIRST, NAMES, TIMELESS, VIEWS, load, made
 from workbench.tui.views.base import CaseView
 from workbench.tui.widgets.keys import KeyLine
 from workbench.tui.widgets.rule import TitleRule
@@ -131,7 +132,7 @@ class AskingScreen(Screen[None]):
                 self._kept = self._layout()
             if not self._prepared and not self.indexing.going_on:
                 self._prepared = True
-                self.run_worker(self.counting.data.prepare, group="prepare", thread=True, exit_on_error=False)
+                self.run_worker(partial(_prepare, self.counting.data), group="prepare", thread=True, exit_on_error=False)
 
     def say(self, error: BaseException) -> None:
         """Show an error; a case that changed on disk meanwhile is read again instead."""
@@ -232,7 +233,7 @@ class AskingScreen(Screen[None]):
         if view is not self.shown:
             self.shown = view
             switcher.current = view.id
-            self.set_class(number in TIMELESS, "-timeless")
+            self.query_one("#timeline-box").set_class(number in TIMELESS, "-timeless")  # styles of one box, not of all views
             self.query_one(ViewRow).current = number
         self._tell_view()
         self._to_place(view)
@@ -388,3 +389,10 @@ class AskingScreen(Screen[None]):
         if self.counting is None:
             return "no case"
         return self.shown.activity or ("ready" if self._answered else "reading the case")
+
+
+def _prepare(data: CaseData) -> None:
+    """In a worker thread, once the first rows are there: load what the next keys will need."""
+    load()
+    data.prepare()
+    set_aside()
