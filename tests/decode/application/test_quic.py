@@ -139,9 +139,10 @@ def test_a_connection_waits_half_a_minute_and_not_in_a_crowd(monkeypatch: pytest
     reader = QuicReader()
     assert not reader.read(*messages((1, 0, initial(crypto(0, HELLO))), ts=1), flows([])).tables
     assert [r["n"] for r in listed(reader.read(*messages((2, 0, SERVER), ts=40), flows([])).tables["quic"])] == [1]
+    assert [r["n"] for r in listed(reader.read(*messages(), flows([])).tables["quic"])] == [2]  # the source is over
     monkeypatch.setattr("workbench.decode.application.quic_reader.MOST_CONNECTIONS", 3)
     crowd = [(n, 0, SERVER) for n in range(10, 20)]
-    assert len(listed(reader.read(*messages(*crowd, ts=41), flows([])).tables["quic"])) == 8
+    assert len(listed(reader.read(*messages(*crowd, ts=41), flows([])).tables["quic"])) == 7
 
 
 def test_what_is_remembered_of_told_connections_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,6 +244,13 @@ def test_halves_wait_for_each_other() -> None:
     assert reader.read(*messages(), flows([1])).tables == {}
 
 
+def test_what_waits_is_told_when_the_source_is_over() -> None:
+    reader = TlsReader()
+    assert not reader.read(*messages((1, 0, record(22, BROWSER))), flows([])).tables
+    assert len(listed(reader.read(*messages(), flows([])).tables["tls"])) == 1
+    assert reader.read(*messages(), flows([])).tables == {}
+
+
 def test_halves_wait_half_a_minute() -> None:
     reader = TlsReader()
     assert not reader.read(*messages((1, 0, record(22, BROWSER)), ts=10), flows([])).tables

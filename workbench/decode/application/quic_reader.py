@@ -20,6 +20,7 @@ from workbench.records.message import MESSAGE
 MOST_CONNECTIONS: Final = 8_192
 _MOST_TOLD: Final = 65_536  # remembered so that later datagrams are not taken for another connection
 _WAIT: Final = 30_000_000_000  # ns
+_OVER: Final = 1 << 62  # the time when neither messages nor ends of flows come: the source is over
 #: Per connection: pieces of the hello, connection ids with keys, packets that no key opened.
 _MOST_PIECES: Final = 128
 _MOST_KEYS: Final = 3
@@ -80,7 +81,7 @@ class QuicReader:
         told = Read(seen=np.zeros(len(rows), np.uint8))
         here = np.flatnonzero((rows["size"] > 0) & (rows["at"] >= 0) & (rows["at"] + rows["size"] <= len(arena)))
         firsts = arena[rows["at"][here]]
-        latest = int(rows["ts"].max()) if len(rows) else 0
+        latest = int(rows["ts"].max()) if len(rows) else 0 if len(ended) else _OVER
         for place, first in zip(here.tolist(), firsts.tolist(), strict=True):
             row = rows[place]
             n = int(row["n"])

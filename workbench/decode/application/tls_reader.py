@@ -156,6 +156,8 @@ class TlsReader:
         known = both[:-1]
         client, server = paired(known)
         waits = self._waits(known, client, server, ended)
+        if not len(rows) and not len(ended):
+            waits[:] = False  # the source is over
         self._waiting = known[np.maximum(client, server)[waits]]
         client, server = client[~waits], server[~waits]
         spoke = (client >= 0) | (known["role"][server] == SERVER)
