@@ -115,6 +115,10 @@ class Logins:
             rows += self.verdict(found.state == _ACCEPTED)
         return rows
 
+    def plain(self, ts: int, said: ntlm.Token) -> list[Row]:
+        """Takes an answer to a challenge that is in no token: SMB 1 without extended security."""
+        return self._ntlm(ts, said)
+
     def verdict(self, accepted: bool | None) -> list[Row]:
         """The carrier says how it ended; None: it did not say."""
         rows: list[Row] = []
