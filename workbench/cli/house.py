@@ -29,6 +29,9 @@ class Shell(StrEnum):
 
 def doctor(
     warm: Annotated[bool, typer.Option("--warm", help="Compile all kernels now, once, so that no later command has to.")] = False,
+    protocols: Annotated[
+        bool, typer.Option("--protocols", help="List the application protocols: how each is known, what is kept of it.")
+    ] = False,
     form: options.Summary = SummaryFormat.TABLE,
 ) -> int:
     """Check the installation.
@@ -38,6 +41,9 @@ def doctor(
     """
     if warm:
         _warm()
+    if protocols:
+        _protocols(form)
+        return int(ExitCode.OK)
     from workbench.workflows.doctor import examine
 
     checks = list(examine())
@@ -59,6 +65,21 @@ def _warm() -> None:
     with warm_progress() as show:
         count = warm(show)
     tell(f"{count} kernels compiled or found in the cache in {time.monotonic() - started:.1f} s")
+
+
+def _protocols(form: SummaryFormat) -> None:
+    """Every application protocol with its fields and their privacy classes."""
+    from workbench.workflows.protocols import known_protocols
+
+    listed = known_protocols()
+    if form is SummaryFormat.JSON:
+        sys.stdout.write(json.dumps(listed, indent=1) + "\n")
+        return
+    for one in listed:
+        sys.stdout.write(f"{one['name']}: {one['title']} ({one['reference']})\n")
+        sys.stdout.write(f"  known by  {one['known_by']}\n")
+        for table, columns in one["tables"].items():
+            sys.stdout.write(f"  {table:<10}{', '.join(f'{name} ({kind})' for name, kind in columns.items())}\n")
 
 
 def _print(checks: list[Check]) -> None:

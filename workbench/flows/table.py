@@ -21,13 +21,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from workbench.flows.application import Application, Hash
+from workbench.flows.application import Application
 from workbench.flows.batches import arp_batch, block_batch, flow_batch, slice_batch, tunnel_batch
 from workbench.flows.gather import last_slices, open_slots, release_ended
 from workbench.flows.index import rehash
@@ -78,12 +79,6 @@ _LINES: Final = (
 _ARENA_FULL: Final = 16 << 20
 _MESSAGES_FULL: Final = 1 << 17
 _MANY_BUFFERS: Final = BUFFERS // 2
-
-
-def _one_time_hash() -> Hash:
-    """A keyed hash whose key nobody keeps: for tables that belong to no case."""
-    key = os.urandom(32)
-    return lambda value: keyed_hash(key, value)
 
 
 def keyed_hash(key: bytes, value: str | bytes) -> str:
@@ -148,15 +143,16 @@ def _new_memory(settings: FlowSettings) -> Memory:
 class FlowTable:
     """Flows of one source. Not for use by several threads at once.
 
-    source_id: row of `sources`; sensor: name of the observation point, in every row.
+    source_id: row of `sources`; sensor: name of the observation point, in every row; key: for hashing what names people, one
+    that nobody keeps where none is given.
     """
 
-    def __init__(self, source_id: int, sensor: str, settings: FlowSettings, hashed: Hash | None = None) -> None:
+    def __init__(self, source_id: int, sensor: str, settings: FlowSettings, key: bytes = b"") -> None:
         self.source_id = source_id
         self.sensor = sensor
         self._memory = _new_memory(settings)
         self._pool, self._arena = prepare(self._memory, listening=settings.application)
-        self._application = Application(source_id, hashed or _one_time_hash())
+        self._application = Application(source_id, partial(keyed_hash, key or os.urandom(32)))
         self._scratch = np.zeros((2, 0), np.uint64)
         self._aside: list[pa.RecordBatch] = []
         self._told: NDArray[np.int64] | None = None  # as STATE.frames, with the numbers that `update` was given

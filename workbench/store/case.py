@@ -5,9 +5,11 @@ docs/case.md describes every file in it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import errno
 import fcntl
+import hashlib
 import os
 import tempfile
 import time
@@ -23,6 +25,10 @@ from workbench.records.columns import SCHEMA_VERSION
 
 _TOML_LIMIT: Final = 65_536
 _LOCK_TRIES: Final = 10
+
+
+def _key_line(key: bytes) -> str:
+    return f'hash_key = "{key.hex()}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ class CaseFolder:
                 f"{root} is no case and not empty (it holds {others[0]})", "Name an empty or a new folder with --case."
             )
         created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        text = f'id = "{uuid.uuid4()}"\ncreated = "{created}"\nschema_version = {SCHEMA_VERSION}\n'
+        text = f'id = "{uuid.uuid4()}"\ncreated = "{created}"\nschema_version = {SCHEMA_VERSION}\n{_key_line(os.urandom(32))}\n'
         case = cls(root)
         part = root / f".case.toml.{os.getpid()}"
         try:
@@ -121,9 +127,22 @@ class CaseFolder:
         """Write the version of the tables into case.toml, by rename."""
         fields = self.describe()
         lines = [f'id = "{fields["id"]}"', f'created = "{fields.get("created", "")}"', f"schema_version = {version}"]
+        lines.append(_key_line(self.hash_key()))
         part = self.root / f".case.toml.{os.getpid()}"
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
         part.replace(self.toml)
+
+    def hash_key(self) -> bytes:
+        """The case's own key for hashing what names people (32 bytes). Cases of older versions have none: one from their id.
+
+        It keeps the same user recognisable within a case and not beyond it; whoever has the whole case can try names.
+        """
+        fields = self.describe()
+        text = fields.get("hash_key")
+        if isinstance(text, str) and len(text) == 64:
+            with contextlib.suppress(ValueError):
+                return bytes.fromhex(text)
+        return hashlib.sha256(str(fields["id"]).encode()).digest()
 
     def temp_for_process(self) -> Path:
         """Where the engine of this process may spill: a folder name of its own, which the engine makes when it must.

@@ -210,7 +210,8 @@ class _Ingest:
         }
         self.entries[source_id] = _Entry(spec, row, [], sum(s.st_size for s in stats) if complete else None)
         self.writer.add_source(row)
-        job = Job(source_id, spec.paths, spec.sensor, self.request.hash, self.flow_settings, self.request.bpf)
+        key = self.writer.case.hash_key()
+        job = Job(source_id, spec.paths, spec.sensor, self.request.hash, self.flow_settings, key, self.request.bpf)
         self.queue.append(Attempt(replace(job, snapshots=self.on_writer is not None)))
 
     # -- serving ----------------------------------------------------------------------------------

@@ -36,11 +36,14 @@ _NOTHING: Final = np.empty(0, np.uint8)
 class Pipeline:
     """Feed it the blocks of each file of a source in order; take ended flows from `table`.
 
-    selection: the capture filter; what it leaves out is framed and counted, but is no packet of the source.
+    selection: the capture filter; what it leaves out is framed and counted, but is no packet of the source. key: the case's,
+    for hashing what names people.
     """
 
-    def __init__(self, source_id: int, sensor: str, settings: FlowSettings, selection: Selection | None = None) -> None:
-        self.table = FlowTable(source_id, sensor, settings)
+    def __init__(
+        self, source_id: int, sensor: str, settings: FlowSettings, selection: Selection | None = None, key: bytes = b""
+    ) -> None:
+        self.table = FlowTable(source_id, sensor, settings, key)
         self.tally = UndecodedTally()
         self.selection = selection
         self.framer: Framer | None = None

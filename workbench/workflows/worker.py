@@ -41,7 +41,8 @@ SNAPSHOT_SECONDS: Final = 1.0
 class Job:
     """One source to index. skip: shipments the parent has from an earlier attempt that died.
 
-    stop_at: source offset before which to stop, where earlier attempts died; None = read to the end.
+    stop_at: source offset before which to stop, where earlier attempts died; None = read to the end. hash_key: the case's
+    key for what names people.
     bpf: the capture filter, already checked; None = everything. snapshots: send the open flows each second, for a screen.
     """
 
@@ -50,6 +51,7 @@ class Job:
     sensor: str
     hash: bool
     flows: FlowSettings
+    hash_key: bytes = b""
     bpf: str | None = None
     snapshots: bool = False
     skip: int = 0
@@ -203,7 +205,7 @@ class _Run:
         selection = _selection(self.job.bpf)
         self.loaded = True
         self.conn.send(Ready())
-        self.pipeline = Pipeline(self.job.source_id, self.job.sensor, self.job.flows, selection)
+        self.pipeline = Pipeline(self.job.source_id, self.job.sensor, self.job.flows, selection, self.job.hash_key)
         try:
             for n in range(len(self.job.paths)):
                 if n:
