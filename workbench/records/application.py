@@ -187,9 +187,10 @@ LDAP: Final = _table(
     Column("scope", _TXT, "base, one, sub"),
     Column("result", _TXT, "result by name: success, invalidCredentials; null while unanswered"),
     Column("entries", _INT, "entries returned"),
-    Column("mechanism", _TXT, "how a bind authenticates: simple, GSS-SPNEGO; anonymous"),
-    Column("attributes", _TXT, "attribute types asked for, comma separated", privacy=_N),
+    Column("mechanism", _TXT, "how a bind authenticates: simple, GSS-SPNEGO; anonymous, unauthenticated"),
+    Column("attributes", _TXT, "attribute types asked for, or changed, comma separated", privacy=_N),
     Column("extended", _TXT, "object identifier of an extended operation"),
+    Column("user_hash", _TXT, "user who binds, hashed", privacy=_H),
     Column("rtt_us", _INT, "request to the last response", "us", heading="rtt"),
 )
 
