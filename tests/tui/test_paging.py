@@ -28,7 +28,9 @@ def test_wanting_something_else_replaces_what_was_wanted():
     assert loader.want(order, 1, [5, 6])
     assert not loader.want(order, 2, [900])
     got = []
-    loader.drain(lambda generation, number, rows, error: got.append((generation, number, rows.num_rows, error)), lambda: False)
+    loader.drain(
+        lambda generation, number, rows, error, whole: got.append((generation, number, rows.num_rows, error)), lambda: False
+    )
     assert got == [(2, 900, PAGE_ROWS, None)]
     assert loader.want(order, 2, [7])
 
@@ -52,5 +54,52 @@ def test_an_error_is_delivered_and_the_rest_goes_on():
     loader = PageLoader()
     loader.want(Broken(10**6), 1, [0, 1])
     got = []
-    loader.drain(lambda generation, number, rows, error: got.append((number, rows is None, str(error))), lambda: False)
+    loader.drain(lambda generation, number, rows, error, whole: got.append((number, rows is None, str(error))), lambda: False)
     assert got == [(0, True, "gone"), (1, False, "None")]
+
+
+class Columned(EndlessOrder):
+    """An order whose columns are asked for one by one."""
+
+    by_columns = True
+
+    def part(self, start, count, columns):
+        return self.page(start, count).select(list(columns))
+
+
+def test_columns_in_view_come_before_any_whole_page():
+    loader = PageLoader()
+    assert loader.want(Columned(10**6), 1, [5, 6, 7], [5, 7], ["src_ip", "flow_id"])
+    got = []
+    loader.drain(lambda generation, number, rows, error, whole: got.append((number, rows.num_columns, whole)), lambda: False)
+    every = EndlessOrder(1).page(0, 1).num_columns
+    assert got == [(5, 2, False), (7, 2, False), (5, every, True), (6, every, True), (7, every, True)]
+
+
+def test_a_source_without_columns_gives_whole_pages_alone():
+    loader = PageLoader()
+    loader.want(EndlessOrder(10**6), 1, [5], [5], ["src_ip"])
+    got = []
+    loader.drain(lambda generation, number, rows, error, whole: got.append((number, whole)), lambda: False)
+    assert got == [(5, True)]
+    few = Columned(10**6)
+    few.by_columns = False
+    loader.want(few, 2, [6], [6], ["src_ip"])
+    loader.drain(lambda generation, number, rows, error, whole: got.append((number, whole)), lambda: False)
+    assert got == [(5, True), (6, True)]
+
+
+def test_a_row_is_no_record_before_all_of_it_has_come():
+    cache = PageCache(keep=2)
+    whole = table([flow(0), flow(1)])
+    cache.put(0, whole.select(["flow_id", "src_ip"]), whole=False)
+    assert cache.has(0)
+    assert cache.has(0, ["src_ip"])
+    assert not cache.has(0, ["src_ip", "dst_ip"])
+    assert not cache.whole(0)
+    assert cache.record(1) is None
+    assert set(cache.columns(1)[0]) == {"flow_id", "src_ip"}
+    cache.put(0, whole)
+    cache.put(0, whole.select(["flow_id"]), whole=False)  # one that was asked for earlier and came late
+    assert cache.whole(0)
+    assert cache.record(1)["dst_ip"] == flow(1)["dst_ip"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from textual.app import App
 
 from tests.tui.driving import press, screen_text, settle
@@ -19,6 +21,7 @@ class TableApp(App[None]):
         super().__init__()
         self.source = source
         self.told = []
+        self.chosen = []
         self.looks = looks or flow_looks(dates=False)
 
     def compose(self):
@@ -31,6 +34,9 @@ class TableApp(App[None]):
 
     def on_virtual_table_moved(self, message):
         self.told.append((message.row, message.record))
+
+    def on_virtual_table_chosen(self, message):
+        self.chosen.append(message)
 
     def on_virtual_table_failed(self, message):
         self.told.append(("failed", message.error))
@@ -170,6 +176,51 @@ async def test_pages_of_an_earlier_source_are_dropped():
         table.post_message(VirtualTable._Arrived(old, 0, EndlessOrder(1000).page(700, PAGE_ROWS), None))
         await settle(pilot)
         assert times(pilot)[0] == start_of(0)
+
+
+class InParts(EndlessOrder):
+    """An order that gives the columns in view first, and the whole page when it is let."""
+
+    by_columns = True
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.asked = []
+        self.let = threading.Event()
+
+    def part(self, start, count, columns):
+        self.asked.append(tuple(columns))
+        return super().page(start, count).select(list(columns))
+
+    def page(self, start, count):
+        assert self.let.wait(30)
+        return super().page(start, count)
+
+
+async def test_columns_in_view_are_painted_before_the_rest_of_the_rows_has_come():
+    order = InParts(700)
+    app = TableApp(RowOrder([]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        table = app.query_one(VirtualTable)
+        table.set_source(order, Sorting())
+        for _ in range(2000):
+            await pilot.pause()
+            if start_of(0) in times(pilot):
+                break
+        assert times(pilot)[0] == start_of(0)
+        assert "dst_ip" in order.asked[-1]
+        assert "community_id" not in order.asked[-1]
+        assert table.record is None
+        table.action_choose()
+        order.let.set()
+        await settle(pilot)
+        for _ in range(2000):
+            if app.chosen:
+                break
+            await pilot.pause()
+        assert table.record["community_id"]
+        assert [message.row for message in app.chosen] == [0]  # by the Enter that came too early
 
 
 async def test_an_empty_source_says_what_to_do():

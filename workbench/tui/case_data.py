@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from workbench.errors import FilterError
 from workbench.filters import Completion, compile_filter, complete
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from workbench.workflows.carve import CarveProgress, CarveRequest, CarveResult, Frame
     from workbench.workflows.dissect import Dissector
     from workbench.workflows.hunt import DetectResult, HuntProgress
+
+#: Flows from which on a page of rows in any order takes longer than people notice.
+_MANY: Final = 500_000
 
 
 class StoredCase:
@@ -248,6 +251,15 @@ class StoredOrder:
     def page(self, start: int, count: int) -> pa.Table:
         """Rows of the order, all columns."""
         return self._order.page(start, count)
+
+    @property
+    def by_columns(self) -> bool:
+        """Of few flows a page is there at once, with all of its columns."""
+        return self.total > _MANY
+
+    def part(self, start: int, count: int, columns: Sequence[str]) -> pa.Table:
+        """Rows of the order with these columns, and what marks go by."""
+        return self._order.page(start, count, tuple(dict.fromkeys(("flow_id", *columns))))
 
     def position(self, flow_id: int) -> int | None:
         """The row number of a flow."""

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -100,6 +100,18 @@ class PageSource(Protocol):
 
     def ready(self, start: int, count: int) -> bool:
         """Whether `page` would answer at once, and not only when the whole order is known."""
+
+
+@runtime_checkable
+class ColumnSource(Protocol):
+    """A source whose rows cost by the column: what a screen shows is asked for first, the rest of the rows behind it."""
+
+    @property
+    def by_columns(self) -> bool:
+        """Whether that is worth two questions: it has many rows, which lie all over the case."""
+
+    def part(self, start: int, count: int, columns: Sequence[str]) -> pa.Table:
+        """Rows as `page` has them, of these columns alone (and more where it needs them). Thread-safe."""
 
 
 class Order(PageSource, Protocol):

@@ -2,6 +2,7 @@
 
 Rows come from a `PageSource` in pages of 512, fetched by one background thread. A row whose page is not
 here yet is painted as dots and filled in when it arrives, so a key press costs a repaint and never a query.
+Where columns cost, those in view come first (see `paging`); the others are dots for a moment, too.
 The first columns stay while the rest scrolls sideways.
 """
 
@@ -127,6 +128,7 @@ class VirtualTable(ScrollView, can_focus=True):
         number: int
         rows: pa.Table | None
         error: Exception | None
+        whole: bool = True
 
     def __init__(
         self,
@@ -144,10 +146,11 @@ class VirtualTable(ScrollView, can_focus=True):
         self._generation = 0
         self._cache = PageCache()
         self._loader = PageLoader()
-        self._asked: tuple[int, tuple[int, ...]] | None = None
+        self._asked: tuple[int, tuple[int, ...], tuple[str, ...]] | None = None
         self._strips: LRUCache[tuple[Any, ...], Strip] = LRUCache(512)
         self._direction = 1
         self._failed = False
+        self._awaited: tuple[int, int] | None = None
 
     # -- what it shows ----------------------------------------------------------------------------
 
@@ -272,10 +275,11 @@ class VirtualTable(ScrollView, can_focus=True):
         self.cursor_column = 0 if side < 0 else len(self.looks) - 1
 
     def action_choose(self) -> None:
-        """Tell that the row under the cursor was chosen."""
+        """Tell that the row under the cursor was chosen; as soon as all of it is here, if the cursor stays."""
         record = self.record
         if record is not None:
             self.post_message(self.Chosen(self, self.cursor_row, record))
+        self._awaited = (self._generation, self.cursor_row) if record is None else None
 
     def watch_cursor_row(self, old: int, new: int) -> None:
         """Bring the row into view and tell who follows the cursor."""
@@ -354,18 +358,22 @@ class VirtualTable(ScrollView, can_focus=True):
         ahead = pages[0] - 1 if self._direction < 0 else last // PAGE_ROWS + 1
         if 0 <= ahead <= (self.total - 1) // PAGE_ROWS and ahead not in pages:
             pages.append(ahead)
-        wanted = tuple(page for page in pages if not self._cache.has(page))
-        if not wanted or self._asked == (self._generation, wanted):
+        pages.sort(key=lambda page: page != cursor_page)  # its row is what details are about
+        wanted = tuple(page for page in pages if not self._cache.whole(page))
+        shown = tuple(self.looks[number].name for number in sorted(self._laid_out().in_view()))
+        parts = tuple(page for page in wanted if not self._cache.has(page, shown))
+        asked = (self._generation, wanted, shown if parts else ())
+        if not wanted or self._asked == asked:
             return
-        self._asked = (self._generation, wanted)
-        if self._loader.want(self.source, self._generation, wanted):
+        self._asked = asked
+        if self._loader.want(self.source, self._generation, wanted, parts, shown):
             self.run_worker(self._drain, group="pages", thread=True, exit_on_error=False)
 
     def _drain(self) -> None:
         worker = get_current_worker()
 
-        def deliver(generation: int, number: int, rows: pa.Table | None, error: Exception | None) -> None:
-            self.post_message(self._Arrived(generation, number, rows, error))
+        def deliver(generation: int, number: int, rows: pa.Table | None, error: Exception | None, whole: bool) -> None:
+            self.post_message(self._Arrived(generation, number, rows, error, whole))
 
         self._loader.drain(deliver, lambda: worker.is_cancelled)
 
@@ -382,12 +390,14 @@ class VirtualTable(ScrollView, can_focus=True):
                 self._failed = True  # told once a source, not once a page
                 self.post_message(self.Failed(self, message.error))
             return
-        self._cache.put(message.number, message.rows)
+        self._cache.put(message.number, message.rows, whole=message.whole)
         self._grow(message.number)
         self._strips.clear()
         self.refresh()
         if self.cursor_row // PAGE_ROWS == message.number:
             self._tell()
+            if message.whole and self._awaited == (self._generation, self.cursor_row):
+                self.action_choose()
 
     def _grow(self, number: int) -> None:
         """Widen columns whose text in the rows in view is longer; they never shrink, so nothing jumps about."""
@@ -412,7 +422,9 @@ class VirtualTable(ScrollView, can_focus=True):
             return None
         page, index = found
         array = page.get(look.name)
-        return look.text(None if array is None else array[index].as_py())
+        if array is None:
+            return look.text(None) if self._cache.whole(row // PAGE_ROWS) else None
+        return look.text(array[index].as_py())
 
     # -- painting ---------------------------------------------------------------------------------
 
