@@ -60,6 +60,7 @@ class Application:
     def take(self, memory: Memory, arena: NDArray[np.uint8], ended: NDArray[np.int64]) -> None:
         """Read every message in the flow table's memory; ended: numbers of the flows that ended and are about to be emitted."""
         count = memory.get("message_count")
+        fed: set[str] = set()
         if count:
             messages = memory.regions["messages"][:count]
             order = np.argsort(messages["protocol"], kind="stable")
@@ -69,12 +70,14 @@ class Application:
                 protocol = protocols()[int(kinds[start]) - 1]
                 rows = messages[order[start:stop]]
                 if protocol.batch is not None:
+                    fed.add(protocol.name)
                     self._batch(protocol, memory, rows, arena, ended)
                 elif protocol.reader is not None:
                     self._each(protocol, memory, rows, arena)
         memory.set("message_count", 0)
         memory.set("arena_used", 0)
         if len(ended):
+            self._tell_ended(ended, self._batches.keys() - fed)
             self._end(ended)
 
     # -- many at a time ---------------------------------------------------------------------------
@@ -98,6 +101,12 @@ class Application:
         for name, seen in read.also.items():
             if name in codes():
                 _note(memory, rows["stream"][seen != 0], codes()[name])
+
+    def _tell_ended(self, ended: NDArray[np.int64], names: Iterable[str]) -> None:
+        """Batch readers that heard nothing this time learn of the flows that ended too: they hold what was not answered."""
+        none, nothing = np.empty(0, _message_type()), np.empty(0, np.uint8)
+        for name in sorted(names):
+            self._take_tables(_named(name), self._batches[name].read(none, nothing, ended))
 
     # -- one flow at a time -----------------------------------------------------------------------
 

@@ -165,7 +165,17 @@ def test_waiting_requests_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\r\n", b"OPTIONS rtsp://a/ RTSP/1.0\r\n\r\n", b"EHLO x\r\n", b"GET\r\n", b"\xff" * 40, b"PUT /x\r\n"]
+    "data",
+    [
+        b"",
+        b"\r\n",
+        b"OPTIONS rtsp://a/ RTSP/1.0\r\n\r\n",
+        b"EHLO x\r\n",
+        b"GET\r\n",
+        b"\xff" * 40,
+        b"PUT x\r\n",
+        b"PRI * HTTP/2.0\r\n\r\n",
+    ],
 )
 def test_what_is_not_http(data: bytes) -> None:
     made = read(reader(), [Said(1, 0, 0, 0, data)], vouched=0)

@@ -46,13 +46,15 @@ _TAB: Final = 9
 _LF: Final = 10
 _CR: Final = 13
 _COLON: Final = 58
+_ZERO: Final = 48
+_ONE: Final = 49
 _SLASH: Final = 47
 _AT: Final = 64
 _MOST_METHOD: Final = 24
 
 _NAMES: Final = np.frombuffer(
     b"hostservercontent-typeuser-agentcontent-lengthtransfer-encodingauthorizationwww-authenticate"
-    b"proxy-authorizationproxy-authenticatehttp/ntlm negotiate head" + b"connect" + b"get",
+    b"proxy-authorizationproxy-authenticatehttp/ntlm negotiate head" + b"connect",
     np.uint8,
 ).copy()
 # Places of the names above.
@@ -71,7 +73,6 @@ _N_NTLM: Final = 134
 _N_NEGOTIATE: Final = 139
 _N_HEAD: Final = 149
 _N_CONNECT: Final = 153
-_N_GET: Final = 160
 
 
 @kernel
@@ -175,7 +176,8 @@ def _target(a: NDArray[np.uint8], at: int, end: int, connect: bool, spans: NDArr
 
 @kernel
 def _request(a: NDArray[np.uint8], at: int, end: int, numbers: NDArray[np.int64], spans: NDArray[np.int64]) -> int:
-    """Read ``METHOD target HTTP/1.1``; ``GET /target`` alone is HTTP/0.9 and has no version."""
+    """Read ``METHOD target HTTP/1.1``; ``GET /target`` alone is HTTP/0.9 and has no version,
+    whatever the method: scanners send others so too."""
     method = at
     while method < end and method - at <= _MOST_METHOD and _token(a[method]):
         method += 1
@@ -186,9 +188,11 @@ def _request(a: NDArray[np.uint8], at: int, end: int, numbers: NDArray[np.int64]
         last -= 1
     target = _left(a, method, end)
     if last > target and _same(a, last, end, _N_HTTP, 5):
+        if last + 5 < end and a[last + 5] != _ZERO and a[last + 5] != _ONE:
+            return NOTHING  # PRI * HTTP/2.0
         _note(spans, VERSION, last + 5, min(end, last + 13))
         end = _right(a, target, last)
-    elif not (_same(a, at, method, _N_GET, 3) and last == target and target < end and a[target] == _SLASH):
+    elif last != target or target >= end or a[target] != _SLASH:
         return NOTHING
     _note(spans, METHOD, at, method)
     numbers[IS_HEAD] = method - at == 4 and _same(a, at, method, _N_HEAD, 4)
