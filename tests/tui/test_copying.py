@@ -66,7 +66,7 @@ def test_sql_and_filter_name_exactly_these_flows(chosen):
 
 
 def test_a_strangers_row_puts_nothing_of_its_own_into_a_filter():
-    for odd in ({"src_ip": "1.1.1.1 || frame"}, {"src_ip": None}, {"proto": "6 || ip"}, {"src_port": "1)"}, {"ts": None}):
+    for odd in ({"src_ip": "1.1.1.1 || frame"}, {"dst_ip": "fe80::1%0 || frame"}, {"src_ip": None}, {"proto": "6 || ip"}, {"src_port": "1)"}, {"ts": None}):
         assert tshark_filter([flow(1, **odd)]) == ""
     assert tshark_filter([flow(1, tunnel="vxlan || ip", vni=7)]).endswith("!icmp && !icmpv6")
 

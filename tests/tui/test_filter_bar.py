@@ -439,9 +439,8 @@ def test_every_value_of_every_column_makes_a_filter_that_is_true_to_it():
     ]
     columns = [look.name for look in flow_looks(dates=False)]
     rows = [flow(n, service=text) for n, text in enumerate(names)] + [flow(n + 50, service="other*") for n in range(9)]
-    for row in rows:
-        for column in columns:
-            kept = keeps(conditions.condition(column, row.get(column), keep=True), rows)
-            assert [r for r in rows if r.get(column) == row.get(column)] == kept, (column, row.get(column))
-            rest = keeps(conditions.condition(column, row.get(column), keep=False), rows)
-            assert [r for r in rows if r.get(column) != row.get(column)] == rest, (column, row.get(column))
+    for column, value in dict.fromkeys((column, row.get(column)) for column in columns for row in rows):
+        kept = keeps(conditions.condition(column, value, keep=True), rows)
+        assert [r for r in rows if r.get(column) == value] == kept, (column, value)
+        rest = keeps(conditions.condition(column, value, keep=False), rows)
+        assert [r for r in rows if r.get(column) != value] == rest, (column, value)

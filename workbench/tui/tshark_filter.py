@@ -35,7 +35,7 @@ def tshark_filter(flows: Sequence[Mapping[str, Any]]) -> str:
 def _one(flow: Mapping[str, Any]) -> str:
     """One flow's filter. Only numbers and addresses that are such get into it: a case may be a stranger's."""
     try:
-        src, dst = (ipaddress.ip_address(str(flow[f"{side}_ip"])) for side in ("src", "dst"))
+        src, dst = (_address(str(flow[f"{side}_ip"])) for side in ("src", "dst"))
         family = "ipv6" if src.version == 6 else "ip"
         terms = [f"{family}.addr == {src}", f"{family}.addr == {dst}"]
         if src == dst:
@@ -43,6 +43,13 @@ def _one(flow: Mapping[str, Any]) -> str:
         return " && ".join([*terms, *_times(flow), *_transport(flow, family, str(src), str(dst)), *_tags(flow)])
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address; ValueError where that is none. A zone (`fe80::1%...`) may hold anything, and packets have none."""
+    if "%" in text:
+        raise ValueError(text)
+    return ipaddress.ip_address(text)
 
 
 def _times(flow: Mapping[str, Any]) -> list[str]:
