@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from aiohttp import ClientSession, CookieJar, WSServerHandshakeError
+from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSMsgType, WSServerHandshakeError
 
 from tests import needs
 from tests.tui.browser import Browser
+from workbench.tui.serve import CONNECTIONS, MESSAGE, SESSIONS, Door, serving
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_captures" / "esxi-lateral.pcapng"
@@ -168,6 +170,139 @@ async def test_what_is_wrong_with_a_path_is_said_before_anything_is_served() -> 
     _, told = await process.communicate()
     assert process.returncode == 2
     assert "no-such.pcap" in told.decode()
+
+
+#: Programs in the app's place, which speak as it does: they end when they are asked to, or only when they are killed.
+SPEAKS = "import sys; out = sys.stdout.buffer; out.write(b'__GANGLION__\\nD\\0\\0\\0\\2hi'); out.flush(); "
+HEEDS = SPEAKS + "data = b''\nwhile b'quit' not in data: data += sys.stdin.buffer.read1()\nsys.stderr.write(repr(data))"
+DEAF = SPEAKS + "import time; time.sleep(600)"
+FLOODS = SPEAKS + "\nwhile True: out.write(b'D\\0\\1\\0\\0' + bytes(65536))"
+FAILS = SPEAKS + "sys.exit('wire said: \\x1b]0;owned\\x07')"
+
+
+class Tabs:
+    """A server in this process, of a program in the app's place, and a friend's way in."""
+
+    def __init__(self, port: int, door: Door) -> None:
+        self.host, self.door = f"127.0.0.1:{port}", door
+        self.headers = {"Origin": f"http://{self.host}"}
+
+    async def __aenter__(self) -> Tabs:
+        self.session = ClientSession(cookie_jar=CookieJar(unsafe=True))
+        async with self.session.get(f"http://{self.host}/?token={self.door.token}"):
+            return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.session.close()
+
+    async def open(self) -> ClientWebSocketResponse:
+        socket = await self.session.ws_connect(f"ws://{self.host}/ws?width=80&height=24", headers=self.headers)
+        assert await socket.receive_bytes() == b"hi"
+        return socket
+
+    async def deaf(self) -> asyncio.StreamWriter:
+        """A tab that reads nothing of what it is sent."""
+        _, writer = await asyncio.open_connection(*self.host.split(":"), limit=1)
+        cookie = next(iter(self.session.cookie_jar))
+        lines = [
+            "GET /ws HTTP/1.1", f"Host: {self.host}", f"Origin: http://{self.host}", f"Cookie: {cookie.key}={cookie.value}",
+            "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + "A" * 22 + "==",
+        ]  # fmt: skip
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        return writer
+
+
+def mine() -> set[int]:
+    return set(children(os.getpid()))
+
+
+async def until_gone(these: set[int]) -> None:
+    while these & mine():
+        await asyncio.sleep(0.01)
+
+
+async def test_there_are_so_many_tabs_and_no_more_and_a_closed_one_makes_room() -> None:
+    async with serving((sys.executable, "-c", HEEDS), 0) as served, Tabs(*served) as tabs:
+        opened = await asyncio.gather(*(tabs.open() for _ in range(20)), return_exceptions=True)
+        sockets = [one for one in opened if not isinstance(one, BaseException)]
+        assert len(sockets) == SESSIONS
+        assert {one.status for one in opened if isinstance(one, WSServerHandshakeError)} == {503}
+        async with tabs.session.get(f"http://{tabs.host}/") as page:
+            assert (page.status, "Close one" in await page.text()) == (503, True)
+        await sockets[0].close()
+        again = None
+        while again is None:
+            with contextlib.suppress(WSServerHandshakeError):
+                again = await tabs.open()
+
+
+async def test_sizes_and_messages_are_bounded_before_they_reach_the_app(capfd: pytest.CaptureFixture[str]) -> None:
+    async with serving((sys.executable, "-c", HEEDS), 0) as served, Tabs(*served) as tabs:
+        for nonsense in (
+            '["resize", {"width": 100000, "height": 2}]', '["resize", {"width": true, "height": 1.5}]', "[" * 500_000, '"stdin"',
+            '["stdin", "\\ud800"]', '["stdin", "' + "x" * MESSAGE + '"]', "{}", "3", "[]", '["stdin", 3]', '["ping"]',
+        ):  # fmt: skip
+            socket = await tabs.open()
+            await socket.send_str(nonsense)
+            assert (await socket.receive()).type in (WSMsgType.CLOSE, WSMsgType.CLOSED), nonsense[:40]
+        socket = await tabs.open()
+        await socket.send_str('["resize", {"width": 1000, "height": 1}]')
+        await socket.close()
+    told = capfd.readouterr().err
+    assert told.count('"quit"') == 12
+    assert told.count('"resize"') == 1
+    assert "Traceback" not in told
+
+
+async def test_apps_that_do_not_listen_and_tabs_that_do_not_read_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.tui.served_app.LEAVE", 0.1)
+    monkeypatch.setattr("workbench.tui.serve.LEAVE", 0.1)
+    before = mine()
+    async with serving((sys.executable, "-c", DEAF), 0) as served, Tabs(*served) as tabs:
+        socket = await tabs.open()
+        started = mine() - before
+        assert len(started) == 1
+        await socket.close()
+        await until_gone(started)
+    async with serving((sys.executable, "-c", FLOODS), 0) as served, Tabs(*served) as tabs:
+        writer = await tabs.deaf()
+        while not (started := mine() - before):
+            await asyncio.sleep(0.01)
+    assert not started & mine()  # the server has ended, and did not wait for the reader
+    writer.close()
+
+
+async def test_an_app_that_fails_ends_its_tab_and_what_it_says_is_made_visible(capfd: pytest.CaptureFixture[str]) -> None:
+    async with serving((sys.executable, "-c", FAILS), 0) as served, Tabs(*served) as tabs:
+        socket = await tabs.open()
+        assert (await socket.receive()).type is WSMsgType.CLOSE
+    told = capfd.readouterr()
+    assert told.err == "wire said: ␛]0;owned␇\n"
+    assert told.out == ""
+
+
+async def test_connections_that_ask_nothing_are_closed_and_there_are_so_many_at_once() -> None:
+    async with serving((sys.executable, "-c", HEEDS), 0, ask_within=0.2) as served, Tabs(*served) as tabs:
+        socket = await tabs.open()
+        slow = [await asyncio.open_connection(*tabs.host.split(":")) for _ in range(CONNECTIONS + 10)]
+        for _, writer in slow:
+            writer.write(b"GET / HTTP/1.1\r\nHost: ")
+        for reader, _ in slow:
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        async with tabs.session.get(f"http://{tabs.host}/") as page:
+            assert page.status == 200
+        await socket.send_str('["ping", 1]')  # who has asked may be silent
+        assert await socket.receive_json() == ["pong", 1]
+
+
+async def test_the_app_ends_with_a_server_that_is_killed(served: Served, friend: ClientSession) -> None:
+    async with friend.ws_connect(f"ws://{served.host}/ws?width=80&height=24", headers={"Origin": served.base}) as socket:
+        await socket.receive_bytes(timeout=60)
+        (child,) = children(served.process.pid)
+        await served.end(signal.SIGKILL)
+        while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().rpartition(")")[2]:
+            await asyncio.sleep(0.05)
 
 
 @needs.program("chromium")

@@ -19,30 +19,36 @@ import re
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
+from weakref import WeakSet
 
 import textual_serve
-from aiohttp import web
-from textual_serve.app_service import AppService
+from aiohttp import WSMsgType, web
 from textual_serve.server import Server
 
 from workbench.errors import ExitCode, PortError
+from workbench.tui.served_app import LEAVE, ServedApp, side
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-
     from workbench.workflows.requests import ServeRequest
 
 _HOST: Final = "127.0.0.1"
 #: How a browser may call us. Any port: `ssh -L` forwards another one.
 _LOOPBACK: Final = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?")
 #: App processes at once; each holds a case open.
-_SESSIONS: Final = 8
-#: Seconds that an app has to leave before it is killed.
-_LEAVE: Final = 10.0
+SESSIONS: Final = 8
+#: Bytes of one message of a tab at most, unpacked: more than anybody pastes.
+MESSAGE: Final = 1 << 20
+#: Seconds between pings; a tab that does not answer one within half of that is gone.
+_HEARTBEAT: Final = 15
+#: Connections at once, and the seconds each has to ask for something: anybody on this machine can open one.
+CONNECTIONS: Final = 64
+_ASK_WITHIN: Final = 10.0
+#: What a message that is none of our page's ends in. RecursionError: JSON of a hundred thousand brackets.
+_NONSENSE: Final = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 
 #: Nothing from anywhere else; the terminal widget sets styles on elements.
 _POLICY: Final = (
@@ -70,23 +76,61 @@ def run_server(request: ServeRequest) -> int:
 
 
 async def _serve(request: ServeRequest) -> int:
-    door = Door()
-    server = _AppServer(request, door)
-    runner = web.AppRunner(server.application(), handle_signals=False, access_log=None)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, _HOST, request.port).start()
-        except OSError as error:
-            raise _no_port(request.port, error) from error
-        port = int(runner.addresses[0][1])
-        door.cookie = f"workbench-{port}"
+    async with serving((sys.executable, "-m", "workbench", *request.words), request.port) as (port, door):
         sys.stdout.write(f"http://{_HOST}:{port}/?token={door.token}\n")
         sys.stdout.flush()
         return await _until_stopped()
+
+
+@contextlib.asynccontextmanager
+async def serving(words: tuple[str, ...], port: int, ask_within: float = _ASK_WITHIN) -> AsyncIterator[tuple[int, Door]]:
+    """Serve apps that these words start; the port that was had, and the door. PortError where it is taken.
+
+    ask_within: seconds in which a connection must have asked for something.
+    """
+    door = Door()
+    server = _AppServer(words, door)
+    runner = web.AppRunner(
+        server.application(), handle_signals=False, access_log=None, keepalive_timeout=15, shutdown_timeout=LEAVE
+    )
+    await runner.setup()
+    assert runner.server is not None
+    try:
+        listening = await _listen(runner.server, door, port, ask_within)
+        try:
+            port = int(listening.sockets[0].getsockname()[1])
+            door.cookie = f"workbench-{port}"
+            yield port, door
+        finally:
+            listening.close()
+            await server.end_all()
     finally:
-        await server.end_all()
         await runner.cleanup()
+
+
+async def _listen(server: web.Server, door: Door, port: int, ask_within: float) -> asyncio.Server:
+    """Listen, for so many at once, each of which must ask within so many seconds: others wait for theirs."""
+    loop = asyncio.get_running_loop()
+
+    def connection() -> asyncio.Protocol:
+        if len(server.connections) >= CONNECTIONS:
+            return _NoRoom()
+        protocol = server()
+        loop.call_later(ask_within, door.shut_on_silence, protocol)
+        return protocol
+
+    try:
+        return await loop.create_server(connection, _HOST, port)
+    except OSError as error:
+        raise _no_port(port, error) from error
+
+
+class _NoRoom(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close it at once."""
+        cast("asyncio.Transport", transport).abort()
 
 
 def _no_port(port: int, error: OSError) -> PortError:
@@ -116,11 +160,22 @@ class Door:
         self.token = secrets.token_urlsafe(32)
         self.cookie = "workbench"
         self._session = secrets.token_urlsafe(32)
+        self._heard: WeakSet[asyncio.BaseTransport] = WeakSet()
+
+    def shut_on_silence(self, protocol: web.RequestHandler) -> None:
+        """Close a connection on which nothing whole was asked yet."""
+        transport = protocol.transport
+        if transport is not None and transport not in self._heard:
+            transport.abort()
 
     @web.middleware
     async def guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Refuse, let in by the token, or pass on; whatever is answered gets the headers."""
+        if request.transport is not None:
+            self._heard.add(request.transport)
         response = await self._answer(request, handler)
+        if response.status == web.HTTPForbidden.status_code:
+            response.force_close()  # who has not been let in has no connection to keep
         if not response.prepared:
             response.headers.update(_HEADERS)
         return response
@@ -161,11 +216,11 @@ def _refused() -> web.Response:
 class _AppServer(Server):
     """textual-serve with our page, our door and our processes."""
 
-    def __init__(self, request: ServeRequest, door: Door) -> None:
-        super().__init__("workbench", host=_HOST, port=request.port, title="workbench")
-        self._words = (sys.executable, "-m", "workbench", *request.words)
+    def __init__(self, words: tuple[str, ...], door: Door) -> None:
+        super().__init__("workbench", host=_HOST, title="workbench")
+        self._words = words
         self._door = door
-        self._running: set[AppService] = set()
+        self._running: set[ServedApp] = set()
 
     def application(self) -> web.Application:
         """Routes behind the door."""
@@ -182,75 +237,61 @@ class _AppServer(Server):
 
     async def _page(self, request: web.Request) -> web.Response:
         name = request.match_info.get("name", "page.html")
+        if name == "page.html" and len(self._running) >= SESSIONS:
+            return web.Response(
+                status=503, text=f"{SESSIONS} tabs are open, which is all there may be. Close one, then reload.\n"
+            )
         # The Host header is one of three names and a port here: the door has seen to it.
         text = (files("workbench.tui") / "web" / name).read_text(encoding="utf-8")
         return web.Response(text=text.replace("{{ host }}", request.host), content_type=_PAGE[name])
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """One tab: one process of the app, which ends with it."""
-        if len(self._running) >= _SESSIONS:
+        if len(self._running) >= SESSIONS:
             raise web.HTTPServiceUnavailable
-        width, height = (_size(request.query.get(name, "")) for name in ("width", "height"))
-        socket = web.WebSocketResponse(heartbeat=15, max_msg_size=1 << 20)
-        await socket.prepare(request)
-        service = _Session(
-            self._words,
-            write_bytes=socket.send_bytes,
-            write_str=socket.send_str,
-            close=socket.close,
-            download_manager=self.download_manager,
-        )
-        self._running.add(service)
+        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, max_msg_size=MESSAGE)
+
+        async def hang_up() -> None:
+            try:
+                await asyncio.wait_for(socket.close(), LEAVE)
+            except TimeoutError:  # it takes nothing, not even a goodbye
+                if request.transport is not None:
+                    request.transport.abort()
+
+        ways = {"write_bytes": socket.send_bytes, "write_str": socket.send_str, "close": hang_up}
+        app = ServedApp(self._words, **ways, download_manager=self.download_manager)
+        self._running.add(app)
         try:
-            await service.start(width or 80, height or 24)
-            with contextlib.suppress(ValueError, TypeError, KeyError, IndexError, AssertionError):  # no message of our page
-                await self._process_messages(socket, service)
+            await socket.prepare(request)
+            await app.start(*_asked_size(request))
+            with contextlib.suppress(*_NONSENSE):  # no message of our page
+                await _pass_on(socket, app)
         finally:
-            self._running.discard(service)
-            await service.stop()
-            await socket.close()
+            await app.stop()
+            self._running.discard(app)
         return socket
 
     async def end_all(self) -> None:
         """End every app."""
-        await asyncio.gather(*(service.stop() for service in list(self._running)), return_exceptions=True)
+        await asyncio.gather(*(app.stop() for app in list(self._running)), return_exceptions=True)
 
 
-class _Session(AppService):
-    """An app process, started without a shell and not left behind."""
-
-    def __init__(self, words: tuple[str, ...], **rest: object) -> None:
-        super().__init__("workbench", **rest)  # type: ignore[arg-type]
-        self._words = words
-
-    async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
-        pipe = asyncio.subprocess.PIPE
-        environment = self._build_environment(width=width, height=height)
-        for name in ("NO_COLOR", "TEXTUAL"):  # of the terminal that serves, not of the browser
-            environment.pop(name, None)
-        self._process = process = await asyncio.create_subprocess_exec(
-            *self._words, stdin=pipe, stdout=pipe, stderr=pipe, env=environment
-        )
-        assert process.stdin is not None
-        self._stdin = process.stdin
-        return process
-
-    async def stop(self) -> None:
-        """Ask it to leave; kill it where it does not."""
-        process, task = self._process, self._task
-        if process is None or task is None:
-            return
-        self._task = None
-        await self.send_meta({"type": "quit"})
-        try:
-            await asyncio.wait_for(process.wait(), _LEAVE)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-        with contextlib.suppress(asyncio.CancelledError, OSError, RuntimeError):
-            await task
+async def _pass_on(socket: web.WebSocketResponse, app: ServedApp) -> None:
+    """What the tab says, until it is gone. One of _NONSENSE for what no page of ours says."""
+    async for message in socket:
+        if message.type is WSMsgType.TEXT:
+            envelope = message.json()
+            if not isinstance(envelope, list):
+                raise TypeError("a message is a list")
+            if envelope[0] == "ping":
+                await socket.send_json(["pong", envelope[1]])
+            else:
+                await app.take(envelope)
 
 
-def _size(text: str) -> int:
-    """Cells of a terminal's side; 0 where that is no sensible number."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 and 0 < int(text) <= 1000 else 0
+def _asked_size(request: web.Request) -> tuple[int, int]:
+    """The terminal's size as the page asks for it; that of a terminal of old where it makes no sense."""
+    try:
+        return side(request.query.get("width")), side(request.query.get("height"))
+    except ValueError:
+        return 80, 24
