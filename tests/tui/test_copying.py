@@ -12,7 +12,6 @@ import duckdb
 import pytest
 
 from tests import needs
-from tests.sample_captures.indexed import index
 from tests.tui.synthetic import flow, keeps, table
 from workbench.errors import WorkbenchError
 from workbench.store.reader import CaseReader
@@ -66,7 +65,8 @@ def test_sql_and_filter_name_exactly_these_flows(chosen):
 
 
 def test_a_strangers_row_puts_nothing_of_its_own_into_a_filter():
-    for odd in ({"src_ip": "1.1.1.1 || frame"}, {"dst_ip": "fe80::1%0 || frame"}, {"src_ip": None}, {"proto": "6 || ip"}, {"src_port": "1)"}, {"ts": None}):
+    zone = {"dst_ip": "fe80::1%0 || frame"}
+    for odd in ({"src_ip": "1.1.1.1 || frame"}, zone, {"src_ip": None}, {"proto": "6 || ip"}, {"src_port": "1)"}, {"ts": None}):
         assert tshark_filter([flow(1, **odd)]) == ""
     assert tshark_filter([flow(1, tunnel="vxlan || ip", vni=7)]).endswith("!icmp && !icmpv6")
 
@@ -99,9 +99,8 @@ def numbers(capture: Path, display_filter: str) -> set[int]:
 
 @needs.program("tshark")
 @pytest.mark.parametrize("sample", ["overlays", "web"])
-def test_tshark_finds_the_packets_of_these_flows_and_no_others(sample, tmp_path):
-    index([SAMPLES / f"{sample}.json"], tmp_path / "case")
-    with CaseReader(tmp_path / "case") as reader:
+def test_tshark_finds_the_packets_of_these_flows_and_no_others(sample, indexed):
+    with CaseReader(indexed(sample)) as reader:
         rows = reader.query("SELECT * FROM flows WHERE src_ip IS NOT NULL ORDER BY hash(flow_id) LIMIT 6").to_pylist()
         capture = SAMPLES / f"{sample}.pcapng"
         for some in (rows[:1], rows):
