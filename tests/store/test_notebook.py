@@ -275,3 +275,30 @@ def test_without_write_ahead_it_works_the_same(case: Path, monkeypatch: pytest.M
     assert other.version() > before
     assert [note.text for note in other.notes()] == ["x", "y"]
     assert not (case / "case.sqlite-wal").exists()
+
+
+def test_a_row_that_is_too_long_is_passed_over_and_the_rest_read(case: Path, book: Notebook) -> None:
+    """A stranger's: what we write is never half as long."""
+    notes = [book.add_note("finding", "ab", "ab", "before"), book.add_note("flow", "1", "1", "other")]
+    book.turn_bookmark("host", "10.0.0.1", "10.0.0.1")
+    for state in ("confirmed", "done"):
+        book.set_state("ab", state, "why")
+    book.set_state("cd", "benign", "why")
+    assert book.save_layout("app", {"view": 5})
+    long = "x" * (1 << 20) + "x"
+    with sqlite3.connect(book.path) as con:
+        con.execute("INSERT INTO notes VALUES (NULL, 1, 'a', 'finding', 'ab', 'w', ?)", (long,))
+        con.execute("INSERT INTO bookmarks VALUES ('flow', ?, 1, 'a', 'w')", (long,))
+        con.execute("INSERT INTO judgements VALUES (NULL, 1, 'a', ?, 'done', 'r')", (long,))
+        con.execute("INSERT INTO layouts VALUES ('a', 'app', 1, ?)", (long,))
+    con.close()
+    assert (book.notes(), book.notes("finding"), book.notes("finding", "ab")) == (notes, notes[:1], notes[:1])
+    assert [mark.key for mark in book.bookmarks()] == ["10.0.0.1"]
+    assert {key: one.state for key, one in book.states().items()} == {"ab": "done", "cd": "benign"}
+    assert [one.state for one in book.history("ab")] == ["confirmed", "done"]
+    assert book.layout("app") == {"view": 5}
+    assert book.trouble is not None
+    assert "3 rows with a text of more than 1 MiB" in book.trouble.message
+    version = book.version()
+    assert (book.version(), book.version()) == (version, version)  # views would read for ever
+    assert book.add_note("case", "1", "1", "after") in book.notes()

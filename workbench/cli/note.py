@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli import options
 from workbench.cli.formats import choose_format
+from workbench.cli.messages import tell
 from workbench.errors import UsageError
 from workbench.records.visible import visible
 
@@ -36,7 +37,10 @@ def note(
         from workbench.cli.output import write_rows
         from workbench.workflows.notes import list_notes
 
-        write_rows(list_notes(case, flow).to_reader(), choose_format(form, output), output)
+        found, said = list_notes(case, flow)
+        write_rows(found.to_reader(), choose_format(form, output), output)
+        if said:
+            tell(said)
         return
     if form is not None or output is not None:
         raise UsageError("--format and -o are for listing notes", "Leave them out, or leave TEXT out.")

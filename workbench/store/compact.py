@@ -22,6 +22,7 @@ from workbench.store.engine import attach, connect, identifier, literal, lock_do
 from workbench.store.migrate import ADDRESS_NUMBERS, migrate
 from workbench.store.publish import publish_database, wal_of
 from workbench.store.schema import WHOLE_TABLES, column_list, schema_version
+from workbench.store.segment_check import check_segments
 from workbench.store.segments import Segment, adds_rows, list_segments, remove_segments, remove_superseded, remove_unfinished
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def compact(case: CaseFolder) -> None:
     """Take all segments into a new case.duckdb, publish it, and remove them.
 
     Costs a copy of the old file; that stays readable, under its name until the rename and by whoever has it
-    open after that. ForeignCaseError where the catalogue is not ours.
+    open after that. ForeignCaseError where the catalogue is not ours, or a segment lacks what ours have.
     """
     remove_superseded(case)
     shutil.copyfile(case.database, case.database_next)
@@ -70,6 +71,7 @@ def compact(case: CaseFolder) -> None:
         con.execute("BEGIN")
         done = consumed_names(con)
         new = [s for s in list_segments(case) if s.name not in done]
+        check_segments(con, case, new)
         before = _source_ids(con)
         for table in dict.fromkeys(s.table for s in new):
             _take_in(con, case, table, [s for s in new if s.table == table])

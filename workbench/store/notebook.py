@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from workbench.audit.log import AuditLog, actor
-from workbench.errors import CaseBusyError, ExternalError, UsageError, WorkbenchError
+from workbench.errors import BadInputError, CaseBusyError, ExternalError, UsageError, WorkbenchError
 from workbench.records.visible import visible
 from workbench.store import notebook_file
+from workbench.store.notebook_rows import is_too_big, rows_that_fit
 
 #: What a note or a bookmark can be on, and what its key is.
 KINDS: Final[dict[str, str]] = {
@@ -42,6 +43,7 @@ _MOST_KEY: Final = 1_024
 _MOST_LAYOUT: Final = 65_536
 #: So many lines of one table are read, the newest.
 _MOST_ROWS: Final = 100_000
+_JUDGEMENT: Final = "finding_id, state, reason, author, ts"
 #: Times that a calendar can show, in microseconds.
 _LAST_TIME: Final = 253_402_300_799_000_000
 
@@ -84,7 +86,8 @@ class FindingState:
 class Notebook:
     """One per process and case; threads may share it. The file is made by the first who writes.
 
-    Reading never fails: where the file is refused there is nothing to read, and `trouble` says why. Writing raises.
+    Reading never fails: where the file is refused there is nothing to read, where rows of it are these are passed over, and
+    `trouble` says why. Writing raises.
     """
 
     def __init__(self, case_root: Path) -> None:
@@ -95,6 +98,7 @@ class Notebook:
         self._seen = 0
         self._version = 0
         self._trouble: WorkbenchError | None = None
+        self._passed: dict[str, int] = {}
 
     @property
     def readable_only(self) -> bool:
@@ -103,10 +107,10 @@ class Notebook:
 
     @property
     def trouble(self) -> WorkbenchError | None:
-        """Why the file is not used; None where it is, or there is none yet."""
+        """Why the file, or a row of it, is not used; None where all of it is, or there is none yet."""
         with self._lock:
             self._opened()
-            return self._trouble
+            return self._trouble or self._passed_over()
 
     def version(self) -> int:
         """Grows when anybody wrote, here or elsewhere. Cheap: views ask each second."""
@@ -141,11 +145,12 @@ class Notebook:
 
     def notes(self, kind: str | None = None, key: str | None = None) -> list[Note]:
         """Notes, oldest first; of one kind, of one thing."""
-        sql = "SELECT note_id, ts, author, kind, key, words, text FROM notes"
-        where = [(f"{name} = ?", value) for name, value in (("kind", kind), ("key", key)) if value is not None]
-        if where:
-            sql += " WHERE " + " AND ".join(part for part, _ in where)
-        rows = self._read(f"{sql} ORDER BY note_id DESC LIMIT {_MOST_ROWS}", [value for _, value in where])
+        columns, wanted = "note_id, ts, author, kind, key, words, text", [("kind", 3, kind), ("key", 4, key)]
+        where = " AND ".join(f"{name} = ?" for name, _, value in wanted if value is not None) or "true"
+        values = [value for _, _, value in wanted if value is not None]
+        sql = f"SELECT {columns} FROM notes WHERE {where} ORDER BY note_id DESC LIMIT {_MOST_ROWS}"
+        rows = self._read(sql, values, "notes", columns)
+        rows = [row for row in rows if all(value in (None, row[at]) for _, at, value in wanted)]
         good = (row for row in reversed(rows) if _fits(row, (int, int, str, str, str, str, str)))
         return [Note(*row) for row in good if row[3] in KINDS and 0 <= row[1] <= _LAST_TIME]
 
@@ -160,9 +165,11 @@ class Notebook:
 
     def bookmarks(self) -> list[Bookmark]:
         """All of them, oldest first."""
-        sql = f"SELECT ts, author, kind, key, words FROM bookmarks ORDER BY ts DESC, kind, key LIMIT {_MOST_ROWS}"
-        good = (row for row in reversed(self._read(sql)) if _fits(row, (int, str, str, str, str)))
-        return [Bookmark(*row) for row in good if row[2] in KINDS and 0 <= row[0] <= _LAST_TIME]
+        columns = "ts, author, kind, key, words"
+        sql = f"SELECT {columns} FROM bookmarks ORDER BY ts DESC, kind, key LIMIT {_MOST_ROWS}"
+        rows = self._read(sql, (), "bookmarks", columns)
+        good = (Bookmark(*row) for row in reversed(rows) if _fits(row, (int, str, str, str, str)))
+        return sorted((one for one in good if one.kind in KINDS and 0 <= one.ts <= _LAST_TIME), key=lambda one: one.ts)
 
     # -- findings ---------------------------------------------------------------------------------
 
@@ -182,16 +189,17 @@ class Notebook:
     def states(self) -> dict[str, FindingState]:
         """The state of every finding that somebody judged, by its id."""
         sql = (
-            "SELECT finding_id, state, reason, author, ts FROM judgements WHERE judgement_id IN"
-            f" (SELECT max(judgement_id) FROM judgements GROUP BY finding_id) LIMIT {_MOST_ROWS}"
+            f"SELECT {_JUDGEMENT} FROM judgements WHERE judgement_id IN (SELECT max(judgement_id) FROM judgements"
+            f" GROUP BY finding_id) ORDER BY judgement_id DESC LIMIT {_MOST_ROWS}"
         )
-        return {state.finding_id: state for state in _judgements(self._read(sql))}
+        found = _judgements(self._read(sql, (), "judgements", _JUDGEMENT))
+        return {state.finding_id: state for state in reversed(found)}  # read row by row there are all: the last one counts
 
     def history(self, finding_id: str) -> list[FindingState]:
         """What was said of a finding, oldest first."""
-        sql = f"""SELECT finding_id, state, reason, author, ts FROM judgements WHERE finding_id = ?
-            ORDER BY judgement_id DESC LIMIT {_MOST_ROWS}"""
-        return _judgements(self._read(sql, [finding_id]))[::-1]
+        sql = f"SELECT {_JUDGEMENT} FROM judgements WHERE finding_id = ? ORDER BY judgement_id DESC LIMIT {_MOST_ROWS}"
+        found = _judgements(self._read(sql, [finding_id], "judgements", _JUDGEMENT))[::-1]
+        return [one for one in found if one.finding_id == finding_id]
 
     # -- layout -----------------------------------------------------------------------------------
 
@@ -210,25 +218,43 @@ class Notebook:
 
     def layout(self, name: str) -> dict[str, Any]:
         """Where this person left; empty where they were never here. What is in it may be anything that JSON has."""
-        rows = self._read("SELECT value FROM layouts WHERE author = ? AND name = ?", [actor(), name])
+        columns, who = "author, name, value", (actor(), name)
+        rows = self._read(f"SELECT {columns} FROM layouts WHERE author = ? AND name = ?", who, "layouts", columns)
+        value = next((row[2] for row in rows if row[:2] == who), None)
         try:
-            found = json.loads(rows[0][0]) if rows and isinstance(rows[0][0], str) else {}
+            found = json.loads(value) if isinstance(value, str) else {}
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
     # -- the file ---------------------------------------------------------------------------------
 
-    def _read(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+    def _read(self, sql: str, params: Sequence[Any], table: str, columns: str) -> list[Any]:
+        """The answer; where a row of the table cannot be had, these columns of all other rows of it, whatever `sql` chooses."""
         with self._lock:
             con = self._opened()
             if con is None:
                 return []
             try:
-                return con.execute(sql, params).fetchall()
+                try:
+                    return con.execute(sql, params).fetchall()
+                except sqlite3.Error as error:
+                    if not is_too_big(error):
+                        raise
+                rows, self._passed[table] = rows_that_fit(con, table, columns)
             except sqlite3.Error as error:
                 self._fail(error)
                 return []
+            return rows
+
+    def _passed_over(self) -> WorkbenchError | None:
+        many = sum(self._passed.values())
+        if not many:
+            return None
+        return BadInputError(
+            f"{self.path}: {many:,} row{'s' * (many > 1)} with a text of more than 1 MiB, passed over",
+            "No version of workbench writes such a row; all others are read.",
+        )
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -262,7 +288,7 @@ class Notebook:
         identity = self._identify()
         if identity != self._identity:
             self._drop()
-            self._identity, self._trouble = identity, None
+            self._identity, self._trouble, self._passed = identity, None, {}
             self._version += 1
         if self._con is None and identity and self._trouble is None:
             try:

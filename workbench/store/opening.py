@@ -12,6 +12,7 @@ from workbench.store.catalogue import check, prepare
 from workbench.store.database import CASE, Presented, consumed_names
 from workbench.store.engine import READ_MEMORY_LIMIT, attach, connect, lock_down
 from workbench.store.schema import schema_version
+from workbench.store.segment_check import check_segments
 from workbench.store.segments import list_segments
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def open_presented(case: CaseFolder) -> Presented:
     """Open case.duckdb read-only and present it with the segments that are there now.
 
     CaseBusyError during a first index (another process can't read a file that is being written), NotACaseError
-    where nothing was indexed yet, ForeignCaseError where the catalogue is not ours.
+    where nothing was indexed yet, ForeignCaseError where the catalogue is not ours, or a segment lacks what ours have.
     """
     if not case.database.exists():
         if lock_holder(case) is not None:
@@ -56,7 +57,9 @@ def open_presented(case: CaseFolder) -> Presented:
                 f"{case.root} has an older schema and cannot be migrated in place", "Copy it to a folder that you can write to."
             )
         presented = Presented(case, con)
-        presented.present(list_segments(case), consumed_names(con))
+        segments, consumed = list_segments(case), consumed_names(con)
+        check_segments(con, case, [segment for segment in segments if segment.name not in consumed])
+        presented.present(segments, consumed)
         con.execute("DETACH expected")
     except BaseException:
         con.close()
@@ -65,12 +68,13 @@ def open_presented(case: CaseFolder) -> Presented:
 
 
 def refreshed(presented: Presented) -> bool:
-    """List the segments again; whether something changed."""
+    """List the segments again; whether something changed. ForeignCaseError for a new one that lacks what ours have."""
     now = tuple(list_segments(presented.case))
     known = presented.listed
     if now == known:
         return False
     cursor = presented.con.cursor()
+    check_segments(cursor, presented.case, [segment for segment in now if segment not in known])
     presented.present(now, consumed_names(cursor))
     cursor.close()
     return True

@@ -29,8 +29,11 @@ def add_note(case: Path, text: str, flow: str | None = None) -> Note:
     return Notebook(folder.root).add_note("flow", str(number), _flow_words(case, number), text)
 
 
-def list_notes(case: Path, flow: str | None = None) -> pa.Table:
-    """Notes of a case, oldest first; of one flow. Raises what says why the notes cannot be read."""
+def list_notes(case: Path, flow: str | None = None) -> tuple[pa.Table, str]:
+    """Notes of a case, oldest first, or of one flow; and what is to be said besides, such as rows that were passed over.
+
+    Raises what says why the notes cannot be read.
+    """
     import pyarrow as pa
 
     from workbench.store.notebook import Notebook
@@ -49,7 +52,8 @@ def list_notes(case: Path, flow: str | None = None) -> pa.Table:
         "text": pa.utf8(),
     }
     arrays = [pa.array([getattr(note, name) for note in found], kind) for name, kind in columns.items()]
-    return pa.table(arrays, names=list(columns))
+    said = book.trouble  # known once they were read
+    return pa.table(arrays, names=list(columns)), "" if said is None else f"{said.message}. {said.remedy}"
 
 
 def case_key(folder: CaseFolder) -> str:
