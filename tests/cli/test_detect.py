@@ -8,6 +8,7 @@ import pytest
 from tests.store.rows import index
 from tests.workflows.test_hunt import BUSY, HEADER
 from workbench.cli.app import run
+from workbench.store.notebook import Notebook
 
 
 @pytest.fixture
@@ -91,3 +92,19 @@ def test_wrong_usage(words: list[str], more: list[str], reason: str, capsys: pyt
 def test_sql_needs_a_case(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["query", "SELECT 1"]) == 2
     assert "--case is missing" in capsys.readouterr().err
+
+
+def test_what_people_judged_harmless_or_done_does_not_count(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    ask = ["detect", *words, "--only", "busy", "--fail-on", "medium"]
+    assert run([*ask, "--format", "json"]) == 1
+    found = [row["finding_id"] for row in json.loads(capsys.readouterr().out)]
+    book = Notebook(Path(words[1]))
+    for finding_id in found[1:]:
+        book.set_state(finding_id, "benign", "ours")
+    book.set_state(found[0], "done", "gone")
+    book.set_state(found[0], "confirmed", "there again")
+    assert run(ask) == 1
+    assert "9 of 10 findings are judged benign or done and do not count" in capsys.readouterr().err
+    book.set_state(found[0], "done", "gone")
+    assert run(ask) == 0
+    assert "10 of 10" in capsys.readouterr().err

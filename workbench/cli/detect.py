@@ -40,7 +40,11 @@ def detect(
     ] = None,
     fail_on: Annotated[
         Severity | None,
-        typer.Option("--fail-on", help="Exit code 1 where a finding is as severe as this, or more.", show_default=False),
+        typer.Option(
+            "--fail-on",
+            help="Exit code 1 where a finding is as severe as this, or more; those judged benign or done do not count.",
+            show_default=False,
+        ),
     ] = None,
     parameters: options.Parameters = None,
     queries: options.Queries = None,
@@ -86,11 +90,21 @@ def _summary(result: DetectResult) -> None:
 
 def _exit_code(result: DetectResult, fail_on: Severity | None) -> int:
     """1 where something is bad enough; where nothing is, but not everything could be asked, that detection's error."""
-    from workbench.detections.found import at_or_above
-
-    if fail_on is not None and any(at_or_above(str(one), fail_on) for one in result.findings["severity"].unique().to_pylist()):
+    if fail_on is not None and _too_bad(result, fail_on):
         return int(ExitCode.NO)
     return next((int(run.error.exit_code) for run in result.ran if run.error is not None), int(ExitCode.OK))
+
+
+def _too_bad(result: DetectResult, limit: Severity) -> bool:
+    """Whether a finding is at or above the limit that nobody judged benign or done; how many were is said."""
+    from workbench.detections.found import at_or_above
+
+    rows = result.findings.select(["severity", "finding_id"]).to_pylist()
+    bad = [row["finding_id"] for row in rows if at_or_above(str(row["severity"]), limit)]
+    left_out = sum(one in result.settled for one in bad)
+    if left_out:
+        tell(f"--fail-on {limit}: {left_out:,} of {len(bad):,} findings are judged benign or done and do not count")
+    return len(bad) > left_out
 
 
 def ask_named(

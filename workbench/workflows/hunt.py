@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,6 +63,7 @@ class DetectResult:
 
     findings: rows of `findings`, the worst of each detection first. kept: whether they are in the case now. notes:
     what a person should know besides: why they are not kept, what was left out. refused: question files with mistakes.
+    settled: finding_ids that people judged benign or done, in this run or before.
     """
 
     findings: pa.Table
@@ -70,6 +71,7 @@ class DetectResult:
     kept: bool
     notes: list[str] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    settled: frozenset[str] = frozenset()
 
 
 def library(folders: Sequence[Path] = ()) -> Library:
@@ -130,7 +132,18 @@ def detect(
             root = reader.case.root
     result.refused.extend(found.refused)
     result.notes.extend(f"{one.id} of {one.path.parent} is replaced by another folder's" for one in found.replaced)
-    return _kept(root, result)
+    return replace(_kept(root, result), settled=_settled(root))
+
+
+def _settled(root: Path) -> frozenset[str]:
+    """Findings of the case that nobody needs to look at any more."""
+    from workbench.store.notebook import Notebook
+
+    book = Notebook(root)
+    try:
+        return frozenset(one.finding_id for one in book.states().values() if one.state in ("benign", "done"))
+    finally:
+        book.close()
 
 
 def _chosen(found: Library, only: Sequence[str] | None) -> list[Question]:
