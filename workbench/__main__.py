@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -19,6 +20,10 @@ def _run() -> int:
         from workbench.workflows.pool import start_early
 
         start_early()
+    if "doctor" in sys.argv[1:]:
+        from workbench.workflows.doctor import key_checks
+
+        key_checks.append(_wrong_keys)
     from workbench.cli.app import guarded, run
     from workbench.workflows.requests import ServeRequest
 
@@ -37,6 +42,13 @@ def _run() -> int:
 
         outcome = guarded(show)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _wrong_keys(keymap: Mapping[str, str]) -> list[str]:
+    """What the app says of keys in the settings; the command line does not know the app."""
+    from workbench.tui.keymap import wrong_keys
+
+    return wrong_keys(keymap)
 
 
 def _will_index(words: list[str]) -> bool:

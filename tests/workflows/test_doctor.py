@@ -1,12 +1,16 @@
 """The doctor says what is there, what is not, and what then does not work."""
 
 import importlib.metadata
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests import needs
+from workbench.__main__ import _wrong_keys
 from workbench.dissect.tshark import Tshark
 from workbench.workflows import doctor
 from workbench.workflows.doctor import Check, examine
@@ -141,3 +145,26 @@ def test_libpcap_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         bpf._libpcap.cache_clear()
     assert check.state == "missing"
     assert "Install libpcap" in check.advice
+
+
+def test_keys_that_clash_are_named(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = homes / "settings.toml"
+    monkeypatch.setenv("WORKBENCH_CONFIG", str(path))
+    monkeypatch.setattr(doctor, "key_checks", [_wrong_keys])
+    path.write_text("")
+    assert [check for check in examine() if check.name == "keys"] == []
+    path.write_text('[keys]\n"case.reload" = "L"\n')
+    check = found("keys")
+    assert (check.state, check.value) == ("wrong", "1 changed")
+    assert "L is the key of both case.ledger and case.reload" in check.advice
+    path.write_text('[keys]\n"case.ledger" = "f2"\n')
+    assert (found("keys").state, found("keys").advice) == ("ok", "")
+
+
+def test_the_program_itself_has_the_keys_checked(homes: Path) -> None:
+    path = homes / "settings.toml"
+    path.write_text('[keys]\n"case.ledgr" = "x"\n')
+    env = {**os.environ, "WORKBENCH_CONFIG": str(path), "PYTHONPATH": str(ROOT)}
+    said = subprocess.run([sys.executable, "-m", "workbench", "doctor"], env=env, capture_output=True, text=True, check=False)
+    assert 'There is no action "case.ledgr"; the nearest is case.ledger.' in said.stdout
+    assert said.returncode == 4

@@ -8,7 +8,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -30,6 +30,10 @@ class Check:
     value: str
     advice: str = ""
 
+
+#: Sentences on what is wrong with keys that settings change: the app knows its keys, and puts the question in here.
+KeyCheck = Callable[[Mapping[str, str]], list[str]]
+key_checks: list[KeyCheck] = []
 
 _PYTHON: Final = (3, 11)
 #: Distributions that the program imports, with the lowest version it was built for.
@@ -70,6 +74,7 @@ def examine() -> Iterator[Check]:
     for name, least in _PACKAGES:
         yield _package(name, least)
     yield _settings()
+    yield from _keys()
     yield _kernels()
     yield _cache()
     yield from _terminal()
@@ -111,6 +116,19 @@ def _settings() -> Check:
     except WorkbenchError as error:
         return Check("settings", "settings file", "wrong", str(path), f"{error.message} {error.remedy}".strip())
     return Check("settings", "settings file", "ok", str(path) if path.exists() else f"none ({path}): all defaults")
+
+
+def _keys() -> Iterator[Check]:
+    """The keys that the settings change, where there are any: each must be an action's, and of one action only."""
+    from workbench.settings import load_settings
+
+    try:
+        keys = load_settings().keys
+    except WorkbenchError:  # told already
+        return
+    if keys and key_checks:
+        said = [sentence for check in key_checks for sentence in check(keys)]
+        yield Check("settings", "keys", "wrong" if said else "ok", f"{len(keys)} changed", " ".join(said[:20]))
 
 
 def _kernels() -> Check:
