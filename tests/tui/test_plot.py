@@ -102,3 +102,10 @@ def test_hostile_labels_stay_in_their_place(label: str, kind: Kind) -> None:
 def test_ticks_lie_within(a: float, b: float, most: int) -> None:
     low, high = sorted((a, b))
     assert len(nice_ticks(low, high, most)) <= most + 1
+
+
+@pytest.mark.parametrize("most", range(1, 60))
+def test_every_amount_has_a_shade(most: int) -> None:
+    """Logarithms are not exact: the largest amount is the darkest shade, not one beyond."""
+    table = pa.table({"a": ["x"] * most + ["y"], "b": ["p"] * most + ["q"]})
+    assert "█" in text_of(table, Choice(Kind.HEAT, "a", "b"))

@@ -99,7 +99,8 @@ def _heat(chart: Chart, width: int, height: int) -> list[str]:
     amounts = np.zeros((rows, columns))
     np.add.at(amounts, (down[inside], across[inside]), 1)
     most = math.log1p(float(amounts.max()))
-    shades = np.ceil(np.log1p(amounts) / (most or 1) * (len(_SHADES) - 1)).astype(int)
+    steps = len(_SHADES) - 1  # rounding can put the largest amount a little beyond the last
+    shades = np.minimum(np.ceil(np.log1p(amounts) / (most or 1) * steps), steps).astype(int)
     wide = max(1, width // columns)
     lines = ["".join(_SHADES[shade] * wide for shade in row) for row in shades]
     tops = lines if chart.y.labels else lines[::-1]

@@ -38,6 +38,7 @@ key_checks: list[KeyCheck] = []
 _PYTHON: Final = (3, 11)
 #: Distributions that the program imports, with the lowest version it was built for.
 _PACKAGES: Final = (
+    ("cryptography", "42"),
     ("duckdb", "2.0"),
     ("lark", "1.2"),
     ("lz4", "4.3"),
