@@ -192,7 +192,6 @@ def test_names_are_escaped_as_in_a_zone_file() -> None:
     "asked",
     [
         b"\xc0\x0c\0\1\0\1",  # to itself
-        b"\xc0\x12\0\1\0\1\1a\0",  # forward
         b"\xc0\x04\0\1\0\1",  # into the header
         b"\1a\xc0\x0c\0\1\0\1",  # a loop
         b"\x40a\0\0\1\0\1",
@@ -205,6 +204,11 @@ def test_names_are_escaped_as_in_a_zone_file() -> None:
 def test_names_that_cannot_be_are_counted(asked: bytes) -> None:
     got = read(DnsReader(), [Said(0, 1, message(7, 0x0100, [asked]))], [0])
     assert (got.malformed, table(got), got.seen) == (1, [], [0])
+
+
+def test_a_name_may_hide_behind_a_pointer_forward() -> None:
+    hidden = message(7, 0x0100, [b"\xc0\x12\0\1\0\1", question("evil.example")])
+    assert rows(Said(0, 1, hidden), ended=[0])[0]["query"] == "evil.example"
 
 
 def test_what_is_malformed_behind_the_question_leaves_what_was_before() -> None:

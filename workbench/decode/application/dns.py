@@ -26,11 +26,21 @@ def batch_reader(context: Context) -> DnsReader:
     return DnsReader(context)
 
 
+#: The header behind the id: no reserved flag, fewer than 32 questions, fewer than 256 records in each section. A probe alone
+#: would come after every signature that has bytes, and an id can look like anything.
+HEADER: Final = bytes(10)
+HEADER_MASK: Final = b"\0\x40\xff\xe0\xff\0\xff\0\xff\0"
+
 PROTOCOL: Final = Protocol(
     name="dns",
     title="Domain Name System",
     framing={"udp": Framing(Cut.DATAGRAM), "tcp": Framing(Cut.LENGTH, at=0, width=2, add=2)},
-    signatures=(Signature("udp", probe=Probe.DNS, least=12), Signature("tcp", probe=Probe.DNS_TCP, least=14)),
+    signatures=(
+        Signature("udp", HEADER, at=2, mask=HEADER_MASK, probe=Probe.DNS, least=12),
+        Signature("tcp", HEADER, at=4, mask=HEADER_MASK, probe=Probe.DNS_TCP, least=14),
+        Signature("udp", probe=Probe.DNS, least=12),
+        Signature("tcp", probe=Probe.DNS_TCP, least=14),
+    ),
     tables=("dns",),
     ports=(53,),
     batch=batch_reader,

@@ -19,6 +19,8 @@ SHORT: Final = -1
 WRONG: Final = -2
 #: Bytes of a name (RFC 1035, 2.3.4).
 MOST_WIRE: Final = 255
+#: Pointers followed for one name: more than any message has, few enough for one that goes round in circles.
+_MOST_POINTERS: Final = 64
 #: Characters of answers, or of their times to live, behind which no further record is written.
 MOST_ANSWERS: Final = 4096
 #: Room that must be there for the answers of one message: the last record may begin just below the limit.
@@ -38,9 +40,10 @@ _COMMA, _SPACE, _POINT = b", ."
 def expand(buf: NDArray[np.uint8], base: int, end: int, at: int, name: NDArray[np.uint8], w: Numbers) -> int:
     """Put the name at `at` into `name`: its labels as on the wire, lower case, without pointers; returns its bytes.
 
-    w[AFTER]: where what follows begins. A pointer must lead before the labels that it ends, so none is followed twice.
+    w[AFTER]: where what follows begins. A pointer should lead to what came before (RFC 1035, 4.1.4), but not everybody insists,
+    so what hides a name that way is read too; only so many are followed.
     """
-    size, after, limit = i64(0), i64(-1), i64(at)
+    size, after, pointers = i64(0), i64(-1), i64(0)
     while True:
         if at >= end:
             return SHORT
@@ -51,9 +54,9 @@ def expand(buf: NDArray[np.uint8], base: int, end: int, at: int, name: NDArray[n
             if after < 0:
                 after = at + 2
             at = base + (be16(buf, at) & 0x3FFF)
-            if at >= limit or at < base + 12:
+            pointers += 1
+            if pointers > _MOST_POINTERS or at < base + 12:
                 return WRONG
-            limit = at
             continue
         if length > 63 or size + length + 1 > MOST_WIRE:
             return WRONG
