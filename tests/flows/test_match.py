@@ -113,7 +113,7 @@ def test_every_flow_gets_the_packets_that_were_counted(scope: str, packets: Any,
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_some_flows_and_one_side_of_them(packets: Any, pick: Any) -> None:
     """What is found of a flow does not depend on which others are looked for; every packet is still counted."""
-    table = FlowTable(1, "here", FlowSettings())
+    table = FlowTable(1, "here", FlowSettings(application=False))
     table.update(NOTHING, packets, len(packets), 7)
     flows = table.finish()["flows"].to_pylist()
     if not flows:

@@ -19,7 +19,7 @@ FRAG_FIRST, FRAG_LATER = 1, 2
 
 
 def table(**settings: object) -> FlowTable:
-    return FlowTable(3, "here", FlowSettings(**settings))  # type: ignore[arg-type]
+    return FlowTable(3, "here", FlowSettings(application=False, **settings))  # type: ignore[arg-type]
 
 
 def udp(n: int, ts: int, src: int = 1, dst: int = 2, port: int = 1000, **more: object) -> Packet:

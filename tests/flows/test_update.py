@@ -83,10 +83,10 @@ def test_same_rows_as_the_reference(policy: str, packets: list[Packet]) -> None:
 @given(packets=conversations(most=150), chunk=st.integers(1, 40), drains=st.booleans())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_chunks_do_not_matter(packets: list[Packet], chunk: int, drains: bool) -> None:
-    whole = FlowTable(1, "here", FlowSettings(likely_server_ports=PORTS))
+    whole = FlowTable(1, "here", FlowSettings(likely_server_ports=PORTS, application=False))
     feed(whole, rows(packets))
     want = comparable(whole.finish())
-    table = FlowTable(1, "here", FlowSettings(likely_server_ports=PORTS))
+    table = FlowTable(1, "here", FlowSettings(likely_server_ports=PORTS, application=False))
     made = rows(packets)
     parts = []
     for start in range(0, len(made), chunk):
@@ -107,7 +107,7 @@ def test_chunks_do_not_matter(packets: list[Packet], chunk: int, drains: bool) -
 def test_packets_are_conserved_whatever_the_clock_says(packets: list[Packet], jitter: list[int]) -> None:
     for p, j in zip(packets, jitter, strict=False):
         p.ts += j
-    table = FlowTable(1, "here", FlowSettings())
+    table = FlowTable(1, "here", FlowSettings(application=False))
     feed(table, rows(packets), 7)
     out = table.finish()
     flows = out["flows"].to_pylist()

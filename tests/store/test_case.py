@@ -22,7 +22,7 @@ def test_a_case_says_what_it_is_and_stays_the_same(tmp_path: Path) -> None:
     case = CaseFolder.create(tmp_path / "a" / "b")
     said = case.describe()
     assert CaseFolder.create(tmp_path / "a" / "b").describe() == said
-    assert set(said) == {"id", "created", "schema_version"}
+    assert set(said) == {"id", "created", "schema_version", "hash_key"}
     case.note_schema_version(7)
     assert case.describe() == said | {"schema_version": 7}
 

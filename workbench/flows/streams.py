@@ -190,7 +190,7 @@ def _segment(state: Any, slot: Any, side: Any, stream: Any, packet: Any, buf: An
     if distance > _FAR or distance < -_FAR:
         return
     at = np.int64(packet.pay)
-    past = at + np.int64(packet.pay_cap)
+    past = min(at + np.int64(packet.pay_cap), np.int64(len(buf)))
     length = np.int64(packet.payload)
     if distance > 0:
         if not _hold(state, stream, buf, at, past, seq, packet.ts):
@@ -218,7 +218,7 @@ def _segment(state: Any, slot: Any, side: Any, stream: Any, packet: Any, buf: An
 def _datagram(state: Any, slot: Any, side: Any, stream: Any, packet: Any, buf: Any, arena: Any) -> Any:
     """Payload of a datagram: a message as it is."""
     at = np.int64(packet.pay)
-    past = at + np.int64(packet.pay_cap)
+    past = min(at + np.int64(packet.pay_cap), np.int64(len(buf)))
     if past <= at:
         return
     if stream.protocol == 0 and listen(state, slot, side, stream, buf, at, past) != 1:
