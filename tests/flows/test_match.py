@@ -94,7 +94,7 @@ def found_again(
 @given(packets=packet_rows(), chunk=st.integers(1, 50))
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_flow_gets_the_packets_that_were_counted(scope: str, packets: Any, chunk: int) -> None:
-    table = FlowTable(1, "here", FlowSettings(key_scope=scope))  # type: ignore[arg-type]
+    table = FlowTable(1, "here", FlowSettings(key_scope=scope, application=False))  # type: ignore[arg-type]
     table.update(NOTHING, packets, len(packets), 7)
     flows = table.finish()["flows"].to_pylist()
     if not flows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ def table_of(
         row["vlan"], row["inner_vlan"], row["outer_vlan"], row["vni"], row["marks"] = -1, -1, -1, -1, 32
         data += piece.data
     table = FlowTable(1, "here", FlowSettings())
-    table.update(np.frombuffer(bytes(data), np.uint8), packets, len(packets), 0)
+    table.update(np.frombuffer(data, np.uint8), packets, len(packets), 0)
     return table
 
 
@@ -82,7 +83,7 @@ def heard(pieces: Sequence[Piece], **how: Any) -> dict[str, pa.RecordBatch]:
 def split(side: int, data: bytes, cuts: Sequence[int], start: int = 0) -> list[Piece]:
     """A direction's bytes in pieces."""
     edges = [0, *sorted({c % (len(data) + 1) for c in cuts}), len(data)]
-    return [Piece(side, start + a, data[a:b]) for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [Piece(side, start + a, data[a:b]) for a, b in itertools.pairwise(edges) if a < b]
 
 
 def requests(out: dict[str, pa.RecordBatch]) -> list[tuple[Any, ...]]:
@@ -223,7 +224,7 @@ def test_more_open_heads_than_buffers_are_told_not_stored(count: int) -> None:
         packets[name] = -1
     packets["marks"] = 32
     table = FlowTable(1, "here", FlowSettings())
-    table.update(np.frombuffer(data, np.uint8), packets, count, 0)
+    table.update(np.frombuffer(bytearray(data), np.uint8), packets, count, 0)
     out = table.finish()
     assert [line.count for line in table.ledger() if line.reason == "application_full"] == [200]
     assert out["http"].num_rows == BUFFERS

@@ -193,13 +193,19 @@ def _segment(state: Any, slot: Any, side: Any, stream: Any, packet: Any, buf: An
     past = min(at + np.int64(packet.pay_cap), np.int64(len(buf)))
     length = np.int64(packet.payload)
     if distance > 0:
-        if not _hold(state, stream, buf, at, past, seq, packet.ts):
-            if stream.held < 0:
-                stream.seq = seq
-                _miss(state, slot, side, stream, distance, pool, arena)
-            else:
-                _give_up_hole(state, slot, side, stream, pool, arena)
-        return
+        if _hold(state, stream, buf, at, past, seq, packet.ts):
+            return
+        if stream.held < 0:
+            stream.seq = seq
+            _miss(state, slot, side, stream, distance, pool, arena)
+        else:
+            _give_up_hole(state, slot, side, stream, pool, arena)
+        if stream.done:
+            return
+        distance = ahead(seq, stream.seq)
+        if distance > 0:
+            _hold(state, stream, buf, at, past, seq, packet.ts)
+            return
     if distance + length <= 0:
         return
     at -= distance
