@@ -53,6 +53,8 @@ def path_table(found: pa.Table) -> pa.Table:
         ends = {side: str(Prefix.of_key(row[f"{side}_key"], 24, 64)) for side in ("src", "dst")}
         field, value = service_value(row)
         kept = f"src_ip == {ends['src']} && dst_ip == {ends['dst']} && {service_filter(row)}"
+        if row["service"] is not None and row["proto"] is not None:  # one that is spoken over several has a line for each
+            kept += f" && proto == {row['proto']}"
         out.append((ends["src"], ends["dst"], row["label"], kept, field, str(value), value if isinstance(value, int) else None))
     names = ("from", "to", "service", "kept", "field", "named", "number")
     types = (*[pa.string()] * 6, pa.int64())
