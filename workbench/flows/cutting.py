@@ -132,6 +132,8 @@ def listen(state: Any, slot: Any, side: Any, stream: Any, buf: Any, at: Any, end
     waits = False
     for i in range(low, high):
         signature = signature_at(state, i)
+        if (buf[at] & signature.lead_mask) != signature.lead:
+            continue
         if signature.side != 0 and signature.side != side + 1:
             continue
         if not _at_port(signature, hot.src_port, hot.dst_port):

@@ -54,6 +54,8 @@ def _fill(row: Any, signature: Signature, code: int, ports: tuple[int, ...]) -> 
     row["least"] = max(1, signature.least)
     row["value"][:size] = np.frombuffer(bytes(v & m for v, m in zip(signature.value, mask, strict=True)), np.uint8)
     row["mask"][:size] = np.frombuffer(mask, np.uint8)
+    if size and signature.at == 0:
+        row["lead"], row["lead_mask"] = row["value"][0], mask[0]
     row["port_count"] = len(ports)
     row["ports"][: len(ports)] = ports
 

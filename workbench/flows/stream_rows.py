@@ -59,6 +59,11 @@ SIGNATURE: Final = np.dtype(
         ("strong", np.uint8),
         ("size", np.uint8),
         ("port_count", np.uint8),
+        (
+            "lead",
+            np.uint8,
+        ),  # what the first byte must be under lead_mask: most signatures fail here, which must cost next to nothing
+        ("lead_mask", np.uint8),
         ("at", np.int32),
         ("least", np.int32),
         ("value", np.uint8, (MOST_VALUE,)),
