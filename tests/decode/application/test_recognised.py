@@ -74,6 +74,7 @@ SAID = [
     ("http2", "tcp", "src", 8080, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ("ssh", "tcp", "dst", 2222, b"SSH-2.0-OpenSSH_9.6\r\n"),
     ("tls", "tcp", "src", 8444, b"\x16\x03\x01\0\xf8\x01\0\0\xf4\x03\x03"),
+    ("dtls", "udp", "src", 40000, b"\x16\xfe\xff" + bytes(8) + b"\0\x10\x01" + bytes(15)),
     ("quic", "udp", "src", 4433, b"\xc3\0\0\0\x01\x08" + bytes(40)),
 ]
 

@@ -318,6 +318,8 @@ def test_kubernetes_is_shown_by_names_and_certificates() -> None:
     assert shown(client_hello(sni(b"hook.certs.svc")), None, 443)[0]["role"] == "webhook"
     (row,) = shown(plain, server_hello() + certificates(api), 6443)
     assert row == {"role": "api-server", "evidence": "san,port", "name": "kubernetes.default.svc"}
+    (row,) = shown(plain, server_hello() + certificates(certificate("CN=x", "CN=kubernetes")), 6443)
+    assert (row["role"], row["evidence"], row["name"]) == ("api-server", "issuer,port", "CN=kubernetes")
     (row,) = shown(plain, server_hello() + certificates(node), 10250)
     assert (row["role"], row["node"], row["evidence"]) == ("kubelet", "worker-1", "subject,port")
     (row,) = shown(plain, server_hello() + certificates(self_made), 10250)
