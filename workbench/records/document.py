@@ -1,7 +1,8 @@
-"""docs/ledger.md from the list of reasons; a test checks that it is current."""
+"""docs/ledger.md from the list of reasons, and the list of fields in docs/privacy.md; tests check that they are current."""
 
 from __future__ import annotations
 
+from workbench.records.columns import TABLES, Privacy
 from workbench.records.reasons import REASONS
 
 _HEAD = """# The ledger
@@ -22,7 +23,17 @@ def ledger_page() -> str:
     return _HEAD + "".join(f"| `{r.name}` | {r.kind} | {r.meaning} |\n" for r in REASONS)
 
 
+def fields_list() -> str:
+    """Every stored field by table and privacy class, as it stands in docs/privacy.md."""
+    lines = []
+    for table in TABLES:
+        by_class = {kind: [f"`{c.name}`" for c in table.columns if c.privacy is kind] for kind in Privacy}
+        told = "; ".join(f"{kind.value}: {', '.join(names)}" for kind, names in by_class.items() if names)
+        lines.append(f"- **{table.name}**: {told}\n")
+    return "".join(lines)
+
+
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(ledger_page())
+    sys.stdout.write(fields_list() if "fields" in sys.argv else ledger_page())
