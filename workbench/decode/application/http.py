@@ -29,10 +29,12 @@ _TEXTS: Final = ("method", "host", "path", "user_agent", "version", "request_typ
 class HttpReader:
     """Pairs the requests and responses of all flows of a source."""
 
-    def __init__(self, _context: Context) -> None:
+    def __init__(self, context: Context) -> None:
         from workbench.decode.application import http_kernels
+        from workbench.decode.application.http_logins import HttpLogins
 
         self._kernels = http_kernels
+        self._logins = HttpLogins(context)
         self._pool: NDArray[Any] = np.empty(0, http_kernels.EXCHANGE)
         self._spans = np.empty((0, 2 * len(_TEXTS)), np.int64)
         self._heap = np.empty(0, np.uint8)
@@ -40,14 +42,15 @@ class HttpReader:
 
     def read(self, rows: NDArray[Any], arena: NDArray[np.uint8], ended: NDArray[np.int64]) -> Read:
         """See `protocol.BatchReader`."""
+        ended = np.ascontiguousarray(ended, np.int64)
         if not len(rows) and not self._state[0]:
-            return Read(seen=np.zeros(0, np.uint8))
+            logins = self._logins.read(rows, arena, np.zeros(0, np.bool_), ended)
+            return Read({**logins}, np.zeros(0, np.uint8), self._logins.malformed)
         self._make_room(rows)
         out = np.empty(len(self._pool), np.int64)
         seen = np.zeros(len(rows), np.uint8)
         flows = np.zeros((1 << max(4, (2 * len(self._pool)).bit_length()), 4), np.int64)
         oldest = int(rows["ts"].max()) - _HELD_NS if len(rows) else np.iinfo(np.int64).min
-        ended = np.ascontiguousarray(ended, np.int64)
         self._state[2:] = 0
         rows = np.ascontiguousarray(rows)
         self._kernels.walk(rows, arena, ended, flows, self._pool, self._spans, self._heap, out, self._state, seen, oldest)
@@ -56,7 +59,9 @@ class HttpReader:
             done = self._all(done)
         table = self._table(done) if len(done) else None
         self._keep()
-        return Read({"http": table} if table else {}, seen & np.uint8(self._kernels.SEEN), int(self._state[3]))
+        logins = self._logins.read(rows, arena, (seen & self._kernels.AUTH_SEEN) != 0, ended)
+        tables = {"http": table, **logins} if table else {**logins}
+        return Read(tables, seen & np.uint8(self._kernels.SEEN), int(self._state[3]) + self._logins.malformed)
 
     def _make_room(self, rows: NDArray[Any]) -> None:
         used, heap = int(self._state[0]), int(self._state[1])
@@ -135,7 +140,7 @@ PROTOCOL = Protocol(
         *(Signature("tcp", f"{method} ".encode(), probe=Probe.HTTP) for method in _METHODS),
         Signature("tcp", probe=Probe.HTTP, ports=_PORTS),
     ),
-    tables=("http",),
+    tables=("http", "ntlm", "kerberos"),
     ports=_PORTS,
     batch=_reader,
     reference="RFC 9110, 9112",
