@@ -29,7 +29,10 @@ JUDGED = {
     ("long-connection", "day"): {"+ 10.70.1.11 > 10.70.1.20 tcp/5432", "+ 10.70.1.60 > 10.70.1.11 tcp/22"},
     ("arp-spoofing", "arp"): {"+ 02:00:0a:28:09:42 > 10.40.9.1", "+ 02:00:0a:28:09:42 > 10.40.9.21"},
     ("exfiltration", "exfil"): {"+ 10.40.8.77 > 198.51.100.99"},
+    ("remote-service", "windows"): {"+ 10.40.3.66 > 10.40.3.10"},
 }
+#: No sample has a domain controller: these are judged by made-up calls and by the shared captures (docs/detections.md).
+WINDOWS = {"dcsync", "kerberoasting", "remote-task", "zerologon"}
 
 
 @pytest.mark.parametrize("sample", samples())
@@ -40,8 +43,8 @@ def test_what_fires_on_a_sample_is_known(cases: Cases, sample: str) -> None:
 
 
 def test_every_detection_fires_on_a_sample_and_is_silent_on_most() -> None:
-    assert {name for name, _ in JUDGED} == set(names())
-    for name in names():
+    assert {name for name, _ in JUDGED} == set(names()) - WINDOWS
+    for name in set(names()) - WINDOWS:
         assert sum(one == name for one, _ in JUDGED) < len(samples()) / 2
 
 
@@ -51,7 +54,7 @@ def test_true_findings_outnumber_false_ones() -> None:
 
 
 def test_headers_say_what_a_reader_needs() -> None:
-    assert len(names()) == 9
+    assert len(names()) == 14
     for name in names():
         question = detection(name)
         assert question.kind == "detection"
