@@ -7,15 +7,19 @@ brackets for what no letter is in NetBIOS names.
 from __future__ import annotations
 
 import re
+import struct
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import needs
+from tests.capture_files import pcap, udp_frame
 from tests.conformance.captures import folder, read
 from tests.conformance.fields import Agreement, Shown, asked
+from tests.decode.application.dns_wire import address, answer
 from workbench.decode.application.dns_names import CLASSES, NBNS_OPCODES, NBNS_RCODES, NBNS_TYPES, OPCODES, RCODES, TYPES
 
 CHOSEN = (
@@ -151,3 +155,22 @@ def test_fields_agree_with_tshark() -> None:
             shown = asked(path, "(dns || nbns) && !icmp && !icmpv6 && !_ws.malformed", _FIELDS)
             compare(capture, read(capture).rows("dns"), shown, agreed)
     agreed.demand()
+
+
+def first_fragment(frame: bytes, size: int) -> bytes:
+    """The frame's IPv4 packet up to `size` bytes behind its header, with more to come."""
+    head = bytearray(frame[14:34])
+    head[2:4], head[6:8], head[10:12] = struct.pack(">H", 20 + size), b"\x20\0", b"\0\0"
+    total = sum(struct.unpack(">10H", head))
+    head[10:12] = struct.pack(">H", 0xFFFF - (total % 0xFFFF))
+    return frame[:14] + bytes(head) + frame[34 : 34 + size]
+
+
+def test_a_first_fragment_is_a_message_that_was_cut(tmp_path: Path) -> None:
+    whole = answer("a.example", [address(f"192.0.2.{n}") for n in range(12)])
+    path = tmp_path / "fragment.pcap"
+    path.write_bytes(pcap([(1.7e9, first_fragment(udp_frame(9, 1, 53, 40_000, whole), 160))]))
+    reading = read(path)
+    (row,) = reading.rows("dns")
+    assert (row["answer_bytes"], row["answers"].split(",")[:2]) == (len(whole), ["192.0.2.0", "192.0.2.1"])
+    assert not [line for line in reading.ledger if line.reason == "application_malformed"]

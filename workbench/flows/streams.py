@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from workbench.decode.bits import kernel
+from workbench.decode.bits import be16, kernel
 from workbench.flows.cutting import cut_stream, finish_stream, give, listen
 from workbench.flows.holes import ahead
 from workbench.flows.memory import end_at, framing_at, held_at, hot_at, stream_at
@@ -25,8 +25,10 @@ from workbench.flows.stream_rows import (
     MOST_HOLDING,
     MOST_TRIES,
 )
+from workbench.records.packet import FRAG_FIRST
 
 _TCP: Final = 6
+_UDP: Final = 17
 _FAR: Final = 1 << 20  # a jump of sequence numbers too large to be of this stream
 _SYN: Final = 2
 _FLOATING: Final = 1 << 30
@@ -236,7 +238,11 @@ def _datagram(state: Any, slot: Any, side: Any, stream: Any, packet: Any, buf: A
     framing = framing_at(state, 4 * np.int64(stream.protocol) + (1 if hot.proto == 17 else 2))
     size = min(past - at, framing.keep)
     stream.since = packet.ts
-    give(state, slot, side, stream, buf, at, size, np.int64(packet.payload), 0, arena)
+    whole: Any = np.int64(packet.payload)
+    header: Any = at - 8
+    if packet.marks & FRAG_FIRST and hot.proto == _UDP:  # its header, just ahead, says how long it is with all its fragments
+        whole = max(whole, be16(buf, header + 4) - 8)
+    give(state, slot, side, stream, buf, at, size, whole, 0, arena)
     if stream.count >= framing.most:
         stop(state, slot, side, stream)
 

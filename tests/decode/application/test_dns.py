@@ -225,8 +225,13 @@ def test_away_from_home_all_of_it_must_be_readable() -> None:
     whole = answer("a.example", [address("192.0.2.1")])
     away = (40000, 9953)
     got = read(DnsReader(), [Said(0, 1, whole, 1, away), Said(0, 2, whole[:-1], 1, away), Said(0, 3, whole[:-1], 1)])
+    assert got.seen is not None
     assert got.seen.tolist() == [1, 0, 1]
+    broken = message(7, 0x8180, [question("a.example")], [record(5, b"\xc0\xff")])
+    fragment = [Said(0, 1, whole[:-1], 1, away, whole=len(whole)), Said(0, 2, broken, 1, away, whole=900)]
     assert [row["ts"] for row in table(got)] == [1_000_000, 3_000_000]
+    got = read(DnsReader(), fragment)  # what was cut must be right as far as it goes
+    assert (got.malformed, [row["ts"] for row in table(got)]) == (0, [1_000_000])
 
 
 def test_multicast_dns_announces_without_being_asked() -> None:

@@ -243,7 +243,10 @@ def _parse(
     answers: NDArray[np.uint8],
     ttls: NDArray[np.uint8],
 ) -> int:
-    """The whole message; 1 where its question could be read, 2 where all of it, else SHORT or WRONG."""
+    """The message: 2 where all of it could be read, 1 where its bytes end behind the question, 0 where they are wrong there,
+
+    SHORT or WRONG where the question could not.
+    """
     code = W.question(buf, base, end, kind, name, w)
     if code < 0:
         return code
@@ -253,7 +256,7 @@ def _parse(
         code = W.walk(buf, end, be16(buf, base + 6), w)
     if code == 0:
         code = W.walk(buf, end, be16(buf, base + 8) + be16(buf, base + 10), w)
-    return 2 if code == 0 else 1
+    return 2 if code == 0 else 1 if code == W.SHORT else 0
 
 
 @exported(
@@ -308,9 +311,10 @@ def read_messages(
         kind = i64(_kind(m))
         at_answers, at_ttls = w[W.ANSWERS], w[W.TTLS]
         done = _parse(buf, base, end, max(kind, i64(0)), name, other, w, answers, ttls)
-        if done < 2 and not (m.flags & CUT or end - base < whole):
+        cut = m.flags & CUT or end - base < whole
+        if done < 2 and not cut:
             s[BAD] += 1
-        if done < (1 if kind >= 0 else 2):
+        if done < (0 if kind >= 0 else 1 if cut else 2):
             w[W.ANSWERS], w[W.TTLS] = at_answers, at_ttls
             continue
         s[NOW] = m.ts
