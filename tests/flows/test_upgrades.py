@@ -41,3 +41,4 @@ def test_both_halves_are_heard_behind_it(name: str) -> None:
     assert row["sni"] == "inner.example.org"
     assert row["cipher"] == "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
     assert row["established"] is True
+    assert row["upgraded_from"] == name

@@ -76,6 +76,8 @@ def give(state: Any, slot: Any, side: Any, stream: Any, buf: Any, at: Any, size:
     row.flags = flags | (CUT if size < whole and (flags & (BODY_END | ENCRYPTED)) == 0 else 0)
     row.proto = hot.proto
     row.vouched = stream.vouched
+    began = stream.services & np.uint64(0xFF)
+    row.within = 0 if began == np.uint64(stream.protocol) else began
     if size > 0:
         arena[used : used + size] = buf[at : at + size]
     state.arena_used = used + size

@@ -33,6 +33,7 @@ MESSAGE: Final = np.dtype(
         ("flags", np.uint8),
         ("proto", np.uint8),  # IANA number of the transport
         ("vouched", np.uint8),  # 1: its signature leaves no doubt; 0: whoever reads it decides
+        ("within", np.uint8),  # code of the protocol that its direction began with, where that is another one; 0
     ],
     align=True,
 )

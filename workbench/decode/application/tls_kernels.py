@@ -57,7 +57,7 @@ HALF: Final = np.dtype(
         ("more_size", np.int32),  # JA4's behind it
         ("cert_size", np.int32),  # of it, what is there
         ("cert_whole", np.int32),
-        ("spare", np.int32),
+        ("within", np.int32),  # code of the protocol that it began with; 0
         ("sni_at", np.int64),  # in `joined`
         ("alpn_at", np.int64),
         ("cert_at", np.int64),
@@ -352,6 +352,7 @@ def read_halves(rows: Any, arena: Any, records: bool, key: Any, joined: Any, tex
         half.ts = row.ts // 1000
         half.place = place
         half.port = i64(row.dst_port)
+        half.within = i64(row.within)
         at = i64(row.at)
         stop = at + i64(row.size)
         if at < 0 or stop > arena.size or to + i64(row.size) > joined.size or 2 * work.size < i64(row.size):

@@ -56,6 +56,13 @@ def offered(listed: bytes) -> str:
     return ",".join(names)[:MOST_TEXT]
 
 
+def _protocol(code: int) -> str | None:
+    """Name of a protocol by its code; None for 0."""
+    from workbench.decode.application.registry import protocols  # which finds this package's protocols, TLS among them
+
+    return protocols()[code - 1].name if 0 < code <= len(protocols()) else None
+
+
 class Halves:
     """Reads messages into HALF rows whose texts are numbers of things seen. What stays is bounded by `Seen`."""
 
@@ -207,6 +214,7 @@ class TlsReader:
             "alert": Spread(np.where(theirs["alert"] >= 0, theirs["alert"], ours["alert"])).column(tls_names.alert),
             "ech": pa.array((ours["flags"] & HIDDEN) != 0, mask=ours["legacy"] < 0),
             "resumed": self._resumed(theirs),
+            "upgraded_from": Spread(np.maximum(ours["within"], theirs["within"])).column(_protocol),
         }
 
     def _certified(self, ours: NDArray[Any], theirs: NDArray[Any]) -> dict[str, Any]:
