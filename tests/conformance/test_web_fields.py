@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 
-from tests.conformance.captures import folder
+import pytest
+
+from tests.conformance.captures import ROOT, folder, read
 from tests.conformance.checks import reading
 from tests.conformance.fields import Agreement, Shown, asked
 from tests.needs import program
@@ -135,3 +138,13 @@ def test_rpc() -> None:
         }
         found.same(name, "calls", sum(row["count"] for row in rows), len(calls))
     found.demand()
+
+
+@pytest.mark.parametrize("name", ["ssh", "guessing"])
+def test_who_came_in_is_guessed_right(name: str) -> None:
+    """The guess at authentication against what the programs that made the sample said."""
+    made = read(ROOT / "sample_captures" / f"{name}.pcapng")
+    ports = {row["flow_id"]: row["src_port"] for row in made.rows()}
+    guessed = {ports[row["flow_id"]]: bool(row["authenticated"]) for row in made.rows("ssh")}
+    truth = json.loads((ROOT / "sample_captures" / f"{name}.json").read_text())["connections"]
+    assert guessed == {said["src_port"]: said["login"] for said in truth if said["service"] == "ssh"}
