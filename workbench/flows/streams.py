@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from workbench.decode.bits import be16, kernel
+from workbench.decode.bits import be16, i64, kernel
 from workbench.flows.cutting import cut_stream, finish_stream, give, listen
 from workbench.flows.holes import ahead
 from workbench.flows.memory import end_at, framing_at, held_at, hot_at, stream_at
@@ -236,6 +236,9 @@ def _datagram(state: Any, slot: Any, side: Any, stream: Any, packet: Any, buf: A
         return
     hot = hot_at(state, slot)
     framing = framing_at(state, 4 * np.int64(stream.protocol) + (1 if hot.proto == 17 else 2))
+    if framing.while_set != 0 and (i64(buf[at]) & i64(framing.while_set)) == 0:
+        stop(state, slot, side, stream)
+        return
     size = min(past - at, framing.keep)
     stream.since = packet.ts
     whole: Any = np.int64(packet.payload)

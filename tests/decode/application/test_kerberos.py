@@ -7,7 +7,7 @@ from tests.decode.application import login_wire as wire
 from tests.decode.application.damage import conversation, survive
 from tests.decode.application.rows import fits, plain
 from workbench.decode.application.kerberos import PROTOCOL, KerberosReader
-from workbench.decode.application.protocol import MOST_WAITING, Context, Malformed, Message
+from workbench.decode.application.protocol import MOST_WAITING, Context, Malformed, Message, Signature
 
 TGT = ("krbtgt", "CORP.EXAMPLE")
 
@@ -121,11 +121,26 @@ def test_damaged_messages(said: list[tuple[int, bytes, int]]) -> None:
     survive(reader(), said, fits)
 
 
+def fits(signature: Signature, data: bytes) -> bool:
+    known = signature.mask or b""
+    return len(data) >= len(known) and bytes(a & b for a, b in zip(data, known, strict=False)) == signature.value
+
+
 def test_its_signatures_tell_its_messages() -> None:
-    datagram, record = PROTOCOL.signatures
-    assert datagram.mask
-    assert record.mask
     for data in VALID:
-        assert data[0] & datagram.mask[0] == datagram.value[0]
         framed = len(data).to_bytes(4, "big") + data
-        assert bytes(a & b for a, b in zip(framed, record.mask, strict=False)) == record.value
+        assert sum(fits(s, data) for s in PROTOCOL.signatures if s.transport == "udp") == 1
+        assert sum(fits(s, framed) for s in PROTOCOL.signatures if s.transport == "tcp") == 1
+
+
+def test_bytes_at_random_are_seldom_taken_for_it() -> None:
+    tried = [
+        bytes([a, b, c, d, e]) + bytes(8)
+        for a in range(256)
+        for b in (3, 0x81, 0x82)
+        for c in (0, 48)
+        for d in (0, 48)
+        for e in (0, 48)
+    ]
+    taken = sum(any(fits(s, data) for s in PROTOCOL.signatures if s.transport == "udp") for data in tried)
+    assert taken <= 9 * 3 * 4

@@ -234,6 +234,21 @@ _READ: Final[dict[int, Callable[[bytes, dict[int, ber.Item], Said, bool], None]]
     ERROR: _error,
 }
 
+#: First bytes of tags: AS-REQ to AP-REP (10 to 15), and KRB-ERROR (30), as application tags (RFC 4120, 5.10).
+_TAGS: Final = ((0x68, 0xF8), (0x7E, 0xFF))
+#: Forms of a BER length with the SEQUENCE behind it: bytes, mask.
+_LENGTHS: Final = ((b"\0\x30", b"\x80\xff"), (b"\x81\0\x30", b"\xff\0\xff"), (b"\x82\0\0\x30", b"\xff\0\0\xff"))
+
+
+def _signatures() -> Iterable[Signature]:
+    """A tag alone would fit one in eight random datagrams: length and the SEQUENCE inside are asked, too."""
+    for tag, mask in _TAGS:
+        for length, known in _LENGTHS:
+            value, bits = bytes([tag]) + length, bytes([mask]) + known
+            yield Signature("udp", value, mask=bits, least=10, probe=Probe.BER)
+            yield Signature("tcp", b"\0\0\0\0" + value, mask=b"\xff\xff\0\0" + bits, least=10, probe=Probe.RECORD)
+
+
 PROTOCOL: Final = Protocol(
     name="kerberos",
     title="Kerberos",
@@ -242,10 +257,7 @@ PROTOCOL: Final = Protocol(
         # A request shows its whole ticket before it says what it asks for; one with a long list of groups has some 10 KB.
         "tcp": Framing(Cut.LENGTH, keep=16_384, at=0, width=4, add=4, mask=0x7FFFFFFF),
     },
-    signatures=(
-        Signature("udp", b"\x60", mask=b"\xe0", least=10, probe=Probe.BER),
-        Signature("tcp", b"\0\0\0\0\x60", mask=b"\xff\xff\0\0\xe0", least=10, probe=Probe.RECORD),
-    ),
+    signatures=tuple(_signatures()),
     tables=("kerberos",),
     ports=(88,),
     reader=KerberosReader,

@@ -58,6 +58,7 @@ class Cut(IntEnum):
 class Framing:
     """How a direction is cut. keep: bytes of each unit that are kept; most: messages a direction gives, others are passed over.
 
+    DATAGRAM: with `while_set`, the direction is over at the first datagram whose first byte has none of these bits.
     LENGTH: the unit is `number + add` bytes, where the number has `width` bytes (1 to 4, its upper bits masked away by
     `mask`) at offset `at`; little: least significant byte first; `scale`: units of the number in bytes.
     """
@@ -71,6 +72,7 @@ class Framing:
     mask: int = 0xFFFFFFFF
     scale: int = 1
     little: bool = False
+    while_set: int = 0
 
 
 class Probe(IntEnum):
