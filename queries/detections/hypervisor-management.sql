@@ -22,9 +22,9 @@ references:
   - "VMware, KB 76372: how to disable the SLP service on ESXi"
   - "VMware, ports and protocols of ESXi: 427, 443, 902, 5988, 5989, 8000"
 false_positives:
-  - administrators and backup servers outside the hypervisors' network; name theirs in management
+  - administrators and backup servers outside the hypervisors' network; give their prefixes as parameter management
   - printers and storage that are found through SLP as well
-  - a migration between hypervisors of two networks (8000); name both in management
+  - a migration between hypervisors of two networks (8000); give both as parameter management
 */
 WITH approaches AS (
     SELECT

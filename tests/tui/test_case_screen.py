@@ -6,6 +6,8 @@ import importlib
 import pkgutil
 import threading
 
+import pytest
+
 from tests.tui.driving import case_screen, flows_view, press, screen_text, settle
 from tests.tui.synthetic import LEDGER, SOURCE, START, RowCase, RowOrder, flow, rack_case
 from workbench.errors import SourceError
@@ -15,7 +17,7 @@ from workbench.tui.figures import from_us, to_us
 from workbench.tui.screens.column_picker import ColumnPicker
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.flow import FlowDialog
-from workbench.tui.screens.help import HelpDialog
+from workbench.tui.screens.help import _PARTS, HelpDialog, _view_part, binding_groups
 from workbench.tui.screens.ledger import LedgerDialog
 from workbench.tui.widgets.detail import FlowDetail
 from workbench.tui.widgets.timeline import Metric, Timeline
@@ -423,3 +425,72 @@ async def test_an_order_that_is_gone_back_to_is_waited_for():
         case.gate.set()
         await settle(pilot)
         assert screen.status.activity == "ready"
+
+
+async def test_keys_typed_ahead_of_the_rows_open_none_of_the_filter_before():
+    case = rack_case()
+    async with WorkbenchApp(case).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        case.gate.clear()
+        screen.filter_by('conn_state == "S0"')
+        while not flows_view(pilot).inquiry.filtering:
+            await pilot.pause()
+        for key in ("enter", "p", "e"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert pilot.app.screen is screen
+            assert screen.shown.number == 2
+        case.gate.set()
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, FlowDialog)
+        assert flows_view(pilot).table.record["conn_state"] == "S0"
+
+
+@pytest.mark.parametrize("number", [6, 9])
+async def test_the_key_line_and_the_help_name_only_what_works_there(number):
+    async with WorkbenchApp(rack_case()).run_test(size=(160, 50)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        assert "f Keep  F Exclude  p Packets" in screen_text(pilot)[-1]
+        screen.go(number)
+        await settle(pilot)
+        keys = screen_text(pilot)[-1]
+        assert "L Ledger" in keys
+        for idle in ("Keep", "Exclude", "p Packets", "t Time", "T Zoom", "m Measure"):
+            assert idle not in keys
+        listed = {name for _, rows in binding_groups(screen) for _, _, name in rows}
+        assert {"case.ledger", "case.note"} <= listed
+        assert listed.isdisjoint({"case.keep", "case.exclude", "case.packets", "case.time", "case.zoom_out", "case.metric", ""})
+
+
+async def test_the_help_has_no_key_of_the_toolkit_and_no_two_parts_of_one_name():
+    async with WorkbenchApp(rack_case()).run_test(size=(80, 50)) as pilot:
+        await settle(pilot)
+        await press(pilot, "question_mark")
+        text = "\n".join(screen_text(pilot))
+        assert not any(line.strip("│ ") == "Editing" for line in text.split("\n"))
+        groups = pilot.app.screen._groups
+        titles = [(_PARTS.get(part) or _view_part(part))[0] for part, _ in groups]
+        assert len(set(titles)) == len(titles)
+        assert all(name for _, rows in groups for _, _, name in rows)
+
+
+@pytest.mark.parametrize("key", ["s", "C"])
+async def test_dialogs_of_columns_say_how_they_close(key):
+    async with WorkbenchApp(rack_case()).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, key)
+        assert "Esc closes" in "\n".join(screen_text(pilot))
+
+
+def test_where_the_packets_of_a_flow_are():
+    from workbench.tui import words
+
+    def place(**offsets):
+        return dict(words._where(flow(1, **offsets), "a.pcap")[1])["at"]
+
+    assert place(first_offset=148, last_offset=148) == "byte 148"
+    assert place(first_offset=148, last_offset=9048) == "byte 148 to byte 9,048"
+    assert place(first_offset=None, last_offset=None) == "–"

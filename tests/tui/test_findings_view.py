@@ -184,3 +184,30 @@ async def test_findings_that_lack_what_ours_have_are_passed_over(case: Path, mon
         await settle(pilot)
         await press(pilot, "5", "s", "s", "s", "s")
         assert f"{len(found)} findings" in text_of(pilot)
+
+
+async def test_tab_goes_from_the_words_back_to_the_list(case: Path) -> None:
+    detect(case)
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "5", "j", "tab")
+        view = findings_view(pilot)
+        assert view.prose.has_focus
+        assert "Back to the list" in screen_text(pilot)[-1]
+        await press(pilot, "tab")
+        assert view.table.has_focus
+        await press(pilot, "v")
+        assert case_screen(pilot).shown.number == 2
+
+
+@SIZES
+async def test_the_list_has_room_and_the_words_say_how_parameters_are_given(case: Path, size: tuple[int, int]) -> None:
+    detect(case)
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "5", "j")
+        view = findings_view(pilot)
+        assert view.table.visible_rows >= 7
+        assert "give their prefixes as parameter management" in view.prose.plain
+        assert "management = []  (who may manage them, beside their own /24 or /64)" in view.prose.plain
+        assert "workbench detect --case CASE -p hypervisors=VALUE" in view.prose.plain

@@ -138,3 +138,14 @@ def test_matrix(snap_compare: Any, lateral: Path, size: tuple[int, int]) -> None
         await press(pilot, "4", "enter")
 
     assert snap_compare(app(lateral), terminal_size=size, run_before=before)
+
+
+async def test_what_shades_and_marks_mean_is_on_the_screen(lateral: Path) -> None:
+    async with app(lateral).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "4")
+        assert "░▒▓█ from few to most flows, ! most of it unanswered" in "\n".join(screen_text(pilot))
+        await press(pilot, "x")
+        text = "\n".join(screen_text(pilot))
+        assert "░▒▓█" not in text
+        assert "! most of it unanswered" in text

@@ -18,6 +18,7 @@ from workbench.tui.screens.ledger import LedgerDialog
 from workbench.tui.views.overview import OverviewView
 from workbench.tui.widgets.board import Band, Panel, Row, _drawn, _shared
 from workbench.tui.widgets.board_lines import Column, bar_text, row_lines
+from workbench.workflows.hunt import detect
 
 SMALL, LARGE = (80, 24), (160, 50)
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x50"])
@@ -253,3 +254,38 @@ def test_looks(snap_compare, data, size):
         await settle(pilot)
 
     assert snap_compare(WorkbenchApp(data), terminal_size=size, run_before=show)
+
+
+@BOTH
+async def test_open_findings_come_first_and_lead_to_their_flows(data, size):
+    detect(data.path)
+    found = data.question().query("SELECT finding_id, title, severity FROM findings ORDER BY score DESC").to_pylist()
+    for number, one in enumerate(found):
+        if number:
+            data.notebook.set_state(one["finding_id"], "benign", "known")
+    left = found[0]
+    async with WorkbenchApp(data).run_test(size=size) as pilot:
+        view = await shown(pilot)
+        text = "\n".join(screen_text(pilot))
+        assert f"look first: findings, 1 {left['severity']}" in text
+        assert left["title"] in text
+        assert [row.kept for row in view._panels["look"].rows] == [f'finding == "{left["finding_id"]}"']
+        assert screen_text(pilot)[_line_of(pilot, left["title"])].startswith("▶")
+        assert (view.subject().kind, view.subject().key) == ("finding", left["finding_id"])
+        data.notebook.set_state(left["finding_id"], "done", "dealt with")
+        while view._panels["look"].rows and view._panels["look"].rows[0].kept.startswith("finding"):
+            case_screen(pilot)._watch()
+            await settle(pilot)
+        assert "signs in the flows" in "\n".join(screen_text(pilot))
+        data.notebook.set_state(left["finding_id"], "open", "again")
+        while not view._panels["look"].rows[0].kept.startswith("finding"):
+            case_screen(pilot)._watch()
+            await settle(pilot)
+        await press(pilot, "enter")
+        screen = case_screen(pilot)
+        assert (screen.shown.number, screen.view.filter) == (2, f'finding == "{left["finding_id"]}"')
+        assert screen.shown.table.total == data.amount(View(filter=screen.view.filter)).flows > 0
+
+
+def _line_of(pilot, words: str) -> int:
+    return next(number for number, line in enumerate(screen_text(pilot)) if words in line)

@@ -104,8 +104,30 @@ def test_ticks_lie_within(a: float, b: float, most: int) -> None:
     assert len(nice_ticks(low, high, most)) <= most + 1
 
 
+def test_a_heat_map_says_what_its_shades_are_and_names_its_columns() -> None:
+    """Twelve columns of ten letters do not fit beside each other in one line."""
+    rows = [(f"10.20.30.{n}", "p") for n in range(100, 112) for _ in range(1 if n < 111 else 60)]
+    table = pa.table({"a": [a for a, _ in rows], "b": [b for _, b in rows]})
+    lines = text_of(table, Choice(Kind.HEAT, "a", "b"), 78, 14).split("\n")
+    assert lines[-1] == "rows: ░ 1 ▒ 2-6 ▓ 7-20 █ 21-60"
+    below = "\n".join(lines[-4:-1])
+    for n in range(100, 111):
+        assert f"╵10.20.30.{n}" in below
+    place = next(line for line in lines[-4:-1] if "╵10.20.30.110" in line).index("╵10.20.30.110")
+    assert (lines[0][place], lines[0].rstrip()[-1]) == ("░", "█")
+
+
+def test_a_label_at_the_edge_ends_under_its_column() -> None:
+    names = ["a", "b", "c", "nineteen characters"]
+    lines = text_of(pa.table({"a": names, "b": ["p", "p", "p", "q"]}), Choice(Kind.HEAT, "a", "b"), 60, 12).split("\n")
+    last = next(line for line in lines if "nineteen characters╵" in line)
+    assert lines[1].index("█") == last.index("╵")
+
+
 @pytest.mark.parametrize("most", range(1, 60))
 def test_every_amount_has_a_shade(most: int) -> None:
     """Logarithms are not exact: the largest amount is the darkest shade, not one beyond."""
     table = pa.table({"a": ["x"] * most + ["y"], "b": ["p"] * most + ["q"]})
-    assert "█" in text_of(table, Choice(Kind.HEAT, "a", "b"))
+    fields, _, legend = text_of(table, Choice(Kind.HEAT, "a", "b")).rpartition("\n")
+    assert legend.startswith("rows: ")
+    assert "█" in fields

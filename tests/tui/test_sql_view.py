@@ -325,3 +325,35 @@ async def test_a_row_is_shown_whole(stored):
 
 def test_clean_keeps_what_languages_need():
     assert clean("SELECT 'ﬁt für Zoë, 日本'") == "SELECT 'ﬁt für Zoë, 日本'"
+
+
+async def test_running_a_query_closes_the_list_over_it(stored):
+    async with WorkbenchApp(stored).run_test(size=(80, 24)) as pilot:
+        view = await begun(pilot)
+        view.editor.put("SELECT 1 AS one FROM sourc")
+        view.editor.area.focus()
+        await press(pilot, "e", "s")
+        view.editor.put("SELECT nothing FROM sourc")
+        view.editor.area.focus()
+        await press(pilot, "e")
+        assert view.editor.offers.is_open
+        await press(pilot, "f5")  # refused: the cursor stays in the editor
+        assert view.editor.area.has_focus
+        assert not view.editor.offers.is_open
+
+
+async def test_the_key_line_names_the_way_out_of_the_editor_and_only_keys_that_do_something(stored):
+    async with WorkbenchApp(stored).run_test(size=(160, 50)) as pilot:
+        view = await begun(pilot)
+        view.editor.area.focus()
+        await settle(pilot)
+        assert "esc Out of the editor" in screen_text(pilot)[-1]
+        await asked(pilot, "SELECT 1 AS one")
+        keys = screen_text(pilot)[-1]
+        for idle in ("Out of the editor", "f Keep", "F Exclude", "p Packets", "t Time", "m Measure"):
+            assert idle not in keys
+        await press(pilot, "tab", "escape")
+        await asked(pilot, "SELECT flow_id, src_ip FROM flows")
+        assert view.answer.has_focus
+        for useful in ("f Keep", "F Exclude", "p Packets"):
+            assert useful in screen_text(pilot)[-1]

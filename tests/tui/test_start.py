@@ -184,3 +184,12 @@ async def test_a_folder_that_cannot_be_read_is_said_and_the_one_before_stays(tmp
         await settle(pilot)
         assert "cannot be shown" in "\n".join(screen_text(pilot))  # ahead of the path, which may be long
         assert picker.folder == tmp_path
+
+
+async def test_the_key_line_says_how_to_leave_the_line():
+    app = WorkbenchApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "esc To the lists" in screen_text(pilot)[-1]
+        await press(pilot, "escape")
+        assert "To the lists" not in screen_text(pilot)[-1]

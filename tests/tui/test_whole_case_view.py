@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,27 @@ async def test_a_damaged_notebook_is_said_and_the_rest_shown(case: Path) -> None
         assert "path: " in view_of(pilot).prose.plain
         await press(pilot, "greater_than_sign", "greater_than_sign")
         assert "Move it aside" in view_of(pilot).prose.plain
+
+
+async def test_a_notes_own_text_is_in_its_row_at_80_columns(case: Path) -> None:
+    Notebook(case).add_note("host", "10.0.0.1", "10.0.0.1", "ask the owner")
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "9", "greater_than_sign", "greater_than_sign")
+        row = next(line for line in screen_text(pilot) if line.startswith("▶"))
+        assert "ask the owner" in row
+        await press(pilot, "tab", "tab")
+        assert view_of(pilot).table.has_focus
+
+
+async def test_a_note_that_cannot_be_read_is_said_beside_the_others(case: Path) -> None:
+    book = Notebook(case)
+    book.add_note("case", "1", "1", "ours")
+    with sqlite3.connect(book.path) as con:
+        con.execute("INSERT INTO notes VALUES (NULL, 1, 'a', 'case', '1', 'w', ?)", ("x" * ((1 << 20) + 1),))
+    con.close()
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "9", "greater_than_sign", "greater_than_sign")
+        assert "ours" in text_of(pilot)
+        assert "1 row with a text of more than 1 MiB, passed over" in view_of(pilot).prose.plain

@@ -116,7 +116,7 @@ def _notes(of: Held) -> list[Line]:
     lines = []
     for note in of.notes:
         when = figures.moment(figures.from_us(note.ts))[:19]
-        cells = (when, note.author[:80], note.kind, note.words[:200], note.text[:300])
+        cells = (when, note.author[:80], note.kind, note.text[:300], note.words[:200])
         words = (f"note {note.note_id} on {note.words}", f"{when}Z {note.author}", *note.text[:8_000].split("\n")[:400])
         lines.append(Line(cells, words, note.kind, note.key, note.words))
     return lines
@@ -163,7 +163,7 @@ SECTIONS: Final = (
     ),
     Section(
         "Notes",
-        (("when, UTC", 19), ("who", 12), ("on", 8), ("what", 14), ("note", 12)),
+        (("when, UTC", 19), ("who", 10), ("on", 7), ("note", 24), ("what", 14)),
         _notes,
         "No notes.\nn writes one on what the cursor stands on, in every view.",
     ),

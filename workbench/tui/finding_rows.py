@@ -159,7 +159,7 @@ def explained(finding: Finding, question: Question | None, history: Sequence[Fin
         _line(text, f"The file of detection {finding['detection']} is not there any more: what it means cannot be said.")
     _heading(text, "ATT&CK, parameters")
     _line(text, str(finding["attack"]).replace(",", ", ") or "no technique")
-    _line(text, ", ".join(f"{name} = {_plain(name, value)}" for name, value in _object(finding["parameters"]).items()) or "none")
+    _parameters(text, finding, question)
     _line(text, f"detection {finding['detection']}, run {_second(finding['found'])} UTC, finding {finding['finding_id']}")
     if history:
         _heading(text, "What people made of it")
@@ -177,6 +177,19 @@ def _evidence(text: Text, finding: Finding, question: Question | None) -> None:
     for name, value in values.items():
         meaning = question.columns.get(name, "") if question is not None else ""
         _line(text, f"{name[:80]} = {_plain(name, value)}" + (f"  ({meaning})" if meaning else ""))
+
+
+def _parameters(text: Text, finding: Finding, question: Question | None) -> None:
+    """The values it ran with, what they mean, and how others are given."""
+    values = _object(finding["parameters"])
+    for name, value in values.items():
+        known = question.parameters.get(name) if question is not None else None
+        _line(text, f"{name[:80]} = {_plain(name, value)}" + (f"  ({known.help})" if known is not None and known.help else ""))
+    if not values:
+        _line(text, "no parameters")
+    else:
+        given = f"workbench detect --case CASE -p {next(iter(values))}=VALUE"
+        _line(text, f"Parameters are given on the command line: {given}")
 
 
 def _heading(text: Text, words: str) -> None:

@@ -20,6 +20,8 @@ _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 #: Bits of a Braille cell by row and column of its dots (U+2800 and on).
 _DOTS: Final = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _LABELS: Final = 24
+#: Lines of labels under categories, where there is room.
+_UNDER: Final = 3
 #: Seconds between ticks of a time axis.
 _CLOCK_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800)
 
@@ -32,16 +34,19 @@ def drawn(chart: Chart, width: int, height: int) -> list[list[Piece]]:
         return [[("No numbers there.", "axis")], *([] for _ in range(height - 1))]
     if chart.kind is Kind.BAR:
         return [_cropped(line, width) for line in _bars(chart, width, height)]
-    body = _heat if chart.kind is Kind.HEAT else _dots
-    marks = _side_labels(chart.y, height - 2)
+    below = _UNDER if chart.x.labels and height > 3 * _UNDER else 1
+    legend = chart.kind is Kind.HEAT and height > 4
+    tall = height - 1 - below - legend
+    marks = _side_labels(chart.y, tall)
     room = max(cell_len(text) for text in marks)
-    lines = body(chart, width - room - 2, height - 2)
+    amounts = _amounts(chart, width - room - 2, tall) if chart.kind is Kind.HEAT else None
+    lines = _dots(chart, width - room - 2, tall) if amounts is None else _heat(chart, amounts, width - room - 2, tall)
     out: list[list[Piece]] = []
     for text, line in zip(marks, lines, strict=True):
         out.append([(" " * (room - cell_len(text)) + text, "axis"), ("┤" if text else "│", "axis"), (line, "mark")])
     out.append([(" " * room + "└" + "─" * (width - room - 2), "axis")])
-    out.append([(" " * (room + 1) + _under(chart.x, width - room - 2), "axis")])
-    return out
+    out += [[(" " * (room + 1) + text, "axis")] for text in _under(chart.x, width - room - 2, below)]
+    return [*out, _cropped([(_legend(amounts), "axis")], width)] if legend and amounts is not None else out
 
 
 def _cropped(line: list[Piece], width: int) -> list[Piece]:
@@ -91,20 +96,38 @@ def _join(grid: NDArray[np.bool_], across: NDArray[np.int64], down: NDArray[np.i
 # -- heat map ---------------------------------------------------------------------------------------
 
 
-def _heat(chart: Chart, width: int, height: int) -> list[str]:
+def _amounts(chart: Chart, width: int, height: int) -> NDArray[np.float64]:
+    """Rows in each field [down, across] of a heat map that has so much room."""
     columns = min(width, len(chart.x.labels)) if chart.x.labels else width
     rows = min(height, len(chart.y.labels)) if chart.y.labels else height
     across, down = _binned(chart.xs, chart.x, columns), _binned(chart.ys, chart.y, rows)
     inside = (across < columns) & (down < rows)
     amounts = np.zeros((rows, columns))
     np.add.at(amounts, (down[inside], across[inside]), 1)
+    return amounts
+
+
+def _heat(chart: Chart, amounts: NDArray[np.float64], width: int, height: int) -> list[str]:
+    rows, columns = amounts.shape
     most = math.log1p(float(amounts.max()))
     steps = len(_SHADES) - 1  # rounding can put the largest amount a little beyond the last
-    shades = np.minimum(np.ceil(np.log1p(amounts) / (most or 1) * steps), steps).astype(int)
+    shades = np.minimum(np.ceil(np.log1p(amounts) / (most or 1) * steps - 1e-9), steps).astype(int)
     wide = max(1, width // columns)
     lines = ["".join(_SHADES[shade] * wide for shade in row) for row in shades]
     tops = lines if chart.y.labels else lines[::-1]
     return [*tops, *("" for _ in range(height - rows))]
+
+
+def _legend(amounts: NDArray[np.float64]) -> str:
+    """How many rows each shade stands for: `rows: ░ 1 ▒ 2 ▓ 3-5 █ 6-12`; shades go by the logarithm."""
+    most, steps = int(amounts.max()), len(_SHADES) - 1
+    parts, low = [], 1
+    for step in range(1, steps + 1):
+        high = most if step == steps else math.floor((1 + most) ** (step / steps) - 1 + 1e-9)
+        if high >= low:
+            parts.append(f"{_SHADES[step]} {low:,}" + (f"-{high:,}" if high > low else ""))
+        low = max(low, high + 1)
+    return f"rows: {' '.join(parts)}"
 
 
 def _binned(values: NDArray[np.float64], axis: Axis, bins: int) -> NDArray[np.int64]:
@@ -187,24 +210,27 @@ def _side_labels(axis: Axis, height: int) -> list[str]:
     return out
 
 
-def _under(axis: Axis, width: int) -> str:
-    """Ticks below, and the name of the axis at the end of the line where it fits."""
-    line = [" "] * width
+def _under(axis: Axis, width: int, lines: int) -> list[str]:
+    """Ticks below, in so many lines; a label begins under its column, on the first line that has room for it."""
     if axis.labels:
         wide = max(1, width // len(axis.labels))
-        places = [(n * wide, _cut(label)) for n, label in enumerate(axis.labels)]
+        places = [(n * wide, "╵" + _cut(label)) for n, label in enumerate(axis.labels)]
     else:
         values = _ticks(axis, max(2, width // 16))
         span = axis.high - axis.low
         texts = [figures.tick(int(v), int(span)) if axis.time else number_text(v, axis.name) for v in values]
         places = [(round((v - axis.low) / span * (width - 1)), text) for v, text in zip(values, texts, strict=True)]
-    free = 0
+    out, free = [[" "] * width for _ in range(lines)], [0] * lines
     for at, text in places:
         start = at if axis.labels else max(0, min(at - len(text) // 2, width - len(text)))
-        if start >= free and start + cell_len(text) <= width:
-            line[start : start + cell_len(text)] = [*text, *("" for _ in range(cell_len(text) - len(text)))]
-            free = start + cell_len(text) + 1
-    return "".join(line)
+        if axis.labels and start + cell_len(text) > width:  # at the edge it ends under its column
+            text = text[1:] + text[0]
+            start = start + 1 - cell_len(text)
+        line = next((n for n in range(lines) if free[n] <= start), None)
+        if line is not None and start + cell_len(text) <= width:
+            out[line][start : start + cell_len(text)] = [*text, *("" for _ in range(cell_len(text) - len(text)))]
+            free[line] = start + cell_len(text) + 1
+    return ["".join(line) for line in out]
 
 
 def _cut(text: str) -> str:

@@ -221,12 +221,13 @@ def _tunnel(flow: Mapping[str, Any]) -> Group | None:
 
 def _where(flow: Mapping[str, Any], path: str) -> Group:
     first, last = flow.get("first_offset"), flow.get("last_offset")
-    place = figures.NOTHING if first is None or last is None else f"bytes {first:,} to {last:,}"
+    place = figures.NOTHING if first is None or last is None else f"byte {first:,}"
+    place += f" to byte {last:,}" if place != figures.NOTHING and last != first else ""
     return (
         "Where its packets are",
         [
             ("in", text_cell(path) if path else f"source {flow.get('source_id')}"),
-            ("between", place),
+            ("at", place),
             ("flow", looks.flow_number(flow.get("flow_id"))),
             ("community", text_cell(flow.get("community_id"))),
         ],

@@ -126,6 +126,7 @@ class AskingScreen(Screen[None]):
             self.on_bins_ready(self._early)
         self._titles()
         self._tell_activity()
+        self.query_one(KeyLine).idle = self.shown.idle
         if self.counting is not None and self._answered and self.shown.resting:
             self.counting.rested()
             if self._kept is None:

@@ -197,6 +197,9 @@ class CaseScreen(AskingScreen):
     def _flow(self) -> Mapping[str, Any] | None:
         """The flow under the cursor; where there is none, that is said."""
         subject: Subject | None = self.shown.subject()
+        if self._filtering:
+            self.tell("Still filtering", "These are the rows of the filter before.")
+            return None
         if subject is None or subject.flow is None:
             self.tell("No flow", "There is no flow under the cursor. The view Flows (2) has them.")
             return None

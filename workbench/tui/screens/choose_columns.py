@@ -50,7 +50,7 @@ class ChooseColumns(ModalScreen[tuple[str, ...] | None]):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
             yield NarrowingInput(placeholder="type to narrow: bytes, ip, port…", compact=True)
             yield OptionList(*self._options())
-            keys = "Space takes in or out, Shift+↑ ↓ moves, Enter is done"
+            keys = "Space in or out, Shift+↑ ↓ moves, Enter done, Esc closes"
             yield Static(Text(keys, style="dim"), classes="dialog-keys")
 
     def on_mount(self) -> None:

@@ -38,7 +38,7 @@ class ColumnPicker(ModalScreen[Sorting | None]):
             yield Input(placeholder="type to narrow: bytes, ip, rtt…", compact=True)
             yield OptionList(*self._options(""))
             yield Static(
-                Text("Enter sorts, amounts largest first; the sorted column again reverses", style="dim"),
+                Text("Enter sorts, largest first; the sorted column again reverses; Esc closes", style="dim"),
                 classes="dialog-keys",
             )
 

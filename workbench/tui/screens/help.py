@@ -12,13 +12,14 @@ from textual.containers import Vertical, VerticalScroll
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
 from workbench.tui.views import VIEWS
+from workbench.tui.widgets.keys import KeyLine
 
 #: Headings by the first part of a binding's id, and what the part of the screen is for.
 _PARTS = {
-    "table": ("Flows", "One row a flow, whoever began it on the left. Dots are rows still on their way."),
+    "table": ("Table", "Rows and columns. Dots are rows still on their way."),
     "timeline": ("Timeline", "Bars over time. Brush a range and zoom: the flows follow."),
     "detail": ("Details", "Everything known about the flow under the cursor."),
     "filter": ("Filter", "Which flows. Names are those of the columns, and Wireshark's; docs/filters.md has the language."),
@@ -80,13 +81,19 @@ class HelpDialog(ModalScreen[None]):
 def binding_groups(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Active bindings as (part, [(keys, what it does, id)]), what has the focus first.
 
-    Keys of one binding stand together; bindings of Textual's own widgets, which have no id, stand last.
+    Keys of one binding stand together. Bindings of Textual's own, which have no id, stand last, and only where text is
+    written: elsewhere they scroll sideways and copy a selection, which nothing here needs. What does nothing in the view
+    that is shown is left out.
     """
     app = screen.app
+    written = isinstance(screen.focused, Input | TextArea)
+    idle = frozenset[str]().union(*(line.idle for line in screen.query(KeyLine)))
     by_part: dict[str, dict[str, tuple[list[str], str, str]]] = {}
     for active in _in_order(screen):
         binding = active.binding
         name = binding.id or ""
+        if name in idle or not (name or written):
+            continue
         part = name.partition(".")[0] or "editing"
         rows = by_part.setdefault(part, {})
         key = name or f"{binding.action}/{binding.description}"

@@ -34,7 +34,7 @@ class StartScreen(Screen[None]):
         Binding("down,j", "step(1)", "Down", show=False, id="start.down", tooltip="Next case"),
         Binding("up,k", "step(-1)", "Up", show=False, id="start.up", tooltip="Previous case"),
         Binding("o", "files", "Files", id="start.files", tooltip="Choose among files"),
-        Binding("escape", "list", "To the list", show=False, id="start.list", tooltip="From the line back to the list"),
+        Binding("escape", "list", "To the lists", id="start.list", tooltip="From the line back to the list"),
     ]
 
     @dataclass
@@ -73,6 +73,10 @@ class StartScreen(Screen[None]):
             recent.focus()
         else:
             self.query_one("#path", Input).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  Textual's signature
+        """The way out of the line is a key only there."""
+        return action != "list" or isinstance(self.focused, Input)
 
     def action_path(self) -> None:
         """To the line."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Final, Literal, Protocol, cast
 
 from textual.containers import Container
 
@@ -16,6 +16,14 @@ from workbench.tui.data import CaseData, Span, Summary, View
 
 #: What a note or a bookmark can be on.
 Kind = Literal["flow", "host", "pair", "query", "finding", "source", "case"]
+
+
+#: Keys of the frame, by what a view must have for them to be of use: a flow under the cursor, a value that a filter can
+#: name, a timeline, and rows that obey its range.
+FLOW_KEYS: Final = frozenset({"case.packets", "case.carve"})
+KEEP_KEYS: Final = frozenset({"case.keep", "case.exclude"})
+TIMELINE_KEYS: Final = frozenset({"case.time", "case.metric"})
+RANGE_KEYS: Final = frozenset({"case.zoom_out", "case.reset"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,11 @@ class CaseView(Container):
     name_: ClassVar[str]
     #: One sentence for the help.
     about: ClassVar[str]
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Ids of the frame's keys that do nothing of use here: the key line and the help leave them out."""
+        return frozenset()
 
     @property
     def frame(self) -> Frame:

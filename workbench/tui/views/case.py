@@ -20,7 +20,7 @@ from workbench.tui.conditions import condition
 from workbench.tui.data import Summary, View
 from workbench.tui.latest import Latest
 from workbench.tui.table_source import ArrowSource
-from workbench.tui.views.base import CaseView, Subject
+from workbench.tui.views.base import FLOW_KEYS, KEEP_KEYS, RANGE_KEYS, TIMELINE_KEYS, CaseView, Subject
 from workbench.tui.widgets.prose import Prose
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.virtual_table import VirtualTable
@@ -86,6 +86,11 @@ class WholeCaseView(CaseView):
             yield Prose(id="line")
 
     @property
+    def idle(self) -> frozenset[str]:
+        """Whole files are listed, whatever is asked for."""
+        return FLOW_KEYS | KEEP_KEYS | TIMELINE_KEYS | RANGE_KEYS
+
+    @property
     def table(self) -> VirtualTable:
         """The rows."""
         return self.query_one("#section", VirtualTable)
@@ -98,6 +103,11 @@ class WholeCaseView(CaseView):
     def enter(self) -> None:
         """To the rows."""
         self.screen.set_focus(self.table)
+
+    def on_prose_left(self, message: Prose.Left) -> None:
+        """Tab goes back and forth between the two."""
+        message.stop()
+        self.enter()
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -131,7 +141,7 @@ class WholeCaseView(CaseView):
             return
         self._got = message.serial
         if message.held.trouble and message.held.trouble != self._held.trouble:
-            self.frame.tell("No notes", message.held.trouble)
+            self.frame.tell("Notes", message.held.trouble)
         self._held = message.held
         self._show()
         if message.error is not None:

@@ -25,7 +25,7 @@ from workbench.tui.looks import text_cell
 from workbench.tui.screens.dialog import PromptDialog
 from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.table_source import ArrowSource
-from workbench.tui.views.base import CaseView, Subject
+from workbench.tui.views.base import FLOW_KEYS, KEEP_KEYS, CaseView, Subject
 from workbench.tui.widgets.prose import Prose
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.virtual_table import VirtualTable
@@ -75,6 +75,7 @@ class FindingsView(CaseView):
     FindingsView #findings-body { height: 1fr; layout: vertical; }
     FindingsView #findings-box, FindingsView #finding-box { height: 1fr; }
     FindingsView #findings, FindingsView #finding { height: 1fr; }
+    .-short FindingsView #finding-box { height: 6; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -164,6 +165,11 @@ class FindingsView(CaseView):
                 yield Prose(id="finding")
 
     @property
+    def idle(self) -> frozenset[str]:
+        """No flows are listed, and the filter is another thing."""
+        return FLOW_KEYS | KEEP_KEYS
+
+    @property
     def table(self) -> VirtualTable:
         """The rows."""
         return self.query_one("#findings", VirtualTable)
@@ -176,6 +182,11 @@ class FindingsView(CaseView):
     def enter(self) -> None:
         """To the rows."""
         self.screen.set_focus(self.table)
+
+    def on_prose_left(self, message: Prose.Left) -> None:
+        """Tab goes back and forth between the two."""
+        message.stop()
+        self.enter()
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -232,7 +243,7 @@ class FindingsView(CaseView):
             self.frame.say(message.error)
         else:
             if message.held.trouble and message.held.trouble != self._held.trouble:
-                self.frame.tell("No notes", message.held.trouble)
+                self.frame.tell("Notes", message.held.trouble)
             self._watch.end(len(message.held.findings))
             self._held, self._library, self._histories = message.held, message.library, {}
             self._show()

@@ -269,7 +269,12 @@ class FlowList(CaseView):
         """Everything about it."""
         from workbench.tui.screens.flow import FlowDialog
 
-        if message.table is self.table:
+        if message.table is not self.table:
+            return
+        showing = self.showing()
+        if showing is not None and showing.filter != self.frame.view.filter:  # typed ahead: another row is meant
+            self.frame.tell("Still filtering", "These are the rows of the filter before.")
+        else:
             self.app.push_screen(FlowDialog(message.record, self._path_of(message.record)))
 
     def on_virtual_table_failed(self, message: VirtualTable.Failed) -> None:

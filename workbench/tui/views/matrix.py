@@ -26,7 +26,7 @@ from workbench.tui.conditions import joined
 from workbench.tui.data import CaseData, Summary, View
 from workbench.tui.latest import Latest
 from workbench.tui.stopwatch import Stopwatch
-from workbench.tui.views.base import CaseView, Subject
+from workbench.tui.views.base import FLOW_KEYS, CaseView, Subject
 from workbench.tui.widgets.matrix_grid import MatrixGrid, words
 from workbench.tui.widgets.rule import TitleRule
 
@@ -82,6 +82,11 @@ class MatrixView(CaseView):
         self._questions: dict[str, Question] = {}
         self._lanes: dict[str, Latest] = {}
         self._watch = Stopwatch()
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """No flows are listed."""
+        return FLOW_KEYS
 
     def compose(self) -> ComposeResult:
         """Grid and words."""
@@ -210,6 +215,8 @@ class MatrixView(CaseView):
 
     def _titles(self) -> None:
         self.query_one("#matrix-title", TitleRule).title = self._title()
+        shades = "" if self.grid.numbers else f"░▒▓█ from few to most {self.by}, "
+        self.query_one("#cell-title", TitleRule).title = f"this cell; above: {shades}! most of it unanswered"
 
     def _title(self) -> str:
         found = self.found

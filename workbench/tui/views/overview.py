@@ -28,7 +28,7 @@ from workbench.tui.latest import Latest
 from workbench.tui.screens.case_words import nothing
 from workbench.tui.screens.ledger import LedgerDialog
 from workbench.tui.stopwatch import Stopwatch
-from workbench.tui.views.base import CaseView, Subject
+from workbench.tui.views.base import FLOW_KEYS, CaseView, Subject
 from workbench.tui.widgets.board import Board, Panel, Row, aged
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ class OverviewView(CaseView):
         self._busy = ""
         self._again: Timer | None = None
         self._rest_until = 0.0
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """No flows are listed."""
+        return FLOW_KEYS
 
     def compose(self) -> ComposeResult:
         """The lists, and what Enter would show."""

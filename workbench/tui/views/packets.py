@@ -15,7 +15,7 @@ from workbench.tui.looks import flow_number
 from workbench.tui.messages import FlowFound, PacketsFailed
 from workbench.tui.packet_jump import packet_dialog, packet_named
 from workbench.tui.screens.dialog import PromptDialog
-from workbench.tui.views.base import Subject
+from workbench.tui.views.base import FLOW_KEYS, KEEP_KEYS, RANGE_KEYS, TIMELINE_KEYS, Subject
 from workbench.tui.views.reading import ReadingView
 
 _FLOWS: Final = 2
@@ -45,6 +45,11 @@ class PacketsView(ReadingView):
         self._finding = Latest(self, "packets' flow")
         self._sought: Callable[[int, int], bool] | None = None
         self._sought_from = 0
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """One flow is shown, whatever the filter and the range."""
+        return FLOW_KEYS | KEEP_KEYS | TIMELINE_KEYS | RANGE_KEYS
 
     @property
     def resting(self) -> bool:

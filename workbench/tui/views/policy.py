@@ -26,7 +26,7 @@ from workbench.tui.screens.case_words import nothing
 from workbench.tui.screens.column_picker import ColumnPicker
 from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.table_source import ArrowSource
-from workbench.tui.views.base import CaseView, Subject
+from workbench.tui.views.base import FLOW_KEYS, TIMELINE_KEYS, CaseView, Subject
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.virtual_table import VirtualTable
 
@@ -91,6 +91,11 @@ class PolicyView(CaseView):
         self._asked: tuple[View, Summary] | None = None
         self._paths: pa.Table | None = None
         self._stopped = False
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """No flows are listed."""
+        return FLOW_KEYS | TIMELINE_KEYS
 
     def compose(self) -> ComposeResult:
         """Rules, paths, and what this is not."""

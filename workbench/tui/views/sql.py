@@ -33,7 +33,7 @@ from workbench.tui.screens.saved_queries import ParameterForm, Saved, SavedPicke
 from workbench.tui.sql_asking import Came, Ended, Query, SqlAsking
 from workbench.tui.sql_words import words_of
 from workbench.tui.table_source import looks_of
-from workbench.tui.views.base import CaseView, Subject
+from workbench.tui.views.base import FLOW_KEYS, KEEP_KEYS, TIMELINE_KEYS, CaseView, Subject
 from workbench.tui.widgets.plot import Plot
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.sql_editor import SqlEditor, SqlText
@@ -83,6 +83,7 @@ class SqlView(CaseView):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "out", "Out of the editor", id="sql.out", tooltip="Stop a query; else to the answer: keys are keys"),
         Binding("f5,ctrl+r,ctrl+enter,ctrl+j", "run", "Run", id="sql.run", tooltip="Run the query, or what is selected of it"),
         Binding("ctrl+t", "narrow", "All/filtered", id="sql.narrow", tooltip="Ask all flows, or those of filter and time range"),
         Binding("ctrl+o", "saved", "Saved", id="sql.saved", tooltip="Hunts, detections and views: ask one, or edit its SQL"),
@@ -116,6 +117,13 @@ class SqlView(CaseView):
             yield TitleRule(id="sql-answer-title")
             yield VirtualTable(_NO_COLUMNS, empty=_EMPTY, id="sql-rows")
             yield Plot(id="sql-plot")
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """By its columns the answer may have flows, or values that a filter can name; or neither."""
+        names = {look.name for look in self.table.looks}
+        found = TIMELINE_KEYS if "flow_id" in names else TIMELINE_KEYS | FLOW_KEYS
+        return found | KEEP_KEYS if names.isdisjoint(FLOWS.names) else found
 
     # -- parts ------------------------------------------------------------------------------------
 
@@ -255,11 +263,20 @@ class SqlView(CaseView):
         self.narrowed = place.get("narrowed") is True
         self._titles()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  Textual's signature
+        """The way out of the editor is a key only there."""
+        return action != "out" or self.editor.area.has_focus
+
+    async def action_out(self) -> None:
+        """What Esc does everywhere; it is named here, since digits and letters are text until then."""
+        await self.run_action("screen.back")
+
     # -- asking -----------------------------------------------------------------------------------
 
     def action_run(self) -> None:
         """Ask what is in the editor."""
         sql = self.editor.asked
+        self.editor.settle()
         if sql:
             used = {word.text[1:] for word in words_of(sql) if word.kind == "parameter"}
             values = {name: value for name, value in self._values.items() if name in used}

@@ -25,7 +25,7 @@ from workbench.tui.host_rows import Row
 from workbench.tui.latest import Latest
 from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.table_source import ArrowSource
-from workbench.tui.views.base import CaseView, Subject
+from workbench.tui.views.base import FLOW_KEYS, CaseView, Subject
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.virtual_table import VirtualTable
 
@@ -122,6 +122,11 @@ class WorkloadsView(CaseView):
         self._watch = Stopwatch()
         self._place: dict[str, Any] = {}
         self._cells = 0
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """No flows are listed."""
+        return FLOW_KEYS
 
     def compose(self) -> ComposeResult:
         """Hosts, and about the one under the cursor."""

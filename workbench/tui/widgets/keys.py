@@ -7,6 +7,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding
+from textual.reactive import reactive
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
@@ -25,6 +26,9 @@ class KeyLine(Widget):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key"}
 
+    #: Ids of keys that do nothing of use in what is shown: they stand neither here nor in the help.
+    idle: reactive[frozenset[str]] = reactive(frozenset[str]())
+
     def on_mount(self) -> None:
         """Follow the focus and the keymap."""
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
@@ -37,7 +41,7 @@ class KeyLine(Widget):
         found: dict[str, tuple[str, str]] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.show and binding.id:
+            if binding.show and binding.id and binding.id not in self.idle:
                 key, known = self._key(binding), found.get(binding.id)
                 if known is None or len(key) < len(known[0]):
                     found[binding.id] = (key, binding.description)

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.message import Message
 from textual.widgets import Static
 
 
@@ -20,6 +21,7 @@ class Prose(VerticalScroll, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "leave", "To the list", id="prose.leave", tooltip="Back to the list whose row this is about"),
         Binding("up,k", "by(-1)", "Up", show=False, id="prose.up", tooltip="Scroll up"),
         Binding("down,j", "by(1)", "Down", show=False, id="prose.down", tooltip="Scroll down"),
         Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="prose.page_up", tooltip="Scroll up by a screen"),
@@ -27,6 +29,9 @@ class Prose(VerticalScroll, can_focus=True):
         Binding("g,home", "by(-99999)", "Top", show=False, id="prose.top", tooltip="To the beginning"),
         Binding("G,end", "by(99999)", "Bottom", show=False, id="prose.bottom", tooltip="To the end"),
     ]
+
+    class Left(Message):
+        """The keys are to go back to what the text is about."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
         super().__init__(id=id)
@@ -47,6 +52,10 @@ class Prose(VerticalScroll, can_focus=True):
     def plain(self) -> str:
         """What it says."""
         return self._text.plain
+
+    def action_leave(self) -> None:
+        """Tell it."""
+        self.post_message(self.Left())
 
     def action_by(self, lines: int) -> None:
         """Scroll by lines."""

@@ -209,6 +209,11 @@ class SqlEditor(Container):
         self.area.load_text(self._put)
         self.area.move_cursor((0, 0) if top else self.area.document.end)
 
+    def settle(self) -> None:
+        """What is written is asked now: the list goes, also the one that the last key is still to open."""
+        self.offers.close()
+        self._put = self.text
+
     def point_at(self, at: str) -> tuple[int, int] | None:
         """The cursor to where the engine points; line and column from 1, None where that is not in the text."""
         at = at.rstrip()

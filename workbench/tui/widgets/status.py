@@ -59,7 +59,7 @@ class StatusLine(Widget):
             (coverage.unseen_words(cover), "warn" if unseen else ""),
         ]
         if cover.notes:
-            second.append((f"{cover.notes} note{'s' if cover.notes > 1 else ''}", ""))
+            second.append((f"{cover.notes} ledger note{'s' * (cover.notes > 1)}", ""))
         second.append((f"{self.ledger_key} ledger", "quiet"))
         return first, second
 
