@@ -193,7 +193,7 @@ async def test_tab_goes_from_the_words_back_to_the_list(case: Path) -> None:
         await press(pilot, "5", "j", "tab")
         view = findings_view(pilot)
         assert view.prose.has_focus
-        assert "Back to the list" in screen_text(pilot)[-1]
+        assert "tab To the list" in screen_text(pilot)[-1]
         await press(pilot, "tab")
         assert view.table.has_focus
         await press(pilot, "v")
