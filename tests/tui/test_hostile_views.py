@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,18 @@ from rich.cells import cell_len
 
 from tests.store.rows import T0, address, batch, flow, source
 from tests.tui.driving import case_screen, press, screen_text, settle
+from tests.tui.synthetic import SOURCE, RowCase
+from tests.tui.synthetic import flow as made_up
 from workbench.cli.app import run
+from workbench.dissect.lines import Line, Node
 from workbench.records.columns import TABLES, Type
 from workbench.store.notebook import Notebook
 from workbench.store.writer import CaseWriter
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
+from workbench.tui.data import CaseData
 from workbench.tui.widgets.status import StatusLine
+from workbench.workflows.carve import Frame
 
 NASTY = (
     "[/foo][red]x[/][@click=app.quit]y\x1b[2J\x1b]52;c;eA==\x07\x1b]0;t\x07\x1b]8;;http://198.51.100.1\x1b\\h\x1b]8;;\x1b\\"
@@ -81,19 +88,26 @@ def check(lines: list[str], width: int) -> None:
         assert cell_len(line) == width, line
 
 
-#: What is pressed, one screen after the other; each is looked at. `+` is one of the sections of the view Case.
-KEYS = {"+": "greater_than_sign", "?": "question_mark", "$": "dollar_sign"}
-WALK = "1 j tab 2 G k $ f F enter escape L escape y escape n escape b 3 j 4 j enter 5 j enter escape j 7 8 tab 9 + + +"
+#: What is pressed, one screen after the other; each is looked at. `+` is one of the sections of the view Case. SQL is
+#: last but one: its editor takes digits.
+KEYS = {"+": "greater_than_sign", "$": "dollar_sign", ":": "colon"}
+WALKS = {
+    (80, 24): "1 j 2 G k $ f F enter escape L escape y escape n escape b 3 j 4 j enter 5 j enter escape 8 7 tab 9 + + +",
+    (160, 50): "1 2 G enter escape 3 4 5 j 8 9 +",
+}
+#: The same among packets: the list, the fields, the bytes and the dialogs that name what they are about.
+AMONG_PACKETS = "2 p j enter j l j escape G : escape U escape e escape y escape w c"
 
 
-async def walk(root: Path, size: tuple[int, int]) -> list[list[str]]:
+async def walk(case: CaseData, size: tuple[int, int], keys: str) -> list[list[str]]:
     """Every screen that is passed, but for prose, which is as long as its text."""
-    app = WorkbenchApp(StoredCase.open(root))
+    app = WorkbenchApp(case)
     seen = []
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        for key in WALK.split():
+        for key in keys.split():
             await press(pilot, KEYS.get(key, key))
+            assert not key.isdigit() or case_screen(pilot).shown.id == f"view-{key}"
             lines = screen_text(pilot)
             check(lines, size[0])
             for x, y, width, height in (part.region for part in pilot.app.screen.query("Prose, #detail")):
@@ -129,13 +143,40 @@ def assert_only_own_cells_differ(lines: list[str], calm: list[str]) -> None:
         )
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+@pytest.mark.parametrize("size", WALKS)
 async def test_views_change_in_their_hostile_cells_alone(size, tmp_path):
-    plain = await walk(make_case(tmp_path / "plain", PLAIN), size)
-    hostile = await walk(make_case(tmp_path / "hostile", HOSTILE), size)
-    for key, lines, calm in zip(WALK.split(), hostile, plain, strict=True):
+    plain = await walk(StoredCase.open(make_case(tmp_path / "plain", PLAIN)), size, WALKS[size])
+    hostile = await walk(StoredCase.open(make_case(tmp_path / "hostile", HOSTILE)), size, WALKS[size])
+    for key, lines, calm in zip(WALKS[size].split(), hostile, plain, strict=True):
         if key != "L":  # the ledger's text wraps
             assert_only_own_cells_differ(lines, calm)
+
+
+class TalkingCase(RowCase):
+    """Packets of which every second one says a text wherever a packet, its file or tshark can say one."""
+
+    def __init__(self, text: str) -> None:
+        texts = {c.name: text for c in TABLES[0].columns if c.type is Type.VARCHAR}
+        super().__init__([made_up(1, **texts), made_up(2)], [SOURCE | {"path": "/" + text}])
+        self.text = text
+
+    def frames(self, *asked: Any) -> Iterator[Frame]:
+        return (replace(frame, interface=self.text) for frame in super().frames(*asked))
+
+    def lines(self, *asked: Any) -> Sequence[Line]:
+        said = {"src": self.text, "dst": self.text, "protocol": self.text, "info": self.text}
+        return [replace(line, **said) if line.number % 2 else line for line in super().lines(*asked)]
+
+    def tree(self, frame: Frame, reason: str | None) -> Sequence[Node]:
+        said = Node(self.text, self.text, self.text, False, 14, 4)
+        return [*super().tree(frame, reason), Node("ip", self.text, self.text, False, 14, 20, (said,)), said]
+
+
+@pytest.mark.parametrize("size", WALKS)
+async def test_packets_change_in_their_hostile_cells_alone(size):
+    plain, hostile = [await walk(TalkingCase(text), size, AMONG_PACKETS) for text in (PLAIN, HOSTILE)]
+    for lines, calm in zip(hostile, plain, strict=True):
+        assert_only_own_cells_differ(lines, calm)
 
 
 def test_command_line_tables_hold_no_control_characters(tmp_path, capsys):

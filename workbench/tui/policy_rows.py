@@ -17,11 +17,11 @@ def _percent(value: Any) -> str:
     return figures.NOTHING if value is None else f"{100 * value:.0f}%"
 
 
-#: Services between networks.
+#: Services between networks. Names of the wire may not widen their column, here and below: nothing beside them moves.
 PATHS: Final[tuple[Look, ...]] = (
     Look("from", "from", "network of the originator", 15, 28, False, "", text_cell),
     Look("to", "to", "network of the responder", 15, 28, False, "", text_cell),
-    Look("service", "service", "what was spoken, or protocol and port", 10, 14, False, "", text_cell),
+    Look("service", "service", "what was spoken, or protocol and port", 14, 14, False, "", text_cell),
     Look("flows", "flows", "how many flows", 6, 7, True, "", figures.count),
     Look("bytes", "bytes", "IP bytes both ways", 8, 8, True, "", figures.size),
     Look("no_answer", "no answer", "share of flows that nothing came back for, or that were refused", 9, 9, True, "", _percent),
@@ -31,8 +31,8 @@ PATHS: Final[tuple[Look, ...]] = (
 
 #: Verdicts and rules.
 RULES: Final[tuple[Look, ...]] = (
-    Look("verdict", "verdict", "verdict in the row's own telemetry", 10, 12, False, "", text_cell),
-    Look("rule_id", "rule", "rule in the row's own telemetry", 24, 40, False, "", text_cell),
+    Look("verdict", "verdict", "verdict in the row's own telemetry", 12, 12, False, "", text_cell),
+    Look("rule_id", "rule", "rule in the row's own telemetry", 24, 24, False, "", text_cell),
     Look("flows", "flows", "how many flows", 6, 7, True, "", figures.count),
     Look("bytes", "bytes", "IP bytes both ways", 8, 8, True, "", figures.size),
     Look("first", "first", "first packet, UTC", 19, 19, False, "time", second),

@@ -318,8 +318,10 @@ class VirtualTable(ScrollView, can_focus=True):
         super().watch_scroll_x(old_value, new_value)
 
     def on_resize(self) -> None:
-        """More rows may be in view, and other columns stay."""
+        """More rows may be in view, columns may have more room, and other ones stay."""
         self._strips.clear()
+        for number in range(self.scroll_offset.y // PAGE_ROWS, (self.scroll_offset.y + self.visible_rows) // PAGE_ROWS + 1):
+            self._grow(number)  # rows may have come before there was any room
         self._show_cursor()
         self._fetch()
         self._tell()
