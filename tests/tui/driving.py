@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from rich.cells import set_cell_size
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.filtering import FilterPane
@@ -23,7 +25,8 @@ async def settle(pilot: Pilot[Any]) -> None:
     for _ in range(_ROUNDS):
         for _ in range(4):
             await pilot.pause()
-            await pilot.app.workers.wait_for_complete()
+            with suppress(WorkerCancelled):  # another took its place meanwhile
+                await pilot.app.workers.wait_for_complete()
             while not all(part.resting for part in restless(pilot)):
                 await pilot.pause(0.01)
         if not waiting(pilot):

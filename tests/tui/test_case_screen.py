@@ -13,7 +13,7 @@ from tests.tui.synthetic import LEDGER, SOURCE, START, RowCase, RowOrder, flow, 
 from workbench.errors import SourceError
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.data import Sorting, Span, View
-from workbench.tui.figures import from_us, to_us
+from workbench.tui.figures import NOTHING, from_us, to_us
 from workbench.tui.screens.column_picker import ColumnPicker
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.flow import FlowDialog
@@ -493,4 +493,4 @@ def test_where_the_packets_of_a_flow_are():
 
     assert place(first_offset=148, last_offset=148) == "byte 148"
     assert place(first_offset=148, last_offset=9048) == "byte 148 to byte 9,048"
-    assert place(first_offset=None, last_offset=None) == "–"
+    assert place(first_offset=None, last_offset=None) == NOTHING

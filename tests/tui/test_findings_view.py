@@ -10,6 +10,7 @@ import pytest
 from tests.tui.driving import case_screen, press, screen_text, settle
 from tests.tui.synthetic import rack_case
 from workbench.audit.log import AuditLog
+from workbench.errors import ForeignCaseError
 from workbench.store.notebook import Notebook
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
@@ -167,7 +168,7 @@ async def test_a_case_without_a_notebook_takes_no_notes() -> None:
         assert any("can have a note" in told.message for told in pilot.app._notifications)
 
 
-async def test_findings_that_lack_what_ours_have_are_passed_over(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_that_lack_what_ours_have_are_refused_in_words(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow as pa
 
     from workbench.records.arrow import arrow_schema
@@ -180,10 +181,8 @@ async def test_findings_that_lack_what_ours_have_are_passed_over(case: Path, mon
     for module in (kept, segments):
         monkeypatch.setattr(module, "arrow_schema", lambda name: loose if name == "findings" else arrow_schema(name))
     kept.keep_findings(case, [row["detection"] for row in found], pa.Table.from_pylist(rows, loose))
-    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "5", "s", "s", "s", "s")
-        assert f"{len(found)} findings" in text_of(pilot)
+    with pytest.raises(ForeignCaseError, match="rows without ts_first, which every row of findings has"):
+        StoredCase.open(case)
 
 
 async def test_tab_goes_from_the_words_back_to_the_list(case: Path) -> None:

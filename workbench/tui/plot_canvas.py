@@ -36,9 +36,11 @@ def drawn(chart: Chart, width: int, height: int) -> list[list[Piece]]:
         return [_cropped(line, width) for line in _bars(chart, width, height)]
     below = _UNDER if chart.x.labels and height > 3 * _UNDER else 1
     legend = chart.kind is Kind.HEAT and height > 4
+    room = max(map(cell_len, _side_labels(chart.y, height - 1 - below - legend)))
+    below = sum(map(bool, map(str.strip, _under(chart.x, width - room - 2, below)))) or 1  # no lines for nothing
     tall = height - 1 - below - legend
     marks = _side_labels(chart.y, tall)
-    room = max(cell_len(text) for text in marks)
+    room = max(map(cell_len, marks))
     amounts = _amounts(chart, width - room - 2, tall) if chart.kind is Kind.HEAT else None
     lines = _dots(chart, width - room - 2, tall) if amounts is None else _heat(chart, amounts, width - room - 2, tall)
     out: list[list[Piece]] = []

@@ -71,11 +71,12 @@ class FindingsView(CaseView):
     name_ = "Findings"
     about = "What detections found, grouped by severity and detection, and what each means. D runs them."
 
+    SCOPED_CSS: ClassVar[bool] = False  # how high the screen is, is a class of the screen
     DEFAULT_CSS = """
     FindingsView #findings-body { height: 1fr; layout: vertical; }
     FindingsView #findings-box, FindingsView #finding-box { height: 1fr; }
     FindingsView #findings, FindingsView #finding { height: 1fr; }
-    .-short FindingsView #finding-box { height: 6; }
+    .-short FindingsView #finding-box { height: 5; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

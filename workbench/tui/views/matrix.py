@@ -307,6 +307,7 @@ class MatrixView(CaseView):
         """Numbers or shades."""
         self.grid.numbers = not self.grid.numbers
         self.grid.refresh()
+        self._titles()
 
     # -- for the frame ----------------------------------------------------------------------------
 
