@@ -52,10 +52,10 @@ async def test_enter_leads_to_the_flows_and_f_keeps_the_network(data):
         assert "No flow here carries a verdict or a rule" in text
         assert "drafting, testing and pushing policies are not in this version" in text
         assert view.keep_value() == ("src_ip", "10.20.1.0/24")
-        assert view.subject().words == "10.20.1.0/24 → 10.20.30.0/24 on udp/427"
+        assert view.subject().words == "10.20.1.0/24 → 10.20.30.0/24 on slp"
         await press(pilot, "l", "l")
-        assert view.keep_value() == ("dst_port", 427)
-        assert view.text() == "udp/427"
+        assert view.keep_value() == ("service", "slp")
+        assert view.text() == "slp"
         await press(pilot, "enter")
         screen = case_screen(pilot)
         assert screen.shown.number == 2
@@ -84,7 +84,7 @@ async def test_it_obeys_the_filter(data):
         view = await shown(pilot)
         case_screen(pilot).filter_by("tcp.dstport == 22")
         await settle(pilot)
-        assert set(view._paths["service"].to_pylist()) == {"tcp/22"}
+        assert set(view._paths["service"].to_pylist()) == {"ssh", "tcp/22"}
         case_screen(pilot).filter_by("tcp.dstport == 1")
         await settle(pilot)
         assert "No flow passes the filter" in "\n".join(screen_text(pilot))
