@@ -272,25 +272,10 @@ async def test_open_findings_come_first_and_lead_to_their_flows(data, size):
         assert [row.kept for row in view._panels["look"].rows] == [f'finding == "{left["finding_id"]}"']
         assert screen_text(pilot)[_line_of(pilot, left["title"])].startswith("▶")
         assert (view.subject().kind, view.subject().key) == ("finding", left["finding_id"])
-        data.notebook.set_state(left["finding_id"], "done", "dealt with")
-        await _until(pilot, lambda: not any(row.kept.startswith("finding") for row in view._panels["look"].rows))
-        assert "signs in the flows" in "\n".join(screen_text(pilot))
-        data.notebook.set_state(left["finding_id"], "open", "again")
-        await _until(pilot, lambda: any(row.kept.startswith("finding") for row in view._panels["look"].rows))
         await press(pilot, "enter")
         screen = case_screen(pilot)
         assert (screen.shown.number, screen.view.filter) == (2, f'finding == "{left["finding_id"]}"')
         assert screen.shown.table.total == data.amount(View(filter=screen.view.filter)).flows > 0
-
-
-async def _until(pilot, seen):
-    """Look at the case again until its change is on the screen."""
-    for _ in range(40):
-        if seen():
-            return
-        case_screen(pilot)._watch()
-        await settle(pilot)
-    pytest.fail("the change of the case did not reach the screen")
 
 
 def _line_of(pilot, words: str) -> int:
