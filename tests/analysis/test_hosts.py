@@ -78,7 +78,7 @@ def test_what_was_only_asked_for_is_counted_and_listed_where_wanted(lateral: Cas
 
 def test_services_are_what_answered(lateral: CaseReader) -> None:
     offers = {h.ip: h.services for h in found(lateral).listed}
-    assert set(offers["10.20.30.14"]) == {"tcp/427", "udp/427"}
+    assert set(offers["10.20.30.14"]) == {"tcp/427 slp", "udp/427 slp"}
     assert offers["10.20.1.77"] == ()
 
 

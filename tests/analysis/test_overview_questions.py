@@ -225,7 +225,13 @@ def test_paths_by_prefix(case):
 
     for row in rows_of(reader, EVERYTHING):
         port = row["dst_port"] if row["proto"] in (6, 17) and not row["service"] else None
-        key = (str(network(row["src_ip"])), str(network(row["dst_ip"])), row["service"] or row["proto_name"], port)
+        key = (
+            str(network(row["src_ip"])),
+            str(network(row["dst_ip"])),
+            row["service"] or row["proto_name"],
+            port,
+            row["proto"] if row["service"] else None,
+        )
         flows[key] += 1
         failed = row["proto"] == 6 and row["conn_state"] in ("S0", "REJ", "SH", "RSTOS0", "RSTRH")
         quiet[key] += row["dst_pkts"] == 0 or failed
@@ -234,7 +240,7 @@ def test_paths_by_prefix(case):
     for row in got:
         ends = (str(Prefix.of_key(row[f"{side}_key"], 24, 64)) for side in ("src", "dst"))
         label = row["label"].split("/")[0]
-        seen[(*ends, label, row["port"])] = row
+        seen[(*ends, label, row["port"], row["proto"] if row["service"] else None)] = row
     assert {key: row["flows"] for key, row in seen.items()} == dict(flows)
     assert all(row["unanswered"] == pytest.approx(quiet[key] / flows[key]) for key, row in seen.items())
     order = [row["inside"] for row in got]

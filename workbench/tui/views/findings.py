@@ -77,6 +77,7 @@ class FindingsView(CaseView):
     FindingsView #findings-box, FindingsView #finding-box { height: 1fr; }
     FindingsView #findings, FindingsView #finding { height: 1fr; }
     .-short FindingsView #finding-box { height: 5; }
+    .-short FindingsView #finding-box:focus-within { height: 1fr; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
