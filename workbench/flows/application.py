@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from workbench.decode.application.protocol import BatchReader, Context, Malformed, Message, Protocol, Read, Reader, Row
 from workbench.decode.application.registry import codes, protocols
+from workbench.flows.batches import record_batch
 from workbench.flows.memory import Memory
 from workbench.records.arrow import arrow_schema
-from workbench.records.message import BODY_END
+from workbench.records.message import BODY_END, MESSAGE
 from workbench.records.reasons import LedgerLine
 
-#: Readers that are kept at once, and messages after which the rest of a flow is not read any more.
+#: Readers that are kept at once.
 MOST_READERS: Final = 50_000
 _ID_SHIFT: Final = 40
 _TRANSPORTS: Final = {6: "tcp", 17: "udp", 132: "sctp"}
@@ -91,10 +92,7 @@ class Application:
         self._take_read(protocol, memory, rows, reader.read(rows, arena, ended))
 
     def _take_read(self, protocol: Protocol, memory: Memory, rows: NDArray[Any], read: Read) -> None:
-        for table, columns in read.tables.items():
-            self._tables.setdefault(table, []).append(_record_batch(table, columns, self._source_id))
-        if read.malformed:
-            self._malformed[protocol.name] = self._malformed.get(protocol.name, 0) + read.malformed
+        self._take_tables(protocol, read)
         if read.seen is not None:
             _note(memory, rows["stream"][read.seen != 0], codes()[protocol.name])
         for name, seen in read.also.items():
@@ -103,7 +101,7 @@ class Application:
 
     def _tell_ended(self, ended: NDArray[np.int64], names: Iterable[str]) -> None:
         """Batch readers that heard nothing this time learn of the flows that ended too: they hold what was not answered."""
-        none, nothing = np.empty(0, _message_type()), np.empty(0, np.uint8)
+        none, nothing = np.empty(0, MESSAGE), np.empty(0, np.uint8)
         for name in sorted(names):
             self._take_tables(_named(name), self._batches[name].read(none, nothing, ended))
 
@@ -165,11 +163,7 @@ class Application:
 
     def finish(self) -> None:
         """The source is over: whatever batch readers still hold. Every flow has ended."""
-        nothing = np.empty(0, np.uint8)
-        for name, reader in self._batches.items():
-            protocol = _named(name)
-            none = np.empty(0, _message_type())
-            self._take_tables(protocol, reader.read(none, nothing, _EVERYTHING))
+        self._tell_ended(_EVERYTHING, self._batches)
 
     def _take_tables(self, protocol: Protocol, read: Read) -> None:
         for table, columns in read.tables.items():
@@ -211,12 +205,6 @@ class Application:
 _EVERYTHING: Final = np.empty(0, np.int64)
 
 
-def _message_type() -> np.dtype[Any]:
-    from workbench.records.message import MESSAGE
-
-    return MESSAGE
-
-
 def _named(name: str) -> Protocol:
     return protocols()[codes()[name] - 1]
 
@@ -249,25 +237,14 @@ def _note_one(memory: Memory, stream: int, code: int) -> None:
 
 
 def _record_batch(table: str, columns: dict[str, Any], source_id: int) -> pa.RecordBatch:
-    """Columns of a batch reader in the order of the schema; those it does not give are null."""
-    schema = arrow_schema(table)
+    """Columns of a batch reader as a batch of their table."""
     numbers: NDArray[np.int64] = np.asarray(columns["n"], np.int64)
-    made = {
-        "flow_id": pa.array(numbers | (source_id << _ID_SHIFT)),
-        "ts": pa.array(np.asarray(columns["ts"], np.int64)).cast(pa.timestamp("us")),
-    }
-    arrays = []
-    for field in schema:
-        array = made.get(field.name)
-        if array is None:
-            array = columns.get(field.name)
-        if array is None:
-            array = pa.nulls(len(numbers), field.type)
-        elif not isinstance(array, pa.Array):
-            array = pa.array(array, field.type)
-        arrays.append(array)
-    fields = [f.with_type(a.type) for f, a in zip(schema, arrays, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    schema = arrow_schema(table)
+    given = {name: value for name, value in columns.items() if name not in ("n", "ts")}
+    made = {name: v if isinstance(v, pa.Array) else pa.array(v, schema.field(name).type) for name, v in given.items()}
+    made["flow_id"] = pa.array(numbers | (source_id << _ID_SHIFT))
+    made["ts"] = pa.array(np.asarray(columns["ts"], np.int64)).cast(pa.timestamp("us"))
+    return record_batch(table, made, len(numbers))
 
 
 def _from_rows(table: str, rows: list[dict[str, Any]]) -> pa.RecordBatch:

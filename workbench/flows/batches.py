@@ -141,7 +141,7 @@ def _state_values() -> pa.Array:
     return pa.array(CONN_STATES, pa.utf8())
 
 
-def _batch(table: str, columns: dict[str, pa.Array], count: int) -> pa.RecordBatch:
+def record_batch(table: str, columns: dict[str, pa.Array], count: int) -> pa.RecordBatch:
     """Columns in the order of the schema; those not given are null."""
     schema = arrow_schema(table)
     arrays = [columns[f.name] if f.name in columns else pa.nulls(count, f.type) for f in schema]
@@ -194,7 +194,7 @@ def flow_batch(state: Rows, slots: NDArray[np.int32], source_id: int, sensor: st
     for name in INTS:
         if name not in columns:
             columns[name] = _optional(small[name])
-    return _batch("flows", columns, count)
+    return record_batch("flows", columns, count)
 
 
 def _outer_ips(wide: dict[str, NDArray[np.uint64]], side: str, tunnelled: NDArray[np.uint8]) -> pa.Array:
@@ -231,7 +231,7 @@ def slice_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
     }
     for name in ("src_pkts", "dst_pkts", "src_bytes", "dst_bytes"):
         columns[name] = _numbers(_field(rows, name), pa.int64())
-    return _batch("flow_slices", columns, len(rows))
+    return record_batch("flow_slices", columns, len(rows))
 
 
 def block_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
@@ -241,7 +241,7 @@ def block_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
         "flow_id": _numbers(_field(rows, "n") | (source_id << _ID_SHIFT), pa.int64()),
         "block": _numbers(_field(rows, "block"), pa.int64()),
     }
-    return _batch("flow_blocks", columns, len(rows))
+    return record_batch("flow_blocks", columns, len(rows))
 
 
 def arp_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
@@ -261,7 +261,7 @@ def arp_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
     }
     for name in ("src_mac", "dst_mac", "eth_src", "eth_dst"):
         columns[name] = _macs(_field(rows, name))
-    return _batch("arp", columns, count)
+    return record_batch("arp", columns, count)
 
 
 def tunnel_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
@@ -279,4 +279,4 @@ def tunnel_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
         "packets": _numbers(_field(rows, "packets"), pa.int64()),
         "bytes": _numbers(_field(rows, "bytes"), pa.int64()),
     }
-    return _batch("tunnels", columns, count)
+    return record_batch("tunnels", columns, count)

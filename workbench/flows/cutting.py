@@ -35,7 +35,6 @@ _MOST_HEAD: Final = 512  # empty lines and sizes of chunks: a line of those is n
 
 # STREAM.sub under HTTP
 _AT_HEAD, _IN_BODY, _AT_SIZE, _IN_CHUNK, _TRAILERS, _TO_END, _CHUNK_END = range(7)
-_BODY_FLAGS: Final = BODY_END
 
 
 @kernel
@@ -290,7 +289,7 @@ def _peer(state: Any, slot: Any, side: Any) -> Any:
 def _end_body(state: Any, slot: Any, side: Any, stream: Any, buf: Any, at: Any, arena: Any) -> Any:
     """The body of the last message is over."""
     stream.count -= 1
-    give(state, slot, side, stream, buf, at, np.int64(0), stream.body, _BODY_FLAGS, arena)
+    give(state, slot, side, stream, buf, at, np.int64(0), stream.body, BODY_END, arena)
     stream.count += 1
     stream.body = 0
     stream.left = 0

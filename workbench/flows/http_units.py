@@ -18,7 +18,6 @@ NO_BODY: Final = 0
 SIZED: Final = 1
 CHUNKED: Final = 2
 TO_THE_END: Final = 3
-SWITCHED: Final = 4
 
 _CONTENT_LENGTH: Final = np.frombuffer(b"content-length", np.uint8)
 _TRANSFER_ENCODING: Final = np.frombuffer(b"transfer-encoding", np.uint8)

@@ -31,8 +31,6 @@ _TCP: Final = 6
 _UDP: Final = 17
 _FAR: Final = 1 << 20  # a jump of sequence numbers too large to be of this stream
 _SYN: Final = 2
-_FLOATING: Final = 1 << 30
-_CUT: Final = 1
 
 
 @kernel
