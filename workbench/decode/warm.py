@@ -15,6 +15,7 @@ _MODULES = (
     ("copying packets", "workbench.decode.pcapng_copy"),
     ("capture filters", "workbench.decode.bpf"),
     ("TLS", "workbench.decode.application.tls_kernels"),
+    ("SSH", "workbench.decode.application.ssh_kernels"),
     ("HTTP", "workbench.decode.application.http_kernels"),
     ("RDMA", "workbench.decode.application.rdma_kernels"),
     ("DNS", "workbench.decode.application.dns_kernels"),
