@@ -122,6 +122,23 @@ def test_a_pipe_whose_share_was_not_seen() -> None:
     )
 
 
+def test_a_tap_that_hears_the_client_only() -> None:
+    said = [data for data in (*OPENED, *CREATED) if not data[4 + 16] & smb.RESPONSE]
+    found = talk(*said)
+    assert told(found["dcerpc"], "interface", "operation", "pipe", "result") == [
+        ("svcctl", None, "svcctl", None),
+        ("svcctl", "CreateServiceW", "svcctl", None),
+    ]
+    assert ("WRITE", "svcctl", None) in told(found["smb"], "command", "pipe", "status")
+
+
+def test_what_is_written_to_files_is_no_pipe() -> None:
+    alone = talk(smb.ask(smb.WRITE, smb.write(b"\x05\0\0" + b"\0" * 60), 5))
+    both = talk(*OPENED[:2], smb.ask(smb.WRITE, smb.write(rpc.bind((0, rpc.SVCCTL, 2))), 5))
+    assert "dcerpc" not in alone
+    assert "dcerpc" not in both
+
+
 def test_a_refused_login() -> None:
     found = talk(*OPENED[:5], smb.tell(smb.SETUP, smb.set_up(b""), 2, 0xC000006D))
     (who,) = found["ntlm"]

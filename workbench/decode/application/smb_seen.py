@@ -79,6 +79,7 @@ class Seen:
         self.pipes: dict[object, Pipe] = {}
         self.sessions: dict[object, Logins] = {}
         self.waiting: dict[object, Asked] = {}
+        self.answered = False  # whether the server is heard at all
         self.dcerpc = False
         self.calls = rpc.tally()
         columns = ("dialect", "command", "share", "pipe", "status", "version", "encrypted", "signed")
@@ -104,9 +105,18 @@ class Seen:
     def opened(self, handle: object, name: str) -> list[Row]:
         """A pipe was opened."""
         self.closed(handle)
-        pipe = Pipe(name, rpc.Association(self._context, self.calls, name))
+        pipe = Pipe(name, rpc.Association(self._context, self.calls, name or None))
         oldest = _keep(self.pipes, handle, pipe, _MOST_PIPES)
         return oldest.end() if oldest else []
+
+    def bound(self, handle: object, data: bytes) -> list[Row]:
+        """Bytes were written to a handle that nobody was heard to open, since the server is not heard: a tap on one side only.
+
+        What begins with a bind is a pipe; of which name, the last request to open one says, if any does.
+        """
+        if self.answered or handle in self.pipes or data[:1] != b"\x05" or data[2:3] != b"\x0b":
+            return []
+        return self.opened(handle, next((asked.opens for asked in reversed(self.waiting.values()) if asked.opens), ""))
 
     def closed(self, handle: object) -> list[Row]:
         """A pipe, or a file, was closed."""
@@ -138,7 +148,7 @@ class Seen:
     def count(self, asked: Asked, status: str | None, received: int = 0) -> list[Row]:
         """A request is done with; status None: unanswered."""
         rows: list[Row] = []
-        pipe = asked.pipe.name if asked.pipe else asked.opens
+        pipe = asked.pipe.name or None if asked.pipe else asked.opens
         version = "1" if asked.one else self.version
         dialect = self.dialect if asked.one == (self.revision == 0) else None
         for place, command in enumerate(asked.commands):

@@ -96,15 +96,20 @@ def _request(seen: Seen, ts: int, unit: _Unit) -> list[Row]:
     elif unit.command == WRITE:
         offset, size = unit.body("HI", 2)
         asked.sent = size
+        rows += seen.bound(asked.handle, unit.data[offset:])
+        asked.pipe = seen.pipes.get(asked.handle)
         rows += _through(seen, asked.pipe, ts, 0, unit.data[offset:], size)
     elif unit.command == IOCTL and unit.body("I", 4) == (_TRANSCEIVE,):
         offset, size = unit.body("II", 24)
         asked.sent, asked.transceive = size, True
+        rows += seen.bound(asked.handle, unit.data[offset:])
+        asked.pipe = seen.pipes.get(asked.handle)
         rows += _through(seen, asked.pipe, ts, 0, unit.data[offset:], size)
     return rows
 
 
 def _answer(seen: Seen, ts: int, unit: _Unit) -> list[Row]:
+    seen.answered = True
     if unit.status == _PENDING and unit.flags & _ASYNC and unit.number in seen.waiting:
         return []
     asked = seen.waiting.pop(unit.number, None)
