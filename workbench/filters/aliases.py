@@ -168,8 +168,15 @@ def presences(tables: Mapping[str, Table]) -> dict[str, Presence]:
     for name, family in (("ip", 4), ("ipv6", 6)):
         either = f"{family_of(_SOURCE, family)} OR {family_guard('outer_src_ip', family)}"
         made.append(Presence(name, f"({either})", f"IPv{family} flows, or in a tunnel over IPv{family}"))
+    made.append(Presence("service.unexpected", _unexpected, "flows whose protocol contradicts their port"))
     made.append(Presence("tcp.analysis.retransmission", "retransmits > 0", "flows with segments sent again"))
     return {presence.name: presence for presence in made}
+
+
+def _unexpected() -> str:
+    from workbench.filters.unexpected import unexpected_condition  # knows all protocols: loaded where it is asked
+
+    return unexpected_condition()
 
 
 def _shortest(words: tuple[str, ...]) -> list[str]:

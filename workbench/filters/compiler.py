@@ -126,9 +126,12 @@ class _Compiler:
 
     def _presence(self, found: Presence, node: Test) -> Sql:
         if node.op or node.mask is not None:
+            what, remedy = "is a protocol or table: it is", "Name one of its fields: docs/filters.md lists them."
+            if "." in found.name:  # a property of the flow, not a protocol with fields
+                what, remedy = "is", "Write it alone; ! before it asks for the other flows."
             raise _wrong(
-                f"{shown(found.name)} is a protocol or table: it is there or not, it has no value",
-                "Name one of its fields: docs/filters.md lists them.",
+                f"{shown(found.name)} {what} there or not, it has no value",
+                remedy,
                 node.op_word or node.field,
             )
         if found.name == "arp":
@@ -137,7 +140,7 @@ class _Compiler:
                 'They are in the table arp: workbench query "SELECT * FROM arp". arp.src_ip == ... finds flows of its addresses.',
                 node.field,
             )
-        return Sql(found.condition)
+        return Sql(found.sql())
 
     def _column_meant(self, found: Field, node: Test) -> Field | None:
         """The field that stands where a value does; a text in quotes is never one."""

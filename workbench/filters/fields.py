@@ -7,7 +7,7 @@ table without a flow_id belongs to flows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -80,12 +80,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A name that is only asked whether it is there: a protocol. condition: over a row of flows."""
+    """A name that is only asked whether it is there: a protocol. condition: over a row of flows, or what makes it when asked."""
 
     name: str
-    condition: str
+    condition: str | Callable[[], str]
     meaning: str
     table: str = "flows"
+
+    def sql(self) -> str:
+        """The condition."""
+        return self.condition if isinstance(self.condition, str) else self.condition()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ PROTOCOL: Final = Protocol(
     ),
     tables=("dns",),
     ports=(53,),
+    stays=True,
     batch=batch_reader,
     reference="RFC 1035, RFC 7766",
 )

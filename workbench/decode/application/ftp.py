@@ -23,5 +23,6 @@ PROTOCOL: Final = Protocol(
         Signature("tcp", b"220-", side="dst", ports=_PORTS, strong=True),
     ),
     ports=_PORTS,
+    stays=True,
     reference="RFC 959",
 )

@@ -142,6 +142,7 @@ PROTOCOL = Protocol(
     ),
     tables=("http", "ntlm", "kerberos"),
     ports=_PORTS,
+    guests=("http2",),
     batch=_reader,
     reference="RFC 9110, 9112",
 )

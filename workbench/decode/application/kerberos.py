@@ -260,6 +260,7 @@ PROTOCOL: Final = Protocol(
     signatures=tuple(_signatures()),
     tables=("kerberos",),
     ports=(88,),
+    stays=True,
     reader=KerberosReader,
     reference="RFC 4120",
 )

@@ -229,6 +229,8 @@ PROTOCOL: Final = Protocol(
     signatures=(*_known("tcp"), *_known("udp")),
     tables=("ldap", "ntlm", "kerberos"),
     ports=(389, 3268, 636, 3269),
+    guests=("tls",),
+    stays=True,
     reader=LdapReader,
     reference="RFC 4511",
 )

@@ -22,5 +22,6 @@ PROTOCOL: Final = Protocol(
         Signature("udp", b"\0\0\0\0\0\x01\0\0get", mask=b"\0\0" + b"\xff" * 9, strong=True),
     ),
     ports=_PORTS,
+    guests=("tls",),
     reference="memcached protocol.txt",
 )

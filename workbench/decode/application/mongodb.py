@@ -19,5 +19,6 @@ PROTOCOL: Final = Protocol(
         ),
     ),
     ports=(27017,),
+    guests=("tls",),
     reference="MongoDB wire protocol",
 )

@@ -141,6 +141,7 @@ PROTOCOL = Protocol(
     ),
     tables=("nvme",),
     ports=_PORTS,
+    guests=("tls",),
     reader=_reader,
     reference="NVM Express TCP Transport 1.0",
 )

@@ -16,5 +16,6 @@ PROTOCOL: Final = Protocol(
     framing=Framing(Cut.LENGTH, keep=16, most=4, at=2),
     signatures=(Signature("tcp", b"\0\0\0", mask=b"\xf8\xff\xff", least=8, ports=_PORTS, strong=True),),
     ports=_PORTS,
+    guests=("tls",),
     reference="OpenFlow switch specification 1.5.1",
 )

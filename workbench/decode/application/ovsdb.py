@@ -13,5 +13,6 @@ PROTOCOL: Final = Protocol(
     framing=Framing(Cut.HEAD, keep=16),
     signatures=(Signature("tcp", b'{"', least=8, ports=_PORTS, strong=True),),
     ports=_PORTS,
+    guests=("tls",),
     reference="RFC 7047",
 )

@@ -20,5 +20,6 @@ PROTOCOL: Final = Protocol(
         Signature("tcp", b"\0\0\0\0\0\x03\0\0", mask=b"\xff\xff\0\0\xff\xff\xff\xff", side="src", strong=True),
     ),
     ports=(5432,),
+    guests=("tls",),
     reference="PostgreSQL documentation, 53.7",
 )

@@ -192,7 +192,8 @@ class Protocol:
     """One application protocol.
 
     tables: the tables its rows go into (empty: it is only recognised). ports: where it is at home, so that a flow which
-    contradicts its port can say so. `reader` or `batch`, or neither.
+    contradicts its port can say so (`homes`). guests: protocols that are as much at home on these ports. stays: it is hardly
+    ever anywhere else on purpose, so that it is said wherever it is away from home. `reader` or `batch`, or neither.
     """
 
     name: str
@@ -201,6 +202,8 @@ class Protocol:
     signatures: Sequence[Signature]
     tables: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
+    guests: tuple[str, ...] = ()
+    stays: bool = False
     reader: Callable[[Context], Reader] | None = None
     batch: Callable[[Context], BatchReader] | None = None
     reference: str = ""

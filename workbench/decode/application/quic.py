@@ -30,6 +30,7 @@ PROTOCOL: Final = Protocol(
     signatures=(Signature("udp", b"\x80", mask=b"\x80", least=16, probe=Probe.QUIC), _GOOGLE, _GOOGLE_LONG),
     tables=("quic",),
     ports=(443,),
+    guests=("dtls",),
     batch=_reader,
     reference="RFC 9000",
 )

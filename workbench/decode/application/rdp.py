@@ -157,6 +157,7 @@ PROTOCOL = Protocol(
     ),
     tables=("rdp",),
     ports=(3389,),
+    stays=True,
     reader=_reader,
     reference="MS-RDPBCGR",
 )

@@ -15,5 +15,6 @@ PROTOCOL: Final = Protocol(
         Signature("tcp", b"*00\r\n$", mask=b"\xff\xf0\xf0\xff\xff\xff", side="src", strong=True),
     ),
     ports=(6379,),
+    guests=("tls",),
     reference="Redis serialization protocol",
 )

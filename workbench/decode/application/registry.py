@@ -16,7 +16,7 @@ from workbench.decode.application.protocol import Protocol
 _PACKAGE: Final = "workbench.decode.application"
 #: Modules that are about protocols, not one.
 _OTHERS: Final = frozenset(
-    {"protocol", "registry", "readers", "signatures", "framing", "probes", "identify", "ber", "ntlm", "logins", "tally"}
+    {"protocol", "registry", "homes", "readers", "signatures", "framing", "probes", "identify", "ber", "ntlm", "logins", "tally"}
 )
 
 

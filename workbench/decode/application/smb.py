@@ -67,6 +67,7 @@ PROTOCOL: Final = Protocol(
     ),
     tables=("smb", "dcerpc", "ntlm", "kerberos"),
     ports=(445, 139),
+    stays=True,
     reader=SmbReader,
     reference="MS-SMB2, MS-CIFS",
 )

@@ -25,6 +25,7 @@ PROTOCOL: Final = Protocol(
     signatures=(Signature("tcp", b"SSH-", least=8, probe=Probe.SSH, strong=True),),
     tables=("ssh",),
     ports=(22,),
+    stays=True,
     batch=_reader,
     reference="RFC 4253",
 )

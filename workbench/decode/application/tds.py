@@ -13,5 +13,6 @@ PROTOCOL: Final = Protocol(
     framing=Framing(Cut.HEAD, keep=16),
     signatures=(Signature("tcp", b"\x12\x01\0\0\0\0", mask=b"\xff\xff\xfe\0\xff\xff", side="src", ports=_PORTS, strong=True),),
     ports=_PORTS,
+    guests=("tls",),
     reference="MS-TDS, 2.2.6.5",
 )

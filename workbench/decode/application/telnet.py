@@ -19,5 +19,6 @@ PROTOCOL: Final = Protocol(
         for second in _ASKED
     ),
     ports=(23,),
+    stays=True,
     reference="RFC 854",
 )
