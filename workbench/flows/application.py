@@ -1,14 +1,15 @@
 """From messages to rows: hands what the flow table heard to the readers of each protocol, and collects what they make of it.
 
 A reader lives as long as its flow is open, at most MOST_READERS of them: past that the oldest is ended early and counted.
-What a reader says of services is noted in the flow table, which is why flows are emitted after this ran.
+What readers say of services is given back as notes for the flow table, which is why flows are emitted after this ran. A fault
+of a reader, which no bytes should bring about, costs the messages it was given and is told in the ledger; never the source.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 from workbench.decode.application.protocol import BatchReader, Context, Malformed, Message, Protocol, Read, Reader, Row
 from workbench.decode.application.registry import codes, protocols
 from workbench.flows.batches import record_batch
-from workbench.flows.memory import Memory
 from workbench.records.arrow import arrow_schema
 from workbench.records.message import BODY_END, MESSAGE
 from workbench.records.reasons import LedgerLine
@@ -29,7 +29,9 @@ _TRANSPORTS: Final = {6: "tcp", 17: "udp", 132: "sctp"}
 _NOTED: Final = 8  # services a direction can have
 
 #: Makes 32 hex digits of what must not be kept as it is.
-Hash = Callable[[str | bytes], str]
+Hash: TypeAlias = Callable[[str | bytes], str]
+#: Rows of STREAM, and the codes of services recognised there, in this order.
+Notes: TypeAlias = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 
 class _Flow:
@@ -56,60 +58,80 @@ class Application:
         self._malformed: dict[str, int] = {}
         self._failed: dict[str, int] = {}
         self._dropped = 0
+        self._noted: list[Notes] = []
 
-    def take(self, memory: Memory, arena: NDArray[np.uint8], ended: NDArray[np.int64]) -> None:
-        """Read every message in the flow table's memory; ended: numbers of the flows that ended and are about to be emitted."""
-        count = memory.get("message_count")
+    @property
+    def busy(self) -> bool:
+        """Whether anybody would want to know of flows that ended."""
+        return bool(self._batches or self._flows)
+
+    def take(self, messages: NDArray[Any], arena: NDArray[np.uint8], ended: NDArray[np.int64]) -> Notes:
+        """Read messages (MESSAGE rows, bytes in `arena`).
+
+        ended: sorted numbers of the flows that ended since the last call, which are about to be emitted.
+        """
         fed: set[str] = set()
-        if count:
-            messages = memory.regions["messages"][:count]
+        self._noted = []
+        if len(messages):
             order = np.argsort(messages["protocol"], kind="stable")
             kinds = messages["protocol"][order]
             starts = np.flatnonzero(np.r_[True, kinds[1:] != kinds[:-1]])
-            for start, stop in zip(starts, [*starts[1:], count], strict=True):
+            for start, stop in zip(starts, [*starts[1:], len(messages)], strict=True):
                 protocol = protocols()[int(kinds[start]) - 1]
                 rows = messages[order[start:stop]]
                 if protocol.batch is not None:
                     fed.add(protocol.name)
-                    self._batch(protocol, memory, rows, arena, ended)
+                    self._batch(protocol, rows, arena, ended)
                 elif protocol.reader is not None:
-                    self._each(protocol, memory, rows, arena)
-        memory.set("message_count", 0)
-        memory.set("arena_used", 0)
+                    self._each(protocol, rows, arena)
         if len(ended):
             self._tell_ended(ended, self._batches.keys() - fed)
             self._end(ended)
+        if not self._noted:
+            return _NO_NOTES
+        return np.concatenate([streams for streams, _ in self._noted]), np.concatenate([codes for _, codes in self._noted])
 
     # -- many at a time ---------------------------------------------------------------------------
 
-    def _batch(
-        self, protocol: Protocol, memory: Memory, rows: NDArray[Any], arena: NDArray[np.uint8], ended: NDArray[np.int64]
-    ) -> None:
-        reader = self._batches.get(protocol.name)
-        if reader is None:
-            assert protocol.batch is not None
-            reader = self._batches[protocol.name] = protocol.batch(Context(hashed=self._hashed))
-        self._take_read(protocol, memory, rows, reader.read(rows, arena, ended))
+    def _batch(self, protocol: Protocol, rows: NDArray[Any], arena: NDArray[np.uint8], ended: NDArray[np.int64]) -> None:
+        try:
+            reader = self._batches.get(protocol.name)
+            if reader is None:
+                assert protocol.batch is not None
+                reader = self._batches[protocol.name] = protocol.batch(Context(hashed=self._hashed))
+            self._take_read(protocol, rows, reader.read(rows, arena, ended))
+        except Exception:  # the reader may be in any state: the next messages get a fresh one
+            self._batches.pop(protocol.name, None)
+            self._failed[protocol.name] = self._failed.get(protocol.name, 0) + max(1, len(rows))
 
-    def _take_read(self, protocol: Protocol, memory: Memory, rows: NDArray[Any], read: Read) -> None:
-        self._take_tables(protocol, read)
+    def _take_read(self, protocol: Protocol, rows: NDArray[Any], read: Read) -> None:
+        tables = [(table, _record_batch(table, columns, self._source_id)) for table, columns in read.tables.items()]
+        for table, batch in tables:
+            self._tables.setdefault(table, []).append(batch)
+        if read.malformed:
+            self._malformed[protocol.name] = self._malformed.get(protocol.name, 0) + read.malformed
         if read.seen is not None:
-            _note(memory, rows["stream"][read.seen != 0], codes()[protocol.name])
+            self._note(rows["stream"][read.seen != 0], protocol.name)
         for name, seen in read.also.items():
             if name in codes():
-                _note(memory, rows["stream"][seen != 0], codes()[name])
+                self._note(rows["stream"][seen != 0], name)
+
+    def _note(self, streams: NDArray[np.int32], service: str) -> None:
+        if len(streams):
+            self._noted.append((streams, np.full(len(streams), codes()[service], np.uint8)))
 
     def _tell_ended(self, ended: NDArray[np.int64], names: Iterable[str]) -> None:
         """Batch readers that heard nothing this time learn of the flows that ended too: they hold what was not answered."""
         none, nothing = np.empty(0, MESSAGE), np.empty(0, np.uint8)
         for name in sorted(names):
-            self._take_tables(_named(name), self._batches[name].read(none, nothing, ended))
+            self._batch(_named(name), none, nothing, ended)
 
     # -- one flow at a time -----------------------------------------------------------------------
 
-    def _each(self, protocol: Protocol, memory: Memory, rows: NDArray[Any], arena: NDArray[np.uint8]) -> None:
+    def _each(self, protocol: Protocol, rows: NDArray[Any], arena: NDArray[np.uint8]) -> None:
         columns = [rows[name].tolist() for name in ("n", "ts", "at", "size", "whole", "side", "number", "flags", "stream")]
         heard, flows, name = arena.data, self._flows, protocol.name
+        noted: list[tuple[int, int]] = []
         for place, (n, ts, at, size, whole, side, number, flags, stream) in enumerate(zip(*columns, strict=True)):
             if flags & BODY_END:
                 continue
@@ -119,10 +141,11 @@ class Application:
             reader = flow.reader
             self._collect(protocol, n, reader.message, Message(ts // 1000, side, bytes(heard[at : at + size]), whole, number))
             if flow.noted < len(reader.services):
-                for service in reader.services[:_NOTED]:
-                    if service in codes():
-                        _note_one(memory, stream, codes()[service])
+                noted += [(stream, codes()[service]) for service in reader.services[:_NOTED] if service in codes()]
                 flow.noted = len(reader.services)
+        if noted:
+            streams, numbers = zip(*noted, strict=True)
+            self._noted.append((np.array(streams, np.int32), np.array(numbers, np.uint8)))
 
     def _open(self, protocol: Protocol, n: int, row: Any) -> _Flow:
         assert protocol.reader is not None
@@ -163,13 +186,7 @@ class Application:
 
     def finish(self) -> None:
         """The source is over: whatever batch readers still hold. Every flow has ended."""
-        self._tell_ended(_EVERYTHING, self._batches)
-
-    def _take_tables(self, protocol: Protocol, read: Read) -> None:
-        for table, columns in read.tables.items():
-            self._tables.setdefault(table, []).append(_record_batch(table, columns, self._source_id))
-        if read.malformed:
-            self._malformed[protocol.name] = self._malformed.get(protocol.name, 0) + read.malformed
+        self._tell_ended(_EVERYTHING, list(self._batches))
 
     def drain(self) -> dict[str, pa.RecordBatch]:
         """Rows of every table since the last call."""
@@ -203,37 +220,11 @@ class Application:
 
 #: Numbers of flows that end when the source does: batch readers are told that nothing will come any more.
 _EVERYTHING: Final = np.empty(0, np.int64)
+_NO_NOTES: Final[Notes] = (np.empty(0, np.int32), np.empty(0, np.uint8))
 
 
 def _named(name: str) -> Protocol:
     return protocols()[codes()[name] - 1]
-
-
-def _note(memory: Memory, streams: NDArray[Any], code: int) -> None:
-    """Note a service in the rows of these directions, behind what is noted there."""
-    rows = np.unique(streams[streams >= 0])
-    if not len(rows):
-        return
-    known = memory.regions["streams"]["services"][rows]
-    shifts = np.arange(0, 64, 8, dtype=np.uint64)
-    bytes_ = (known[:, None] >> shifts) & np.uint64(255)
-    has = (bytes_ == code).any(axis=1)
-    free = np.argmax(bytes_ == 0, axis=1)
-    new = ~has & (bytes_[np.arange(len(rows)), free] == 0)
-    memory.regions["streams"]["services"][rows[new]] = known[new] | (np.uint64(code) << shifts[free[new]])
-
-
-def _note_one(memory: Memory, stream: int, code: int) -> None:
-    """The same for one direction: most flows are read alone, and the arithmetic of arrays costs 50 us a time."""
-    services = memory.regions["streams"]["services"]
-    known = int(services[stream])
-    for shift in range(0, 64, 8):
-        held = known >> shift & 255
-        if held == code:
-            return
-        if not held:
-            services[stream] = known | code << shift
-            return
 
 
 def _record_batch(table: str, columns: dict[str, Any], source_id: int) -> pa.RecordBatch:

@@ -10,22 +10,18 @@ from numpy.typing import NDArray
 
 from workbench.decode.bits import exported, kernel
 from workbench.flows.history import LETTER_C, LETTER_FLIP
-from workbench.flows.holes import drop_ranges, endpoint_state, stream_size
+from workbench.flows.holes import endpoint_state, stream_size
 from workbench.flows.memory import (
     STATE_TYPE,
     cold_at,
     end_at,
-    ended_at,
-    free_at,
     hot_at,
     inlined,
     letters_at,
     outer_at,
     prefetch,
-    slice_at,
     stream_at,
 )
-from workbench.flows.pools import drop_stream, give_letters, give_outer, give_slice
 from workbench.flows.rows import (
     ACTIVE,
     CHAINED_LETTERS,
@@ -43,11 +39,10 @@ from workbench.flows.rows import (
     SYN_ACK_SENT,
     SYN_SENT,
 )
-from workbench.flows.sides import push_slice
 from workbench.flows.stream_rows import DEAF
 
 _TCP: Final = 6
-_AHEAD: Final = 12
+AHEAD: Final = 12
 _UDP: Final = 17
 
 #: Codes of conn_state, in this order.
@@ -105,7 +100,7 @@ ABSENT: Final = -1
 
 
 @inlined
-def _ask(state: Any, slot: Any) -> Any:
+def ask(state: Any, slot: Any) -> Any:
     """Ask for the cold row of a slot, which is needed a few rounds later: ended flows lie anywhere."""
     prefetch(state.cold_at + 96 * np.int64(slot))
     prefetch(state.cold_at + 96 * np.int64(slot) + 64)
@@ -119,7 +114,7 @@ def _ask_all(state: Any, slot: Any) -> Any:
     prefetch(state.hot_at + at + 64)
     prefetch(state.ends_at + at)
     prefetch(state.ends_at + at + 64)
-    _ask(state, slot)
+    ask(state, slot)
 
 
 @kernel
@@ -278,8 +273,8 @@ def gather(
     """Numbers of the flows in `slots`: LONGS, INTS and WORDS by rows; kinds as `community_ids` wants them."""
     state = states[0]
     for i in range(len(slots)):
-        if i + _AHEAD < len(slots):
-            _ask_all(state, slots[i + _AHEAD])
+        if i + AHEAD < len(slots):
+            _ask_all(state, slots[i + AHEAD])
         slot = np.int64(slots[i])
         hot = hot_at(state, slot)
         cold = cold_at(state, slot)
@@ -348,9 +343,9 @@ def history_size(states: Any, slots: NDArray[np.int32]) -> int:
     state = states[0]
     total = 0
     for i in range(len(slots)):
-        if i + _AHEAD < len(slots):
-            prefetch(state.hot_at + 128 * np.int64(slots[i + _AHEAD]))
-            _ask(state, slots[i + _AHEAD])
+        if i + AHEAD < len(slots):
+            prefetch(state.hot_at + 128 * np.int64(slots[i + AHEAD]))
+            ask(state, slots[i + AHEAD])
         slot = np.int64(slots[i])
         if in_doubt(hot_at(state, slot)):
             total += 6
@@ -368,9 +363,9 @@ def history_texts(
     at = 0
     offsets[0] = 0
     for i in range(len(slots)):
-        if i + _AHEAD < len(slots):
-            prefetch(state.hot_at + 128 * np.int64(slots[i + _AHEAD]))
-            _ask(state, slots[i + _AHEAD])
+        if i + AHEAD < len(slots):
+            prefetch(state.hot_at + 128 * np.int64(slots[i + AHEAD]))
+            ask(state, slots[i + AHEAD])
         slot = np.int64(slots[i])
         length: Any = np.int64(cold_at(state, slot).letters)
         cold = cold_at(state, slot)
@@ -401,40 +396,3 @@ def open_slots(states: Any, slots: NDArray[np.int32]) -> int:
             slots[count] = slot
             count += 1
     return count
-
-
-@exported(types.void(STATE_TYPE))
-def last_slices(states: Any) -> None:
-    """Write the slice that each ended flow was in; the caller made room for one row each."""
-    state = states[0]
-    for i in range(state.ended_count):
-        if i + _AHEAD < state.ended_count:
-            _ask(state, ended_at(state, i + _AHEAD).value)
-        slot = np.int64(ended_at(state, i).value)
-        cold = cold_at(state, slot)
-        if cold.slice >= 0:
-            push_slice(state, hot_at(state, slot), cold, np.int64(slice_at(state, cold.slice).minute))
-
-
-@exported(types.void(STATE_TYPE))
-def release_ended(states: Any) -> None:
-    """Give back the slots of ended flows, and their side rows, once they were emitted."""
-    state = states[0]
-    for i in range(state.ended_count - 1, -1, -1):
-        if i >= _AHEAD:
-            _ask(state, ended_at(state, i - _AHEAD).value)
-        slot = np.int64(ended_at(state, i).value)
-        cold = cold_at(state, slot)
-        if cold.outer >= 0:
-            give_outer(state, np.int64(cold.outer))
-        if cold.slice >= 0:
-            give_slice(state, np.int64(cold.slice))
-        if cold.more_letters >= 0:
-            give_letters(state, np.int64(cold.more_letters))
-        drop_ranges(state, slot, 0)
-        drop_ranges(state, slot, 1)
-        drop_stream(state, slot, 0)
-        drop_stream(state, slot, 1)
-        free_at(state, state.free_count).value = slot
-        state.free_count += 1
-    state.ended_count = 0

@@ -28,9 +28,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from workbench.flows.application import Application
 from workbench.flows.batches import arp_batch, block_batch, flow_batch, slice_batch, tunnel_batch
-from workbench.flows.gather import last_slices, open_slots, release_ended
+from workbench.flows.ended import hang_up_ended, last_slices, release_ended
+from workbench.flows.gather import open_slots
+from workbench.flows.hearing import Hearing
 from workbench.flows.index import rehash
 from workbench.flows.memory import Memory, lazy_rows
 from workbench.flows.rows import (
@@ -49,7 +50,7 @@ from workbench.flows.rows import (
 )
 from workbench.flows.signatures import prepare, sizes
 from workbench.flows.stream_rows import BUFFERS
-from workbench.flows.update import end_all, hang_up_ended, update_flows
+from workbench.flows.update import end_all, update_flows
 from workbench.records.packet import L4_BAD, L4_OFFLOAD
 from workbench.records.reasons import LedgerLine
 from workbench.settings import FlowSettings
@@ -75,9 +76,10 @@ _LINES: Final = (
 )
 
 
-#: Messages are read when this much waits, so that memory stays flat where few flows end.
+#: Messages are handed to their readers when this much waits: memory stays flat where few flows end, and readers, who work
+#: beside the kernels, begin early.
 _ARENA_FULL: Final = 16 << 20
-_MESSAGES_FULL: Final = 1 << 17
+_MESSAGES_FULL: Final = 1 << 15
 _MANY_BUFFERS: Final = BUFFERS // 2
 
 
@@ -151,8 +153,10 @@ class FlowTable:
         self.source_id = source_id
         self.sensor = sensor
         self._memory = _new_memory(settings)
-        self._pool, self._arena = prepare(self._memory, listening=settings.application)
-        self._application = Application(source_id, partial(keyed_hash, key or os.urandom(32)))
+        self._pool, arena = prepare(self._memory, listening=settings.application)
+        self._hearing = Hearing(self._memory, arena, source_id, partial(keyed_hash, key or os.urandom(32)))
+        self._told_ended = 0  # of the flows that ended and wait, those of which the readers know
+        self._read_ended = 0  # of them, those whose messages were all read
         self._scratch = np.zeros((2, 0), np.uint64)
         self._aside: list[pa.RecordBatch] = []
         self._told: NDArray[np.int64] | None = None  # as STATE.frames, with the numbers that `update` was given
@@ -187,7 +191,8 @@ class FlowTable:
         if self._memory.get("ended_count") + n > _WAITING:
             self._set_aside()
         self._make_room(n)
-        update_flows(self._memory.row, buf, packets, n, base, self._scratch[0], self._scratch[1], self._pool, self._arena)
+        arena = self._hearing.arena
+        update_flows(self._memory.row, buf, packets, n, base, self._scratch[0], self._scratch[1], self._pool, arena)
         crowded = self._memory.get("buffers_used") - self._memory.get("buffers_free") > _MANY_BUFFERS
         if self._memory.get("arena_used") > _ARENA_FULL or self._memory.get("message_count") > _MESSAGES_FULL or crowded:
             self._hear()
@@ -217,36 +222,51 @@ class FlowTable:
             self._memory.put(name, grown)
 
     def pending(self) -> int:
-        """Rows that `drain` would hand out now."""
-        waiting = sum(self._memory.get(name) for name in ("ended_count", "slice_count", "block_count", "arp_count"))
-        return waiting + sum(int(b.num_rows) for b in self._aside) + self._application.pending()
+        """Rows that came since the last `drain`."""
+        new = self._memory.get("ended_count") - self._told_ended
+        waiting = sum(self._memory.get(name) for name in ("slice_count", "block_count", "arp_count"))
+        return new + waiting + sum(int(b.num_rows) for b in self._aside) + self._hearing.pending()
 
-    def _hear(self) -> None:
-        """Have everything read that was heard; ended flows are hung up, and stay until they are emitted."""
+    def _hear(self, *, drain: bool = False) -> None:
+        """Hand over what was heard, and which flows ended since; ended flows are hung up, and stay until they are emitted."""
         memory = self._memory
         if not memory.get("listening"):
+            self._told_ended = self._read_ended = memory.get("ended_count")
             return
-        hang_up_ended(memory.row, self._pool, self._arena)
-        slots = memory.regions["ended"]["value"][: memory.get("ended_count")]
-        self._application.take(memory, self._arena, np.sort(memory.regions["cold"]["n"][slots]))
-
-    def _take_ended(self) -> pa.RecordBatch:
-        self._hear()
-        memory = self._memory
+        hang_up_ended(memory.row, self._told_ended, self._pool, self._hearing.arena)
         ended = memory.get("ended_count")
+        slots = memory.regions["ended"]["value"][self._told_ended : ended]
+        began = self._hearing.hand_over(np.sort(memory.regions["cold"]["n"][slots]), drain=drain)
+        self._read_ended = self._told_ended if began else ended
+        self._told_ended = ended
+
+    def _take_ended(self, *, whole: bool) -> pa.RecordBatch:
+        """The flows that ended and whose messages were read; whole: wait until that is all of them."""
+        self._hear(drain=True)
+        if whole:
+            self._hearing.settle()
+            self._read_ended = self._told_ended
+        memory = self._memory
+        ended = self._read_ended
         self._grow("slice_rows", memory.get("slice_count"), ended)
-        last_slices(memory.row)
+        last_slices(memory.row, ended)
         slots = memory.regions["ended"]["value"][:ended].copy()
         batch = flow_batch(memory.row, slots, self.source_id, self.sensor)
-        release_ended(memory.row)
+        release_ended(memory.row, ended)
+        self._told_ended -= ended
+        self._read_ended = 0
         return batch
 
     def _set_aside(self) -> None:
-        self._aside.append(self._take_ended())
+        self._aside.append(self._take_ended(whole=True))
 
-    def drain(self) -> dict[str, pa.RecordBatch]:
-        """Everything that is complete: flows that ended, slices, blocks and ARP rows since the last call."""
-        flows = self._take_ended()
+    def drain(self, *, whole: bool = True) -> dict[str, pa.RecordBatch]:
+        """Everything that is complete: flows that ended, slices, blocks and ARP rows since the last call.
+
+        whole: flows that ended since the last call too, for which the readers of what was said in them are waited for;
+        otherwise they come with the next call, and the readers work meanwhile.
+        """
+        flows = self._take_ended(whole=whole)
         if self._aside:
             table = pa.Table.from_batches([*self._aside, flows]).unify_dictionaries().combine_chunks()
             flows = table.to_batches()[0]
@@ -261,7 +281,7 @@ class FlowTable:
         }
         for name in ("slice_count", "block_count", "arp_count"):
             memory.set(name, 0)
-        return out | self._application.drain()
+        return out | self._hearing.tables()
 
     def open_rows(self) -> pa.RecordBatch:
         """The flows that are open now, as they are; end_reason null."""
@@ -273,7 +293,7 @@ class FlowTable:
         """The source is over: end what is open; everything left, and the sums of the tunnels."""
         end_all(self._memory.row, self._memory.get("ts_last"))
         self._hear()
-        self._application.finish()
+        self._hearing.finish()
         out = self.drain()
         tunnels = self._memory.regions["tunnels"]
         out["tunnels"] = tunnel_batch(tunnels[tunnels["tunnel"] != 0], self.source_id)
@@ -291,7 +311,7 @@ class FlowTable:
         for reason, count in (("application_full", "unheard"), ("application_gap", "holes")):
             if total := self._memory.get(count):
                 lines.append(LedgerLine(reason, total))
-        return lines + self._application.ledger()
+        return lines + self._hearing.ledger()
 
     @property
     def packets(self) -> int:

@@ -70,7 +70,7 @@ from workbench.flows.sides import (
     push_arp,
 )
 from workbench.flows.stream_rows import DEAF, HEARD
-from workbench.flows.streams import hang_up, tap
+from workbench.flows.streams import tap
 from workbench.flows.tcp import plain_segment, process_tcp, start_end, starts_anew, tcp_flips
 from workbench.records.packet import (
     ARP,
@@ -534,13 +534,3 @@ def end_all(states: Any, now: Any) -> Any:
                 closing = hot.proto == _TCP and hot.deadline != NEVER and not (hot.marks & CONN_ATTEMPT)
                 reason = REASON_END if closing else REASON_FORCED
             end_flow(state, slot, reason)
-
-
-@exported(types.void(STATE_TYPE, uint8[::1], uint8[::1]))
-def hang_up_ended(states: Any, pool: Any, arena: Any) -> Any:
-    """Give what the directions of ended flows still collect, before those flows are emitted."""
-    state = states[0]
-    for i in range(state.ended_count):
-        slot = np.int64(ended_at(state, i).value)
-        hang_up(state, slot, 0, pool, arena)
-        hang_up(state, slot, 1, pool, arena)

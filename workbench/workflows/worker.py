@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import sys
 import threading
 import time
 import traceback
@@ -35,6 +36,9 @@ BATCH_ROWS: Final = 65_536
 #: Shipments the parent has not yet stored; past that the worker waits (back-pressure).
 IN_FLIGHT: Final = 3
 SNAPSHOT_SECONDS: Final = 1.0
+#: How long a thread of the worker may keep the interpreter while another wants it. Kernels run without it and need it for
+#: microseconds between two chunks; readers of application protocols would keep it for the usual 5 ms each time.
+_SWITCH_SECONDS: Final = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ class _Opened:
 
 def main(conn: Connection[Any, Any]) -> None:
     """Serve jobs until the parent says stop or is gone."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
     loading = threading.Thread(target=_load_kernels, name="kernels", daemon=True)
     loading.start()
     run: _Run | None = None
@@ -262,7 +267,7 @@ class _Run:
         """Between two blocks: ship, tell, listen."""
         table = self.pipeline.table
         if table.pending() >= BATCH_ROWS:
-            self._ship({**table.drain(), **self.pipeline.places()})
+            self._ship({**table.drain(whole=False), **self.pipeline.places()})
         if self.job.snapshots and time.monotonic() >= self.next_snapshot:
             self.next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
             self._send({"flows": table.open_rows()}, snapshot=True)
