@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tui.quiet import wait_for_idle
 from tests.tui.terminal import Terminal
 from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
@@ -47,6 +48,13 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def own(indexed: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
     """A copy of such a case for this test alone: where a person left a case is kept in it."""
     return lambda name: Path(shutil.copytree(indexed(name), tmp_path / "case"))
+
+
+@pytest.fixture(autouse=True)
+def no_sleep(monkeypatch):
+    """A pilot goes on once nothing is left to run."""
+    monkeypatch.setattr("textual.pilot.wait_for_idle", wait_for_idle)
+    monkeypatch.setattr("textual.app.wait_for_idle", wait_for_idle)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from rich.cells import set_cell_size
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
+from tests.tui.quiet import at_work
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.views.base import CaseView
@@ -23,15 +24,16 @@ _ROUNDS = 25
 async def settle(pilot: Pilot[Any]) -> None:
     """Until the workers have ended and what they posted was handled."""
     for _ in range(_ROUNDS):
-        for _ in range(4):
-            await pilot.pause()
+        await pilot.pause()
+        while at_work() or not all(part.resting for part in restless(pilot)):
             with suppress(WorkerCancelled):  # another took its place meanwhile
                 await pilot.app.workers.wait_for_complete()
-            while not all(part.resting for part in restless(pilot)):
-                await pilot.pause(0.01)
+            await pilot.pause(0.01)
         if not waiting(pilot):
             break
-    await pilot.pause()
+        await pilot.pause(0.02)
+    for _ in range(2):  # the first lays out what changed, which is news to the parts of it
+        await pilot.pause()
 
 
 def waiting(pilot: Pilot[Any]) -> bool:

@@ -26,6 +26,7 @@ def rows(case: Path, sql: str) -> list[dict[str, object]]:
         reader.close()
 
 
+@pytest.mark.usefixtures("spawned_workers")
 def test_every_packet_is_accounted_for(tmp_path: Path) -> None:
     capture = write_flows(tmp_path / "a.pcap", 50)
     result = index(tmp_path / "case", capture)
@@ -36,6 +37,7 @@ def test_every_packet_is_accounted_for(tmp_path: Path) -> None:
     assert rows(tmp_path / "case", "SELECT sum(src_pkts + dst_pkts) AS n, count(*) AS f FROM flows") == [{"n": 100, "f": 50}]
 
 
+@pytest.mark.usefixtures("spawned_workers")
 def test_a_thousand_sources_need_few_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
     real = pool.Worker.__init__
@@ -159,6 +161,7 @@ def test_another_filter_for_what_is_there_is_refused(tmp_path: Path) -> None:
 
 
 @needs.libpcap()
+@pytest.mark.usefixtures("spawned_workers")
 def test_what_a_filter_leaves_out_is_counted_and_no_packet(tmp_path: Path) -> None:
     frames = []
     for n in range(5000):  # several chunks; every fifth passes, the last of them is no IP
@@ -269,6 +272,7 @@ def _kill_at_first_tick(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int
     return killed
 
 
+@pytest.mark.usefixtures("spawned_workers")
 def test_a_killed_worker_is_started_again_and_nothing_is_lost(
     tmp_path: Path, long_capture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +285,7 @@ def test_a_killed_worker_is_started_again_and_nothing_is_lost(
     assert rows(tmp_path / "case", "SELECT sum(src_pkts + dst_pkts) AS n FROM flows") == [{"n": 32_000}]
 
 
+@pytest.mark.usefixtures("spawned_workers")
 def test_a_worker_that_always_dies_costs_its_source_and_no_other(
     tmp_path: Path, long_capture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +304,7 @@ def test_a_worker_that_always_dies_costs_its_source_and_no_other(
     assert found == [{"n": by_name["long.pcap"]["packets"]}]
 
 
+@pytest.mark.usefixtures("spawned_workers")
 def test_cancelling_keeps_what_was_read(tmp_path: Path, long_capture: Path) -> None:
     cancel = threading.Event()
     seen: list[Progress] = []
@@ -316,6 +322,7 @@ def test_cancelling_keeps_what_was_read(tmp_path: Path, long_capture: Path) -> N
     assert all(p.done_bytes <= (p.total_bytes or 0) for p in seen)
 
 
+@pytest.mark.usefixtures("spawned_workers")
 def test_rows_can_be_read_while_they_arrive(tmp_path: Path, long_capture: Path) -> None:
     counts: list[int] = []
     writers = []
