@@ -15,6 +15,8 @@ _MODULES = (
     ("copying packets", "workbench.decode.pcapng_copy"),
     ("capture filters", "workbench.decode.bpf"),
     ("TLS", "workbench.decode.application.tls_kernels"),
+    ("QUIC", "workbench.decode.application.quic_kernels"),
+    ("hellos in QUIC", "workbench.decode.application.quic_hello"),
     ("SSH", "workbench.decode.application.ssh_kernels"),
     ("HTTP", "workbench.decode.application.http_kernels"),
     ("RDMA", "workbench.decode.application.rdma_kernels"),

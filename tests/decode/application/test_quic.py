@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.decode.application import quic_plain
 from tests.decode.application.quic_wire import (
     DRAFT_27,
     DRAFT_29,
@@ -18,11 +19,15 @@ from tests.decode.application.quic_wire import (
 )
 from tests.decode.application.tls_wire import alpn, client_hello, extension, flows, listed, messages, sni, versions
 from workbench.decode.application import quic_google
-from workbench.decode.application.protocol import Context, Malformed
+from workbench.decode.application.held import Held
+from workbench.decode.application.protocol import Context
 from workbench.decode.application.quic import PROTOCOL
-from workbench.decode.application.quic_packets import crypto as frames
-from workbench.decode.application.quic_packets import headers, salt, varint, version_name
-from workbench.decode.application.quic_reader import QuicReader
+from workbench.decode.application.quic_hello import AT, MOST_PIECES, SIZE, WHOLE_BY, join_hellos
+from workbench.decode.application.quic_kernels import LEAST, PACKET, find_packets
+from workbench.decode.application.quic_keys import BLOCK, CELLS, WORK
+from workbench.decode.application.quic_opening import Keys
+from workbench.decode.application.quic_packets import INITIAL, salt, version_name
+from workbench.decode.application.quic_reader import _BLANK, QuicReader
 
 HELLO = client_hello(sni(b"www.example.org"), alpn(b"h3"), versions(0x0304), ciphers=(0x1301, 0x1302))
 SERVER = long_packet(2, bytes(40))
@@ -177,20 +182,74 @@ def test_other_datagrams_are_passed_over() -> None:
     ],
 )
 def test_headers_that_lie_are_malformed(data: bytes) -> None:
-    with pytest.raises(Malformed):
-        list(headers(data))
+    with pytest.raises(quic_plain.Lie):
+        list(quic_plain.headers(data))
     assert QuicReader().read(*messages((1, 0, data)), flows([1])).malformed == 1
 
 
+def joined(*payloads: bytes) -> tuple[bytes, list[int]]:
+    """The hello that the kernel makes of one connection's payloads, and which of them lie."""
+    data = b"".join(payloads)
+    ends = np.cumsum([len(payload) for payload in payloads])
+    pieces, out, lies = np.empty((MOST_PIECES, 3), np.int64), np.empty(len(data), np.uint8), np.zeros(len(ends), np.uint8)
+    found = np.empty((1, 4), np.int64)
+    join_hellos(np.frombuffer(data, np.uint8), ends, np.array([len(ends)]), pieces, out, lies, found)
+    at, size = int(found[0, AT]), int(found[0, SIZE])
+    assert (size > 0) == (found[0, WHOLE_BY] >= 0)
+    return out[at : at + size].tobytes(), np.flatnonzero(lies).tolist()
+
+
 def test_frames_end_where_they_must() -> None:
-    assert list(frames(b"\x1c\x06\0\x01x")) == []
-    with pytest.raises(Malformed):
-        list(frames(b"\x06\0\x05ab"))
-    with pytest.raises(Malformed):
-        list(frames(b"\x02\x01\x01\x7f\xff\x01"))
-    with pytest.raises(Malformed):
-        varint(b"", 0, 0)
-    assert len(list(frames(b"\x06\0\1a" * 2000))) == 512
+    assert joined(b"\x1c" + crypto(0, HELLO)) == (b"", [])
+    assert joined(b"\x06\0\x05ab", crypto(0, HELLO)) == (HELLO, [0])
+    assert joined(b"\x02\x01\x01\x7f\xff\x01" + crypto(0, HELLO)) == (b"", [0])
+    assert joined(b"\x06\0\1a" * 511 + crypto(0, HELLO)) == (HELLO, [])
+    assert joined(b"\x06\0\1a" * 512 + crypto(0, HELLO)) == (b"", [])
+
+
+def packets(*datagrams: bytes) -> list[tuple[object, ...]]:
+    """The Initial packets that the kernel finds, one flow a datagram: place, keys, and the header without its protection."""
+    rows, arena = messages(*[(n, 0, data) for n, data in enumerate(datagrams)])
+    held = Held(_BLANK)
+    places = held.places(rows["n"])
+    found, heads = np.empty(len(arena) // LEAST + 1, PACKET), np.empty(len(arena), np.uint8)
+    room = (np.zeros(BLOCK, np.uint8), np.zeros(CELLS, np.uint8), np.zeros(WORK, np.uint32))
+    numbers = [np.empty(len(rows), kind) for kind in (np.uint8, np.int64, np.int64)]
+    count = find_packets(rows, arena, places, held.rows, found, heads, *numbers, *room)
+    made = []
+    for one in found[:count]:
+        at, connection = int(rows["at"][one["place"]]), held.rows[one["connection"]]
+        keys = tuple(connection[name].tobytes().hex() for name in ("secret", "iv", "hp"))
+        head = heads[one["head_at"] : one["head_at"] + one["head_size"]].tobytes()
+        made.append((*(int(one[name]) - at for name in ("start", "number_at", "end")), keys, head, one["nonce"].tobytes()))
+    return made
+
+
+def test_a_packet_is_that_of_rfc_9001() -> None:
+    """Appendix A.2: the client's Initial packet, its beginning; the rest of it does not matter for the header."""
+    begin = "c000000001088394c8f03e5157080000449e7b9aec34d1b1c98dd7689fb8ec11d242b123dc9b"
+    [(_, _, _, keys, head, nonce)] = packets(bytes.fromhex(begin).ljust(1200, b"\0"))
+    assert keys == ("1f369613dd76d5467730efcbe3b1a22d", "fa044b2f42a3fd3b46fb255c", "9f50449e04a0e810283a1e9933adedd2")
+    assert head.hex() == "c300000001088394c8f03e5157080000449e00000002"  # type: ignore[attr-defined]
+    assert nonce.hex() == "fa044b2f42a3fd3b46fb255e"  # type: ignore[attr-defined]
+
+
+def test_a_packet_is_that_of_rfc_9369() -> None:
+    """Appendix A.1 and A.2: the same of version 2."""
+    begin = "d76b3343cf088394c8f03e5157080000449ea0c95e82ffe67b6abcdb4298b485dd04de806071bf03"
+    [(_, _, _, keys, head, _)] = packets(bytes.fromhex(begin).ljust(1200, b"\0"))
+    assert keys == ("8b1a0bc121284290a29e0971b5cd045d", "91f73e2351d8fa91660e909f", "45b95e15235d6f45a6b19cbcb0294ba9")
+    assert head.hex() == "d36b3343cf088394c8f03e5157080000449e00000002"  # type: ignore[attr-defined]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([V1, V2, DRAFT_29, DRAFT_27]), st.binary(max_size=20)), min_size=1, max_size=6))
+def test_keys_are_those_that_a_library_makes(ids: list[tuple[int, bytes]]) -> None:
+    found = packets(*[initial(b"", version=version, dcid=dcid) for version, dcid in ids])
+    assert [one[3] for one in found] == [tuple(key.hex() for key in client_keys(version, dcid)) for version, dcid in ids]
+    for version, dcid in ids:
+        data = initial(b"said", version=version, dcid=dcid)
+        assert Keys(version, dcid).open(data, len(data) - 60) == b"said".ljust(40, b"\0")
 
 
 def test_versions_have_names_and_salts() -> None:
@@ -230,13 +289,54 @@ def test_any_bytes_are_read_without_harm(valid: bytes, flips: list[tuple[int, in
         QuicReader().read(*messages((1, 0, mutant), (1, 0, VALID[0]), (1, 1, mutant)), flows([1]))
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=200))
-def test_any_payload_is_walked_without_harm(payload: bytes) -> None:
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(VALID),
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=4),
+    st.integers(0, 300),
+)
+def test_packets_are_those_that_plain_python_finds(valid: bytes, flips: list[tuple[int, int]], cut: int) -> None:
+    data = bytearray(valid + valid)
+    for at, value in flips:
+        data[at % len(data)] = value
+    said = bytes(data[: len(data) - cut])
+    wanted: list[tuple[int, int, int]] = []
     try:
-        assert sum(len(piece) for _, piece in frames(payload)) <= len(payload)
-    except Malformed:
-        assert payload
+        for one in quic_plain.headers(said):
+            wanted += [(one.start, one.number_at, one.end)] if one.kind == INITIAL and one.end - one.number_at >= 20 else []
+    except quic_plain.Lie:
+        pass
+    assert [one[:3] for one in packets(said)] == (wanted if said[1:5] != bytes(4) else [])
+
+
+PIECES = st.builds(lambda at, size: crypto(at, HELLO[at : at + size]), st.integers(0, len(HELLO)), st.integers(0, len(HELLO)))
+PAYLOAD = st.one_of(
+    st.lists(st.one_of(PIECES, PIECES, PIECES, st.binary(max_size=4), st.just(b"\x02\x05\0\1\0\1\1")), max_size=8).map(b"".join),
+    st.binary(max_size=200),
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(PAYLOAD, min_size=1, max_size=5))
+def test_hellos_are_those_that_plain_python_makes(payloads: list[bytes]) -> None:
+    assert joined(*payloads) == quic_plain.hello(payloads)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 12)), st.permutations(range(8)))
+def test_rows_are_the_same_however_datagrams_come_together(cuts: list[int], order: list[int]) -> None:
+    parts = [initial(crypto(at, HELLO[at : at + 20]), number=at) for at in range(0, len(HELLO), 20)]
+    said = [(n, 0, part) for part in parts for n in (1, 2)] + [(1, 1, SERVER), (2, 1, SERVER)]
+    said = [said[place] for place in order] + said[8:]
+    reader, rows, at = QuicReader(), [], 0
+    for cut in [*sorted(cuts), len(said)]:
+        if cut > at:
+            rows += listed(reader.read(*messages(*said[at:cut]), flows([])).tables.get("quic", {"n": np.empty(0)}))
+            at = cut
+    assert sorted((row["n"], row["sni"], row["server_version"]) for row in rows) == [
+        (1, "www.example.org", "1"),
+        (2, "www.example.org", "1"),
+    ]
 
 
 def test_bytes_that_are_not_there_are_not_read() -> None:
