@@ -9,14 +9,13 @@ WORKERS ?= 2
 BENCH ?=
 SOAK ?=
 
-.PHONY: run test check bench lab soak fuzz conformance pictures format setup system clean
+.PHONY: run test check kernels bench lab soak fuzz conformance pictures format setup system clean
 
 run: $(STAMP) ## set up, compile the kernels, open the bundled capture in the app
 	$(BIN)/workbench doctor --warm
 	$(BIN)/workbench open $(SAMPLE)
 
-test: system $(STAMP) ## run the tests
-	$(BIN)/workbench doctor --warm >/dev/null
+test: system kernels ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: $(STAMP) ## format, lint, types, floors
@@ -24,6 +23,9 @@ check: $(STAMP) ## format, lint, types, floors
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+kernels: $(STAMP) ## compile the kernels, or find them compiled
+	$(BIN)/workbench doctor --warm >/dev/null
 
 bench: system $(STAMP) ## measure against peers on the same files; BENCH="--only index2g" for one part
 	$(BIN)/python -m benchmarks.run $(BENCH)

@@ -7,8 +7,9 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ from workbench.tui.serve import CONNECTIONS, MESSAGE, SESSIONS, Door, serving
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_captures" / "esxi-lateral.pcapng"
+
+
+URL = re.compile(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}")
 
 
 class Served:
@@ -45,54 +49,95 @@ async def start(*words: str) -> Served:
     )
     assert process.stdout is not None
     line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}", line)
+    assert URL.fullmatch(line)
     return Served(process, line)
 
 
 @pytest_asyncio.fixture
 async def served() -> AsyncIterator[Served]:
+    """A server that a test may end."""
     one = await start()
     yield one
     await one.end()
 
 
+class Standing:
+    """A server that answers the tests that only ask, one after the other."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.base, self.token = url.split("/?token=")
+        self.host = self.base.removeprefix("http://")
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Standing]:
+    words = (sys.executable, "-m", "workbench", "serve", "--port", "0")
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        assert URL.fullmatch(line)
+        yield Standing(line)
+        assert process.poll() is None
+        process.terminate()
+        process.wait(60)
+
+
 @pytest_asyncio.fixture
 async def friend(served: Served) -> AsyncIterator[ClientSession]:
+    async with befriended(served) as session:
+        yield session
+
+
+@pytest_asyncio.fixture
+async def guest(standing: Standing) -> AsyncIterator[ClientSession]:
+    async with befriended(standing) as session:
+        yield session
+
+
+@contextlib.asynccontextmanager
+async def befriended(server: Served | Standing) -> AsyncIterator[ClientSession]:
     """Somebody who has used the token."""
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
-        async with session.get(served.url) as response:
+        async with session.get(server.url) as response:
             assert response.status == 200
-            assert str(response.url) == f"{served.base}/"
+            assert str(response.url) == f"{server.base}/"
         yield session
 
 
 ROUTES = ("/", "/ws", "/page.js", "/page.css", "/static/js/textual.js", "/static/css/xterm.css", "/static/", "/download/x", "/x")
 
 
-async def test_without_the_token_there_is_nothing(served: Served) -> None:
+async def test_without_the_token_there_is_nothing(standing: Standing) -> None:
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
-        for route in (*ROUTES, "/?token=", "/?token=" + "A" * 43, f"/page.js?token={served.token}", f"/ws?token={served.token}"):
-            async with session.get(served.base + route) as response:
+        for route in (
+            *ROUTES,
+            "/?token=",
+            "/?token=" + "A" * 43,
+            f"/page.js?token={standing.token}",
+            f"/ws?token={standing.token}",
+        ):
+            async with session.get(standing.base + route) as response:
                 assert (response.status, "workbench serve" in await response.text()) == (403, True), route
         with pytest.raises(WSServerHandshakeError):
-            await session.ws_connect(f"ws://{served.host}/ws", headers={"Origin": served.base})
+            await session.ws_connect(f"ws://{standing.host}/ws", headers={"Origin": standing.base})
 
 
-async def test_the_token_becomes_a_cookie_of_this_site_alone(served: Served) -> None:
-    async with ClientSession() as session, session.get(served.url, allow_redirects=False) as response:
+async def test_the_token_becomes_a_cookie_of_this_site_alone(standing: Standing) -> None:
+    async with ClientSession() as session, session.get(standing.url, allow_redirects=False) as response:
         assert response.status == 303
         assert response.headers["Location"] == "/"
         cookie = response.headers["Set-Cookie"]
         assert "SameSite=Strict" in cookie
         assert "HttpOnly" in cookie
-        assert served.token not in cookie
+        assert standing.token not in cookie
 
 
-async def test_every_answer_carries_the_policy(served: Served, friend: ClientSession) -> None:
+async def test_every_answer_carries_the_policy(standing: Standing, guest: ClientSession) -> None:
     for route in ROUTES:
         if route == "/ws":
             continue
-        async with friend.get(served.base + route) as response:
+        async with guest.get(standing.base + route) as response:
             policy = response.headers["Content-Security-Policy"]
             assert "default-src 'none'" in policy
             assert "frame-ancestors 'none'" in policy
@@ -113,18 +158,18 @@ async def test_every_answer_carries_the_policy(served: Served, friend: ClientSes
     ],
 )
 async def test_other_hosts_and_pages_are_refused_on_every_route(
-    served: Served, friend: ClientSession, headers: dict[str, str]
+    standing: Standing, guest: ClientSession, headers: dict[str, str]
 ) -> None:
     for route in ROUTES:
-        async with friend.get(served.base + route, headers=headers) as response:
+        async with guest.get(standing.base + route, headers=headers) as response:
             assert response.status == 403, route
     with pytest.raises(WSServerHandshakeError):
-        await friend.ws_connect(f"ws://{served.host}/ws", headers={"Origin": served.base} | headers)
+        await guest.ws_connect(f"ws://{standing.host}/ws", headers={"Origin": standing.base} | headers)
 
 
-async def test_a_websocket_needs_its_origin(served: Served, friend: ClientSession) -> None:
+async def test_a_websocket_needs_its_origin(standing: Standing, guest: ClientSession) -> None:
     with pytest.raises(WSServerHandshakeError):
-        await friend.ws_connect(f"ws://{served.host}/ws")
+        await guest.ws_connect(f"ws://{standing.host}/ws")
 
 
 async def test_messages_that_are_none_end_the_tab_and_not_the_server(served: Served, friend: ClientSession) -> None:
