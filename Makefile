@@ -36,8 +36,9 @@ lab: system $(STAMP) ## three DPUs with hosts behind them, tunnels and mirrors, 
 soak: $(STAMP) ## index again and again for 30 minutes and watch memory; SOAK="--minutes 2" for less
 	$(BIN)/python -m benchmarks.soak $(SOAK)
 
-fuzz: $(STAMP) ## mutate captures for a minute, with bounds checked
+fuzz: $(STAMP) ## mutate captures and conversations, a minute each, with bounds checked
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_decode --seconds 60
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_application --seconds 60
 
 conformance: $(STAMP) ## regenerate docs/conformance.md from the shared captures
 	$(BIN)/python -m tests.conformance.document

@@ -8,6 +8,7 @@ from tests.conformance import oracle
 from tests.conformance.captures import ROOT, captures
 from tests.conformance.causes import CAUSES
 from tests.conformance.checks import CHECKS, Check
+from tests.conformance.said import fields_section, fingerprints_section, services_section
 
 PAGE = ROOT / "docs" / "conformance.md"
 
@@ -38,6 +39,7 @@ def page(checks: list[Check]) -> str:
             for capture, what in check.differences:
                 cause = CAUSES.get((check.name, capture), "**not known**")
                 out.append(f"| `{capture}` | {what.replace('|', '/')} | {cause} |\n")
+    out += [fields_section(), fingerprints_section(), services_section()]
     out.append(_MALFORMED)
     return "".join(out)
 

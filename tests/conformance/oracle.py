@@ -82,10 +82,15 @@ def totals(path: Path) -> tuple[int, int] | None:
     return (int(parts[1]), int(parts[2])) if len(parts) == 3 else None
 
 
-def spoken(path: Path) -> Spoken:
-    """Read every frame with tshark; ICMP and other quotations count as what carries them.
+def layers(path: Path) -> set[str]:
+    """Names of all layers of all frames, as tshark's frame.protocols has them."""
+    return {name for line in _answer(path).splitlines() for name in line.split("\t")[0].split(":")}
 
-    A second a capture, so what tshark answered is kept beside pytest's own cache, by version, content and question.
+
+def _answer(path: Path) -> str:
+    """What tshark says of every frame.
+
+    A second a capture, so it is kept beside pytest's own cache, by version, content and question.
     """
     question = hashlib.sha256(repr((version(), _FIELDS, _AS_IT_IS)).encode() + path.read_bytes()).hexdigest()
     kept = _KEPT / question[:32]
@@ -94,8 +99,13 @@ def spoken(path: Path) -> Spoken:
         _KEPT.mkdir(parents=True, exist_ok=True)
         kept.with_suffix(f".{os.getpid()}").write_text(answer)
         kept.with_suffix(f".{os.getpid()}").replace(kept)
+    return kept.read_text()
+
+
+def spoken(path: Path) -> Spoken:
+    """Read every frame with tshark; ICMP and other quotations count as what carries them."""
     found = Spoken()
-    for line in kept.read_text().splitlines():
+    for line in _answer(path).splitlines():
         values = dict(zip(_FIELDS, line.split("\t"), strict=False))
         _count(found, {name: text.split(";") if text else [] for name, text in values.items()})
     return found

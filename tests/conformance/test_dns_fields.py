@@ -1,7 +1,7 @@
 """The dns table against what tshark shows of every message.
 
-Where a query was sent again, tshark counts the time from the last one and we from the first: that remains, as do its angle
-brackets for what no letter is in NetBIOS names.
+Where a query was sent again, tshark counts the time from the last one and we from the oldest that has no answer: either is
+right. Its angle brackets for what no letter is in NetBIOS names remain.
 """
 
 from __future__ import annotations
@@ -46,14 +46,16 @@ CHOSEN = (
     "zeek/traces/tunnels/gtp/gtp7_ipv6.pcap",
 )
 #: What is asked of tshark; it has a dissector of its own for the name service of NetBIOS.
-_FIELDS = (
+FIELDS = (
     "frame.number", "udp.srcport", "udp.dstport", "tcp.srcport", "tcp.dstport", "dns.id", "dns.flags.response",
     "dns.flags.opcode", "dns.flags.rcode", "dns.flags.authoritative", "dns.flags.truncated", "dns.flags.recdesired",
     "dns.flags.recavail", "dns.flags.authenticated", "dns.flags.checkdisable", "dns.count.answers", "dns.qry.name",
     "dns.qry.type", "dns.qry.class", "dns.resp.type", "dns.resp.ttl", "dns.a", "dns.aaaa", "dns.cname", "dns.ns",
     "dns.ptr.domain_name", "dns.mx.mail_exchange", "dns.srv.target", "dns.soa.mname", "dns.time", "nbns.id",
     "nbns.flags.response", "nbns.flags.opcode", "nbns.flags.rcode", "nbns.name", "nbns.type", "nbns.class",
+    "frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
 )  # fmt: skip
+SHOWN = "(dns || nbns) && !icmp && !icmpv6 && !_ws.malformed"
 _FLAGS = ("authoritative", "truncated", "recdesired", "recavail", "authenticated", "checkdisable")
 _OURS = ("aa", "tc", "rd", "ra", "ad", "cd")
 #: Records that we show as an address or a name, and tshark's field for it.
@@ -88,7 +90,26 @@ def _ours(row: dict[str, Any]) -> list[str]:
     return [_plain(word[0] if word[0].isupper() and len(word) == 2 and not word[0].isdigit() else word[-1]) for word in words]
 
 
-def _dns(where: str, row: dict[str, Any], shown: Shown, agreed: Agreement) -> None:
+def _asked_at(message: Shown, response: bool) -> tuple[str, ...]:
+    """The same for a query and its answer."""
+    ends = [
+        ",".join(message[f"ip.{end}"] + message[f"ipv6.{end}"] + message[f"udp.{end}port"] + message[f"tcp.{end}port"])
+        for end in ("src", "dst")
+    ]
+    return (*(ends[::-1] if response else ends), *message["dns.id"], *message["dns.qry.name"][:1])
+
+
+def _waited(message: Shown, pending: dict[tuple[str, ...], list[int]], response: bool) -> set[int]:
+    """How long an answer was waited for, in us: tshark counts from the last query, we from the oldest without an answer."""
+    key, now = _asked_at(message, response), round(float(message["frame.time_epoch"][0]) * 1e6)
+    if not response:
+        pending[key].append(now)
+        return set()
+    waited = {round(float(told) * 1e6) for told in message["dns.time"]}
+    return waited | ({now - pending[key].pop(0)} if pending[key] else set())
+
+
+def _dns(where: str, row: dict[str, Any], shown: Shown, waited: set[int], agreed: Agreement) -> None:
     response = shown["dns.flags.response"][0] in ("1", "True")
     if shown["dns.qry.name"]:
         agreed.same(where, "query", _plain(row["query"] or ""), _theirs(shown["dns.qry.name"][0]))
@@ -103,7 +124,7 @@ def _dns(where: str, row: dict[str, Any], shown: Shown, agreed: Agreement) -> No
         count = int(shown["dns.count.answers"][0])
         agreed.same(where, "ttls", (row["ttls"] or "").split(",") if row["ttls"] else [], shown["dns.resp.ttl"][:count])
         if shown["dns.time"]:
-            agreed.same(where, "rtt_us", row["rtt_us"], round(float(shown["dns.time"][0]) * 1e6))
+            agreed.same(where, "rtt_us", row["rtt_us"] in waited, True)
     if response or row["rcode"] is None:
         flags = [ours for ours, name in zip(_OURS, _FLAGS, strict=True) if shown[f"dns.flags.{name}"] in (["1"], ["True"])]
         agreed.same(where, "flags", row["flags"], ",".join(flags))
@@ -128,6 +149,7 @@ def compare(capture: str, rows: Iterable[dict[str, Any]], shown: list[Shown], ag
             mine[row["trans_id"], row["kind"], False].append(row)
         if row["rcode"] is not None:
             mine[row["trans_id"], row["kind"], True].append(row)
+    pending: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for message in shown:
         where = f"{capture} #{message['frame.number'][0]}"
         nbns = bool(message["nbns.id"])
@@ -142,7 +164,10 @@ def compare(capture: str, rows: Iterable[dict[str, Any]], shown: list[Shown], ag
         waiting = mine[_number(ids[0]), kind, response]
         agreed.same(where, "message", bool(waiting), True)
         if waiting:
-            (_nbns if nbns else _dns)(where, waiting.pop(0), message, agreed)
+            if nbns:
+                _nbns(where, waiting.pop(0), message, agreed)
+            else:
+                _dns(where, waiting.pop(0), message, _waited(message, pending, response), agreed)
 
 
 @needs.program("tshark")
@@ -152,7 +177,7 @@ def test_fields_agree_with_tshark() -> None:
     for capture in CHOSEN:
         path = folder() / capture
         if path.exists():
-            shown = asked(path, "(dns || nbns) && !icmp && !icmpv6 && !_ws.malformed", _FIELDS)
+            shown = asked(path, SHOWN, FIELDS)
             compare(capture, read(capture).rows("dns"), shown, agreed)
     agreed.demand()
 

@@ -24,21 +24,25 @@ def _ours(path: Path) -> Path:
     return path
 
 
+def compare(path: Path, agreed: Agreement) -> None:
+    """How often each kind of message is said."""
+    mine: Counter[tuple[str, str, str | None]] = Counter()
+    for row in read(path).rows("ntp"):
+        mine[row["version"], row["mode"], row["request"]] += row["count"]
+    theirs: Counter[tuple[str, str, str | None]] = Counter()
+    for shown in asked(path, "ntp && !icmp", _FIELDS):
+        mode = _MODES[int(shown["ntp.flags.mode"][0])]
+        code = (shown["ntp.ctrl.flags2.opcode"] or shown["ntp.priv.reqcode"] or [None])[0]
+        theirs[shown["ntp.flags.vn"][0], mode, None if code is None else _REQUESTS.get((mode, int(code, 0)))] += 1
+    for key in mine | theirs:
+        agreed.same(path.name, str(key), mine[key], theirs[key])
+
+
 @needs.program("tshark")
 @pytest.mark.conformance
 def test_fields_agree_with_tshark(tmp_path: Path) -> None:
     agreed = Agreement()
     for path in (_ours(tmp_path / "ours.pcap"), folder() / "zeek/traces/ntp/NTP_sync.pcap"):
-        if not path.exists():
-            continue
-        mine: Counter[tuple[str, str, str | None]] = Counter()
-        for row in read(path).rows("ntp"):
-            mine[row["version"], row["mode"], row["request"]] += row["count"]
-        theirs: Counter[tuple[str, str, str | None]] = Counter()
-        for shown in asked(path, "ntp && !icmp", _FIELDS):
-            mode = _MODES[int(shown["ntp.flags.mode"][0])]
-            code = (shown["ntp.ctrl.flags2.opcode"] or shown["ntp.priv.reqcode"] or [None])[0]
-            theirs[shown["ntp.flags.vn"][0], mode, None if code is None else _REQUESTS.get((mode, int(code, 0)))] += 1
-        for key in mine | theirs:
-            agreed.same(path.name, str(key), mine[key], theirs[key])
+        if path.exists():
+            compare(path, agreed)
     agreed.demand(1.0)

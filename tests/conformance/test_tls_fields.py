@@ -43,13 +43,14 @@ CHOSEN = (
     "zeek/traces/tls/tls1.2.pcap",
     "zeek/traces/tls/tls1.2-late-protocol-error.pcap",
 )
-_FIELDS = (
+FIELDS = (
     "frame.number", "tcp.stream", "udp.stream", "ip.src", "ipv6.src", "ip.dst", "ipv6.dst", "tcp.srcport", "tcp.dstport",
     "udp.srcport", "udp.dstport", "tls.handshake.type", "tls.handshake.ja3", "tls.handshake.ja3s",
     "tls.handshake.extensions_server_name", "tls.handshake.ciphersuite", "tls.handshake.version",
     "tls.handshake.extensions.supported_version", "tls.handshake.extensions_alpn_str", "tls.handshake.extension.type",
     "tls.handshake.sig_hash_alg", "tls.handshake.certificate",
 )  # fmt: skip
+SHOWN = "tls.handshake.type in {1, 2, 11} && !icmp && !dtls"
 Key = tuple[str, str, str, str]
 
 
@@ -151,6 +152,6 @@ def test_fields_agree_with_tshark() -> None:
         if path.exists():
             reading = read(capture)
             tables = {name: reading.rows(name) for name in ("flows", "tls", "quic")}
-            shown = asked(path, "tls.handshake.type in {1, 2, 11} && !icmp && !dtls", _FIELDS)
+            shown = asked(path, SHOWN, FIELDS)
             compare(capture, tables, shown, agreed)
     agreed.demand()

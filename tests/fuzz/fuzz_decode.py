@@ -1,4 +1,5 @@
-"""Structure-aware fuzzing of framing and decoding: ``python -m tests.fuzz.fuzz_decode [COUNT] [SEED]``.
+"""Structure-aware fuzzing of framing and decoding: ``python -m tests.fuzz.fuzz_decode [COUNT] [SEED]``;
+``--seconds N [SEED]`` instead goes on for that long.
 
 With atheris installed, ``python -m tests.fuzz.fuzz_decode --atheris [libFuzzer arguments]`` lets coverage of the Python side
 guide it. Run it with NUMBA_BOUNDSCHECK=1 (and another NUMBA_CACHE_DIR): then a kernel that reads outside the captured bytes
@@ -10,6 +11,7 @@ from __future__ import annotations
 import random
 import struct
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -228,26 +230,46 @@ def one(seed: int) -> None:
 
 
 def main(count: int, first: int) -> None:
-    """Rounds first .. first+count-1; the first failure names its seed."""
-    for seed in range(first, first + count):
+    """Rounds first .. first+count-1."""
+    run(one, [str(count), str(first)], count)
+
+
+def run(rounds: Callable[[int], None], arguments: list[str], count: int) -> None:
+    """``[COUNT] [SEED]`` or ``--seconds N [SEED]``: rounds until one fails, which names its seed."""
+    until = None
+    if arguments[:1] == ["--seconds"]:
+        until, arguments = time.monotonic() + float(arguments[1]), ["0", *arguments[2:]]
+    first = int(arguments[1]) if len(arguments) > 1 else 0
+    count = int(arguments[0]) if arguments else count
+    seed = first
+    while seed < first + count if until is None else time.monotonic() < until:
         try:
-            one(seed)
+            rounds(seed)
         except BaseException:
             sys.stderr.write(f"seed {seed} failed\n")
             raise
-    sys.stdout.write(f"{count} rounds from seed {first}: fine\n")
+        seed += 1
+    sys.stdout.write(f"{seed - first} rounds from seed {first}: fine\n")
 
 
-def guided(arguments: list[str]) -> None:
+def frames_of(seed: int, rest: bytes) -> None:
+    """A round, and the bytes themselves as a frame."""
+    one(seed)
+    if len(rest) > 3:
+        check(LINKS[rest[0] % len(LINKS)], rest[3:], int.from_bytes(rest[1:3], "big"))
+
+
+def guided(arguments: list[str], rounds: Callable[[int], None] | None = None) -> None:
     """The same under atheris: its bytes choose the seed and the mutations."""
     import atheris  # type: ignore[import-not-found]
 
     def once(data: bytes) -> None:
         provider = atheris.FuzzedDataProvider(data)
-        one(provider.ConsumeIntInRange(0, 1 << 60))
-        rest = provider.ConsumeBytes(4096)
-        if len(rest) > 3:
-            check(LINKS[rest[0] % len(LINKS)], rest[3:], int.from_bytes(rest[1:3], "big"))
+        seed = provider.ConsumeIntInRange(0, 1 << 60)
+        if rounds is not None:
+            rounds(seed)
+        else:
+            frames_of(seed, provider.ConsumeBytes(4096))
 
     atheris.Setup([sys.argv[0], *arguments], once)
     atheris.Fuzz()
@@ -257,4 +279,4 @@ if __name__ == "__main__":
     if "--atheris" in sys.argv:
         guided([a for a in sys.argv[1:] if a != "--atheris"])
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000, int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+        run(one, sys.argv[1:], 20_000)

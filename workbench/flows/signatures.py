@@ -67,7 +67,7 @@ def framing_rows() -> NDArray[Any]:
         for transport in {signature.transport for signature in protocol.signatures}:
             framing = protocol.framed(transport)
             row = rows[4 * codes()[protocol.name] + _TRANSPORTS[transport][1]]
-            for name in ("most", "add", "mask", "scale", "at", "cut", "width", "little", "while_set"):
+            for name in ("most", "add", "mask", "scale", "at", "cut", "width", "little", "order_at", "while_set"):
                 row[name] = getattr(framing, name)
             row["keep"] = min(framing.keep, BUFFER)
     return rows

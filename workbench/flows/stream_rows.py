@@ -85,6 +85,7 @@ FRAMING: Final = np.dtype(
         ("cut", np.uint8),
         ("width", np.uint8),
         ("little", np.uint8),
+        ("order_at", np.uint8),
         ("while_set", np.uint8),
     ],
     align=True,

@@ -23,11 +23,13 @@ _NEWKEYS: Final = 21
 
 
 @kernel
-def number_at(framing: Any, buf: Any, at: Any) -> Any:
-    """The length field of a unit, of `width` bytes."""
+def number_at(framing: Any, buf: Any, unit: Any) -> Any:
+    """The length field of a unit that begins at `unit`, of `width` bytes."""
     value = np.int64(0)
+    at = unit + framing.at
+    little = (i64(buf[unit + framing.order_at]) & 0x10) != 0 if framing.order_at != 0 else framing.little != 0
     for i in range(framing.width):
-        if framing.little:
+        if little:
             value |= i64(buf[at + i]) << (8 * i)
         else:
             value = (value << 8) | i64(buf[at + i])
@@ -40,7 +42,7 @@ def length_unit(framing: Any, buf: Any, at: Any, end: Any) -> Any:
     head = framing.at + framing.width
     if end - at < head:
         return MORE, np.int64(0)
-    whole = (number_at(framing, buf, at + framing.at) & framing.mask) * framing.scale + framing.add
+    whole = (number_at(framing, buf, at) & framing.mask) * framing.scale + framing.add
     if whole < head:
         return LOST, np.int64(0)
     kept = min(framing.keep, whole)

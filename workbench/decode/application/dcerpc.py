@@ -108,13 +108,12 @@ PROTOCOL: Final = Protocol(
     name="dcerpc",
     title="DCE/RPC",
     framing={
-        # A stream's units are cut with the byte order that everybody uses; pipes and datagrams are read in both.
-        "tcp": Framing(Cut.LENGTH, keep=4_096, at=8, width=2, little=True),
+        "tcp": Framing(Cut.LENGTH, keep=4_096, at=8, width=2, order_at=4),
         "udp": Framing(Cut.DATAGRAM),
     },
     signatures=(
-        # version 5.0 or 5.1, a type below 32, little-endian ASCII IEEE
-        Signature("tcp", b"\x05\0\0\0\x10\0\0\0", mask=b"\xff\xfe\xe0\0\xff\xff\xff\xff", least=16),
+        # version 5.0 or 5.1, a type below 32, little-endian or big-endian, ASCII, IEEE
+        Signature("tcp", b"\x05\0\0\0\0\0\0\0", mask=b"\xff\xfe\xe0\0\xef\xff\xff\xff", least=16),
         Signature("udp", b"\x04\0\0\0\0\0\0", mask=b"\xff\xf0\0\xfc\xef\xff\xff", least=_CL_HEADER),
     ),
     tables=("dcerpc", "ntlm", "kerberos"),

@@ -11,7 +11,7 @@ PROTOCOL: Final = Protocol(
     name="nbns",
     title="NetBIOS Name Service",
     framing=Framing(Cut.DATAGRAM),
-    signatures=(Signature("udp", HEADER, at=2, mask=HEADER_MASK, ports=(137,), probe=Probe.DNS, least=12),),
+    signatures=(Signature("udp", HEADER, at=2, mask=HEADER_MASK, ports=(137,), probe=Probe.NBNS, least=12),),
     tables=("dns",),
     ports=(137,),
     batch=batch_reader,

@@ -10,17 +10,26 @@ NO: Final = 0
 YES: Final = 1
 MORE: Final = 2
 
-_DNS, _DNS_TCP, _BER, _RECORD, _TEXT, _QUIC, _TLS, _SSH, _HTTP, _NTP, _DTLS = range(1, 12)
+_DNS, _DNS_TCP, _BER, _RECORD, _TEXT, _QUIC, _TLS, _SSH, _HTTP, _NTP, _DTLS, _NBNS, _RTCP, _IRC = range(1, 15)
 
 
 @kernel
 def _dns(buf: Any, at: Any, end: Any) -> Any:
+    """DNS: no opcode but those in use."""
+    if end - at < 12:
+        return NO
+    opcode = (be16(buf, at + 2) >> 11) & 15
+    return NO if opcode > 6 or opcode == 3 else _names(buf, at, end)
+
+
+@kernel
+def _names(buf: Any, at: Any, end: Any) -> Any:
     """A header whose counts the bytes could hold, and a first name that is one (RFC 1035, 4.1; RFC 2136 counts alike)."""
     if end - at < 12:
         return NO
     flags = be16(buf, at + 2)
     opcode = (flags >> 11) & 15
-    if opcode > 6 or opcode == 3 or (flags & 0x0040) != 0:
+    if (flags & 0x0040) != 0:
         return NO
     questions = be16(buf, at + 4)
     records = be16(buf, at + 6) + be16(buf, at + 8) + be16(buf, at + 10)
@@ -168,12 +177,69 @@ def _http(buf: Any, at: Any, end: Any) -> Any:
         if byte == 10:
             back = line - 1 if i64(buf[line - 1]) == 13 else line
             if back - place < 10:
-                return NO
-            return YES if i64(buf[back - 8]) == 72 and i64(buf[back - 4]) == 47 and i64(buf[back - 2]) == 46 else NO
+                return _old_request(buf, at, place, back)
+            if i64(buf[back - 8]) == 72 and i64(buf[back - 4]) == 47 and i64(buf[back - 2]) == 46:
+                return YES
+            return _old_request(buf, at, place, back)
         if byte < 32 and byte != 13 and byte != 9:
             return NO
         line += 1
     return MORE if line - at < 8192 else NO
+
+
+@kernel
+def _old_request(buf: Any, at: Any, place: Any, back: Any) -> Any:
+    """A first line without a whole version: ``GET /path``, as HTTP/0.9 had it, or ``HTTP/1.``: scanners send both.
+
+    place: of the first space.
+    """
+    if back - place >= 9 and i64(buf[back - 7]) == 72 and i64(buf[back - 3]) == 47 and i64(buf[back - 1]) == 46:
+        return YES
+    get = place - at == 3 and i64(buf[at]) == 71 and i64(buf[at + 1]) == 69 and i64(buf[at + 2]) == 84
+    return YES if get and place + 1 < back and i64(buf[place + 1]) == 47 else NO
+
+
+@kernel
+def _ssh(buf: Any, at: Any, end: Any) -> Any:
+    """A version behind ``SSH-``, whatever stands behind it: there are servers that fill their line with NULs."""
+    if end - at < 6:
+        return MORE
+    return YES if 48 <= i64(buf[at + 4]) <= 57 and i64(buf[at + 5]) == 46 else NO
+
+
+@kernel
+def _rtcp(buf: Any, at: Any, end: Any) -> Any:
+    """Packets of version 2 and known types whose lengths fill the datagram (RFC 3550, 6.1)."""
+    place = at
+    while place + 4 <= end:
+        if (i64(buf[place]) & 0xC0) != 0x80 or not 200 <= i64(buf[place + 1]) <= 207:
+            return NO
+        place += 4 * (be16(buf, place + 2) + 1)
+    return YES if place == end else NO
+
+
+@kernel
+def _irc(buf: Any, at: Any, end: Any) -> Any:
+    """A client's USER with its four parameters, or a server's prefix with NOTICE or a number behind it (RFC 2812)."""
+    spaces = 0
+    word = end
+    for place in range(at, min(end, at + 512)):
+        byte = i64(buf[place])
+        if byte == 32:
+            spaces += 1
+            if spaces == 1:
+                word = place + 1
+        elif byte == 10:
+            if i64(buf[at]) != 58:
+                return YES if spaces >= 4 else NO
+            if word + 4 > place:
+                return NO
+            notice = i64(buf[word]) == 78 and i64(buf[word + 1]) == 79 and i64(buf[word + 2]) == 84
+            number = 48 <= i64(buf[word]) <= 57 and 48 <= i64(buf[word + 1]) <= 57 and 48 <= i64(buf[word + 2]) <= 57
+            return YES if notice or (number and i64(buf[word + 3]) == 32) else NO
+        elif byte < 32 and byte != 13 and byte > 3:
+            return NO
+    return MORE if end - at < 512 else NO
 
 
 @kernel
@@ -203,8 +269,10 @@ def probe(kind: Any, buf: Any, at: Any, end: Any) -> Any:
         return _ber(buf, at, end)
     if kind == _RECORD:
         return _record(buf, at, end)
-    if kind in (_TEXT, _SSH):
+    if kind == _TEXT:
         return _text(buf, at, end)
+    if kind == _SSH:
+        return _ssh(buf, at, end)
     if kind == _QUIC:
         return _quic(buf, at, end)
     if kind == _TLS:
@@ -213,6 +281,12 @@ def probe(kind: Any, buf: Any, at: Any, end: Any) -> Any:
         return _http(buf, at, end)
     if kind == _NTP:
         return _ntp(buf, at, end)
+    if kind == _NBNS:
+        return _names(buf, at, end)
+    if kind == _RTCP:
+        return _rtcp(buf, at, end)
+    if kind == _IRC:
+        return _irc(buf, at, end)
     if kind == _DTLS:
         return _dtls(buf, at, end)
     return YES

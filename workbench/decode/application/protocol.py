@@ -60,7 +60,8 @@ class Framing:
 
     DATAGRAM: with `while_set`, the direction is over at the first datagram whose first byte has none of these bits.
     LENGTH: the unit is `number + add` bytes, where the number has `width` bytes (1 to 4, its upper bits masked away by
-    `mask`) at offset `at`; little: least significant byte first; `scale`: units of the number in bytes.
+    `mask`) at offset `at`; little: least significant byte first; order_at: offset, before `at`, of a byte whose bit 0x10 says so
+    instead (DCE/RPC); `scale`: units of the number in bytes.
     """
 
     cut: Cut
@@ -72,6 +73,7 @@ class Framing:
     mask: int = 0xFFFFFFFF
     scale: int = 1
     little: bool = False
+    order_at: int = 0
     while_set: int = 0
 
 
@@ -86,10 +88,13 @@ class Probe(IntEnum):
     TEXT = 5  # printable ASCII up to the first line end, or to the end of what is there
     QUIC = 6  # a long header of an Initial packet, versions 1 and 2 and drafts (RFC 9000, 17.2)
     TLS = 7  # a handshake record with a hello (RFC 8446, 5.1)
-    SSH = 8  # unused bytes after the prefix are printable
-    HTTP = 9  # a method, a space, a target
+    SSH = 8  # a version behind the prefix
+    HTTP = 9  # a method, a space, a target; and a version, unless it is GET with a path
     NTP = 10  # version and mode that exist, and a length that is right (RFC 5905)
     DTLS = 11
+    NBNS = 12  # as DNS, with every opcode (RFC 1002, 4.2.1.1)
+    RTCP = 13  # packets that fill the datagram (RFC 3550, 6.1)
+    IRC = 14  # USER with four parameters, or a server's line (RFC 2812)
 
 
 @dataclass(frozen=True, slots=True)

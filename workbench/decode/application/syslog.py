@@ -16,7 +16,13 @@ PROTOCOL: Final = Protocol(
         Signature("udp", b"<000>", mask=b"\xff\xf0\xf0\xf0\xff", least=8, probe=Probe.TEXT, strong=True),
         Signature("udp", b"<0>", mask=b"\xff\xf0\xff", least=8, probe=Probe.TEXT, strong=True),
         Signature("tcp", b"<00>", mask=b"\xff\xf0\xf0\xff", least=8, ports=_PORTS, probe=Probe.TEXT, strong=True),
+        Signature("tcp", b"<000>", mask=b"\xff\xf0\xf0\xf0\xff", least=8, ports=_PORTS, probe=Probe.TEXT, strong=True),
+        Signature("tcp", b"<0>", mask=b"\xff\xf0\xff", least=8, ports=_PORTS, probe=Probe.TEXT, strong=True),
+        # with a length in front of each message (RFC 6587, 3.4.1)
+        Signature("tcp", b"00 <", mask=b"\xf0\xf0\xff\xff", least=8, ports=_PORTS, probe=Probe.TEXT, strong=True),
+        Signature("tcp", b"000 <", mask=b"\xf0\xf0\xf0\xff\xff", least=8, ports=_PORTS, probe=Probe.TEXT, strong=True),
+        Signature("tcp", b"0000 <", mask=b"\xf0\xf0\xf0\xf0\xff\xff", least=8, ports=_PORTS, probe=Probe.TEXT, strong=True),
     ),
     ports=_PORTS,
-    reference="RFC 5424, 3164",
+    reference="RFC 5424, 3164, 6587",
 )

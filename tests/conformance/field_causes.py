@@ -1,0 +1,89 @@
+"""Why fields, services and fingerprints differ, found by looking; docs/conformance.md shows each beside its difference."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_TWO_SIGHTS: Final = (
+    "tshark, which reads a capture once, does not show this request; the same frame is shown where it reads twice"
+)
+_NO_BYTES: Final = "the snap length ends within the request's head, of which tshark shows what is there"
+
+#: (table, capture): cause. A capture may end in `*`.
+FIELDS: Final[dict[tuple[str, str], str]] = {
+    (
+        "dns",
+        "ipfixprobe/netbios.pcap",
+    ): "tshark writes what no letter is in a NetBIOS name in angle brackets; the bytes are the same",
+    ("dns", "zeek/traces/dns/loc-29-trunc.pcap"): (
+        "query and answer are two flows here: both come within one microsecond of each other's addresses turned, and Zeek has two"
+        " rows as well; the answer is a row of its own"
+    ),
+    ("dns", "zeek/traces/quic/vector-max-size-crash.pcap"): (
+        "bytes of QUIC that tshark takes for DNS because of the port; as DNS they are malformed"
+    ),
+    ("http", "arkime/CVE-2018-6794.pcap"): (
+        "two requests are sent again after their connection had closed: flows, and requests, of their own here"
+    ),
+    ("http", "arkime/wireshark-retrans.pcap"): "tshark shows an answer that was sent again twice",
+    ("http", "attack/otrf/*"): _TWO_SIGHTS,
+    ("http", "communityid/*"): _NO_BYTES,
+    ("http", "suricata/http-range-file/input.pcap"): (
+        "the capture holds one more answer's head, at the end of a body whose last bytes it lacks; tshark reads it as body"
+    ),
+    ("http", "suricata/output-eve-anomaly-02/input.pcap"): (
+        "a client speaks HTTP to an SSH server: what the first of both says decides here, the port in tshark"
+    ),
+    ("http", "zeek/traces/http/methods.pcap"): (
+        "request lines without target or version (`OPTIONS`, `OPTIONS HTTP/1.1`), which are not taken for HTTP"
+    ),
+    ("http", "zeek/traces/http/query-method*"): "tshark 4.0 does not know the method QUERY and shows only half of the exchange",
+    ("ssh", "suricata/bug-4903/bug-4903-02/input.pcap"): "a banner with NULs in it, of which tshark shows the part before",
+    ("ssh", "suricata/output-eve-anomaly-02/input.pcap"): (
+        "a client speaks HTTP to an SSH server: one protocol decides a flow, and the server's banner is lost"
+    ),
+    ("ssh", "zeek/traces/ssh/kex-quadratic-1000.pcap.gz"): (
+        "key exchanges of 40,577 bytes, of which RFC 4253 (6.1) allows 35,000: passed over here"
+    ),
+    ("dcerpc", "arkime/dcerpc_synthetic.pcap"): "generated flows without SMB on SMB's port; tshark reads some of their PDUs only",
+    ("dcerpc", "attack/zerologon/CVE-2020-1472_exploit_win2019.pcap"): (
+        "a request whose answer tshark shows, but not the request itself"
+    ),
+    ("dhcp", "tcpdump/rx_serviceid_oobr.pcap"): "a malformed packet of AFS between DHCP's ports, which tshark shows as DHCP",
+}
+
+#: (program, what it says, what we say; * = anything): cause.
+SERVICES: Final[dict[tuple[str, str, str], str]] = {
+    ("Zeek", "dns", "llmnr"): "Zeek calls DNS, mDNS, LLMNR and NetBIOS names dns",
+    ("Zeek", "", "telnet"): "Zeek's telnet analyzer was not loaded in that run; the options are there",
+    ("Zeek", "", "http"): "the run's script loads no HTTP analyzer (bare mode); the request is there",
+    ("nDPI", "FTP_DATA", ""): "a file on a connection of its own: its content is anything, what announced it is another flow",
+    ("nDPI", "DNScrypt", ""): "no answer of the resolver in that flow; a query begins with a key that only the resolver knows",
+    ("nDPI", "DNScrypt", "dns"): "the resolver's certificate is asked for by DNS, in plain: it is DNS that is spoken",
+    ("nDPI", "AVASTSecureDNS", "dns"): "DNS in form; what it carries is encrypted",
+    ("nDPI", "DNS.*", "dns"): "DNS",
+    ("nDPI", "RTP", ""): "RTP says too little to be known by; nDPI follows the numbers of several packets",
+    ("nDPI", "RTCP", ""): "packets that do not fill their datagram, or are cut",
+    ("nDPI", "Syslog", ""): "no priority begins the first packet of the flow",
+    ("nDPI", "QUIC", ""): "no long header in the flow: joined after its handshake",
+    ("nDPI", "Radmin", ""): "joined after its first bytes",
+    ("Zeek", "rdpeudp", ""): "the SYN is shorter than the path's MTU",
+    ("Zeek", "http", ""): "a request without version whose flow was joined late",
+}
+
+
+def cause_of_fields(table: str, capture: str) -> str:
+    """The cause; not known where none is written down."""
+    for (named, where), cause in FIELDS.items():
+        if named == table and (capture == where or (where.endswith("*") and capture.startswith(where[:-1]))):
+            return cause
+    return "**not known**"
+
+
+def cause_of_service(program: str, theirs: str, ours: str) -> str:
+    """The cause; not known where none is written down."""
+    for (named, said, heard), cause in SERVICES.items():
+        same = theirs == said or (said.endswith("*") and theirs.startswith(said[:-1]))
+        if named == program and same and heard in ("*", ours):
+            return cause
+    return "**not known**"
