@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench.decode.application import kubernetes, tls_names
+from workbench.decode.application.held import joined, taken
 from workbench.decode.application.protocol import MOST_TEXT, Read, text
 from workbench.decode.application.tls_certificates import Certificate, read
 from workbench.decode.application.tls_kernels import (
@@ -153,23 +154,19 @@ class TlsReader:
         halves = self._halves.read(rows, arena)
         told = Read(seen=(halves["role"] > 0).astype(np.uint8), malformed=int(((halves["flags"] & BAD) != 0).sum()))
         mine = np.flatnonzero(halves["role"])
-        held = len(self._waiting)
-        if held + len(mine) == 0:
+        if len(self._waiting) + len(mine) == 0:
             return told
-        both = np.empty(held + len(mine) + 1, HALF)
-        both[:held] = self._waiting
-        both[held:-1] = halves[mine]
-        both[-1] = _BLANK  # whoever is missing is row -1
+        both = joined(joined(self._waiting, taken(halves, mine)), _BLANK.reshape(1))  # whoever is missing is row -1
         known = both[:-1]
         client, server = paired(known)
         waits = self._waits(known, client, server, ended)
         if not len(rows) and not len(ended):
             waits[:] = False  # the source is over
-        self._waiting = known[np.maximum(client, server)[waits]]
+        self._waiting = taken(known, np.maximum(client, server)[waits])
         client, server = client[~waits], server[~waits]
         spoke = (client >= 0) | (known["role"][server] == SERVER)
         if spoke.any():
-            self._tell(told, both[client[spoke]], both[server[spoke]], client[spoke] >= 0)
+            self._tell(told, taken(both, client[spoke]), taken(both, server[spoke]), client[spoke] >= 0)
         self._halves.forget(self._waiting)
         return told
 
