@@ -17,6 +17,7 @@ _MODULES = (
     ("TLS", "workbench.decode.application.tls_kernels"),
     ("QUIC", "workbench.decode.application.quic_kernels"),
     ("hellos in QUIC", "workbench.decode.application.quic_hello"),
+    ("NTP", "workbench.decode.application.ntp_kernels"),
     ("SSH", "workbench.decode.application.ssh_kernels"),
     ("HTTP", "workbench.decode.application.http_kernels"),
     ("RDMA", "workbench.decode.application.rdma_kernels"),
