@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from workbench.errors import ForeignCaseError
-from workbench.records.application import APPLICATION
 from workbench.records.columns import SCHEMA_VERSION
 from workbench.store.engine import identifier
 from workbench.store.schema import create_views, schema_version
+from workbench.store.schema_four import SCHEMA_4
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -58,9 +58,8 @@ def _findings(con: DuckDBPyConnection, where: str) -> None:
 
 def _application(con: DuckDBPyConnection, where: str) -> None:
     """3 to 4: what was said. Of sources indexed before, nothing is known of it: `doctor` and docs/case.md say so."""
-    for table in APPLICATION:
-        columns = ", ".join(f"{identifier(c.name)} {c.type}{'' if c.null else ' NOT NULL'}" for c in table.columns)
-        con.execute(f"CREATE TABLE {where}{identifier(table.name)} ({columns})")
+    for table, columns in SCHEMA_4.items():
+        con.execute(f"CREATE TABLE {where}{identifier(table)} ({columns})")
 
 
 def _numeric_addresses(con: DuckDBPyConnection, where: str) -> None:
