@@ -33,6 +33,11 @@ VERSION_WORDS = {
     "nginx": ["-v"],
     "dig": ["-v"],
     "nft": ["-v"],
+    "klist": ["-V"],
+    "iodine": ["-v"],
+    "openssl": ["version"],
+    "vncsnapshot": ["-help"],
+    "busybox": [],
 }
 """how programs are asked for their version where it isn't ``--version``"""
 

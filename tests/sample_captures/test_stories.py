@@ -12,6 +12,7 @@ import pytest
 
 from sample_captures.make import guessing, scans
 from tests.sample_captures.indexed import Indexed
+from workbench.workflows.show import reading
 
 
 def between(sample: Indexed, pair: dict[str, Any]) -> list[dict[str, Any]]:
@@ -82,3 +83,65 @@ def test_the_server_refused_the_service_and_ended_some_sessions_early(samples: d
             size[connection["login"]].append(flow["dst_pkts"])
     assert len(size[False]) == 3
     assert max(size[False]) < min(size[True])
+
+
+def said(sample: Indexed, table: str) -> list[dict[str, Any]]:
+    """The rows of an application's table that belong to a sample, in order, with their flows' ends."""
+    words = f"SELECT t.*, f.src_ip, f.dst_port FROM {table} t JOIN flows f USING (flow_id) WHERE f.source_id = ? ORDER BY t.ts"
+    with reading(sample.case) as case:
+        rows: list[dict[str, Any]] = case.query(words, [sample.source["source_id"]]).to_pylist()
+    return rows
+
+
+def test_requests_are_what_the_kdc_logged(samples: dict[str, Indexed]) -> None:
+    numbers = {"aes256-cts-hmac-sha1-96": 18, "rc4-hmac": 23, None: None}
+    told = [(c["type"], c["asked"], c["error"], c["ticket_etype"]) for c in samples["kerberos"].truth["connections"]]
+    rows = said(samples["kerberos"], "kerberos")
+    assert [(row["type"], row["service"], row["error"], numbers[row["ticket_etype"]]) for row in rows] == told
+    gathered = samples["kerberos"].truth["kerberoasting"]
+    assert {row["service"] for row in rows if row["src_ip"] == gathered["source"] and row["type"] == "TGS"} == set(
+        gathered["services"]
+    )
+    assert {23, 18, None} == {number for *_, number in told}
+
+
+def test_certificates_are_what_openssl_reads(samples: dict[str, Indexed]) -> None:
+    told = {one["sha256"]: one for one in samples["certificates"].truth["certificates"]}
+    rows = [row for row in said(samples["certificates"], "tls") if row["cert_sha256"]]
+    assert {row["cert_sha256"] for row in rows} == set(told)
+    for row in rows:
+        one = told[row["cert_sha256"]]
+        dates = [f"{row[column]:%Y-%m-%d %H:%M:%SZ}" for column in ("cert_not_before", "cert_not_after")]
+        assert (row["sni"], row["cert_self_signed"], *dates) == (
+            one["name"],
+            one["self_signed"],
+            one["not_before"],
+            one["not_after"],
+        )
+    broken_off = [c for c in samples["certificates"].truth["connections"] if c["exit_code"]]
+    assert sum(row["established"] is False for row in rows) == len(broken_off) == 4
+
+
+def test_both_servers_answers_are_what_they_logged(samples: dict[str, Indexed]) -> None:
+    told = samples["dhcp"].truth["rogue_dhcp"]
+    counted = Counter(
+        (row["server_ip"], row["message"]) for row in said(samples["dhcp"], "dhcp") if row["message"] in ("OFFER", "ACK")
+    )
+    assert counted == {(server, kind): n for server, kinds in told["answers"].items() for kind, n in kinds.items()}
+    assert {one["server"] for one in told["leases"]} == {told["own"], told["server"]}
+    assert {one["router"] for one in told["leases"] if one["server"] == told["server"]} == {told["server"]}
+
+
+def test_iodine_asked_as_often_as_the_resolver_logged(samples: dict[str, Indexed]) -> None:
+    told = samples["dns-tunnel"].truth["tunnel"]
+    mine = [row for row in said(samples["dns-tunnel"], "dns") if row["src_ip"] == told["source"]]
+    assert len(mine) == told["queries"]
+    assert {row["qtype"] for row in mine} == {one["type"] for one in told["carried"]}
+    assert all(row["query"].endswith(told["domain"]) for row in mine)
+
+
+def test_what_the_screen_chose_is_what_it_logged(samples: dict[str, Indexed]) -> None:
+    told = [c for c in samples["desktops"].truth["connections"] if c["program"] == "xfreerdp"]
+    names = {"SSL": "tls", "RDP": "rdp"}
+    assert [row["selected"] for row in said(samples["desktops"], "rdp")] == [names[c["selected"]] for c in told]
+    assert [flow["service"] for c in told for flow in samples["desktops"].found(c)] == ["tls,rdp", "rdp", "rdp"]

@@ -32,6 +32,7 @@ FAMILIES = {
     ("udp", "answered"): {"SF"},
     ("udp", "refused"): {"S0"},  # the refusal is an ICMP message, and so another flow
     ("udp", "no answer"): {"S0"},
+    ("udp", "answers only"): {"SHR"},  # what was asked went to everybody, from no address
     ("icmp", "answered"): {"OTH"},
     ("icmp", "no answer"): {"OTH"},
 }
