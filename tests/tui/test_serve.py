@@ -380,7 +380,7 @@ async def the_scan_is_found_and_followed(page: Browser) -> None:
     await page.press("5")
     await page.until(lambda text: "D runs the detections" in text)
     await page.press("D")
-    await page.until(lambda text: "7 findings" in text and "One source tries many hosts" in text)
+    await page.until(lambda text: "8 findings" in text and "One source tries many hosts" in text)
     await page.press("j")
     await page.until(lambda text: re.search(r"▶ .*10\.20\.1\.77 → ", text) and "state: open" in text)
     await page.press("C")

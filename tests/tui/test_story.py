@@ -67,7 +67,7 @@ def test_a_scan_is_found_read_followed_noted_and_there_the_next_day(start, tmp_p
         terminal.press("NPage")
         text = terminal.wait(lambda now: now != text)  # noqa: B023  called before the next round
     terminal.press("g", "Escape")
-    terminal.wait_for("━ 7 findings")
+    terminal.wait_for("━ 8 findings")
 
     terminal.press("v")
     terminal.wait_for("[2 Flows]", "● applied", "34 of 193 flows, row 1", "10.20.30.5 ")
@@ -86,7 +86,7 @@ def test_a_scan_is_found_read_followed_noted_and_there_the_next_day(start, tmp_p
     terminal.press("Enter")
     terminal.wait_for("━ what it means ━", "state: open, 1 note")
     terminal.press("Escape")
-    terminal.wait_for("━ 7 findings")
+    terminal.wait_for("━ 8 findings")
     terminal.press("C")
     terminal.wait_for("Confirmed: reason")
     terminal.write("rack 7 denies it")
@@ -103,7 +103,7 @@ def test_a_scan_is_found_read_followed_noted_and_there_the_next_day(start, tmp_p
         again.press("G")
         again.wait_for("━ what it means ━", "rack 7 denies it")
         again.press("Escape")
-        again.wait_for("━ 7 findings")
+        again.wait_for("━ 8 findings")
         again.press("n")
         again.wait_for("not our scanner, asked the owner")
         again.press("Escape")
