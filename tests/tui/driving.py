@@ -15,6 +15,7 @@ from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.views.base import CaseView
 from workbench.tui.views.flows import FlowsView
 from workbench.tui.views.packets import PacketsView
+from workbench.tui.widgets.detail import FlowDetail
 from workbench.tui.widgets.virtual_table import VirtualTable
 
 #: What a table waits for may never come where that is what is tested.
@@ -43,11 +44,11 @@ def waiting(pilot: Pilot[Any]) -> bool:
     return silent or any(table.total and table.record is None for s in screens for table in s.query(VirtualTable))
 
 
-def restless(pilot: Pilot[Any]) -> list[FilterPane | CaseView]:
+def restless(pilot: Pilot[Any]) -> list[FilterPane | FlowDetail | CaseView]:
     """Parts that wait a moment before they ask."""
     screens = pilot.app.screen_stack
     shown = [s.shown for s in screens if isinstance(s, CaseScreen)]
-    return [*(p for s in screens for p in s.query(FilterPane)), *shown]
+    return [*(p for s in screens for kind in (FilterPane, FlowDetail) for p in s.query(kind)), *shown]
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:

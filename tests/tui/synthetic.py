@@ -195,6 +195,28 @@ class EndlessOrder(RowOrder):
         return flow_id & ((1 << 40) - 1)
 
 
+class RowQuestion:
+    """What was said, by table and flow_id. gate: set while answers may come."""
+
+    def __init__(self, said: dict[tuple[str, int], pa.Table], gate: threading.Event) -> None:
+        self._said, self._gate = said, gate
+        self.stopped = False
+
+    def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
+        self._gate.wait()
+        if self.stopped:
+            raise CancelledError("stopped")
+        table, most = sql.split('FROM "')[1].split('"')[0], int(sql.rsplit(" ", 1)[1])
+        assert "?" in sql
+        rows = self._said.get((table, params[0]))  # type: ignore[index]
+        if rows is None:
+            return pa.table({"of_flow": pa.array([], pa.int64())})
+        return rows.append_column("of_flow", pa.array([rows.num_rows] * rows.num_rows)).slice(0, most)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
 class RowCase:
     """A case whose flows are a list, or endless. gate: set while orders may go on."""
 
@@ -217,6 +239,14 @@ class RowCase:
         self.reasons: list[str] = []
         self.carved: list[CarveRequest] = []
         self.notebook: Notebook | None = None
+        self.said: dict[tuple[str, int], pa.Table] = {}
+        self.hearing = threading.Event()
+        self.hearing.set()
+        self.asked: list[RowQuestion] = []
+
+    def question(self) -> Any:
+        self.asked.append(RowQuestion(self.said, self.hearing))
+        return self.asked[-1]
 
     def look(self) -> int:
         return self.generation

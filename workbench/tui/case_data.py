@@ -44,8 +44,10 @@ class StoredCase:
     @classmethod
     def open(cls, path: Path) -> StoredCase:
         """The case in a folder. Raises what CaseReader raises."""
+        from workbench.decode.application.homes import homes
         from workbench.store.reader import CaseReader
 
+        homes()  # the first flow that is shown asks for them, where a person waits
         return cls(CaseReader(path))
 
     @property

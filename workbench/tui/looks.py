@@ -97,8 +97,8 @@ def flow_number(value: int | None) -> str:
 
 
 #: Columns in the order of the table: name, width, most, right, role, text. The first ones identify a flow
-#: and stay when the rest scrolls; what a responder looks for most fits 80 cells. Only addresses and numbers
-#: may widen their column: names of the wire may not move what stands beside them.
+#: and stay when the rest scrolls; what a responder looks for most fits 80 cells. Only addresses, numbers
+#: and our own words may widen their column: names of the wire may not move what stands beside them.
 _ORDER: Final[tuple[tuple[str, int, int, bool, str, Callable[[Any], str]], ...]] = (
     ("ts", 12, 12, False, "time", _clock),
     ("src_ip", 15, 39, False, "", text_cell),
@@ -112,7 +112,7 @@ _ORDER: Final[tuple[tuple[str, int, int, bool, str, Callable[[Any], str]], ...]]
     ("src_pkts", 6, 7, True, "", figures.count),
     ("dst_pkts", 6, 7, True, "", figures.count),
     ("duration", 7, 8, True, "", figures.duration),
-    ("service", 8, 8, False, "", text_cell),
+    ("service", 8, 16, False, "", text_cell),
     ("history", 12, 12, False, "", text_cell),
     ("network", 12, 12, False, "", text_cell),
     ("rtt_us", 7, 8, True, "", figures.micros),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from workbench.analysis.metadata import Said
 from workbench.records.columns import FLOWS
 from workbench.tui import figures, looks
 from workbench.tui.looks import text_cell
+from workbench.tui.said import contradiction, said_groups, said_line
 
 #: What Zeek's connection states mean, for someone who does not know them by heart.
 STATES: Final = {
@@ -144,6 +146,7 @@ def _what(flow: Mapping[str, Any]) -> Group:
     rows = [
         ("protocol", f"{text_cell(flow.get('proto_name'))} ({flow.get('proto')})"),
         ("service", text_cell(flow.get("service") or "not identified")),
+        *([("", strange)] if (strange := contradiction(flow)) else []),
         ("state", text_cell(state) if meaning == text_cell(state) else f"{text_cell(state)}: {meaning}"),
         ("ended", _ENDS.get(flow.get("end_reason"), text_cell(flow.get("end_reason")))),
     ]
@@ -234,9 +237,13 @@ def _where(flow: Mapping[str, Any], path: str) -> Group:
     )
 
 
-def groups(flow: Mapping[str, Any], path: str) -> list[Group]:
-    """Every column of a flow, in groups; values are safe to print. path: of its source."""
-    found = [_who(flow), _what(flow), _when(flow), _how_much(flow), _tcp(flow), _tunnel(flow), _where(flow, path)]
+def groups(flow: Mapping[str, Any], path: str, said: Sequence[Said] = (), more: str = "") -> list[Group]:
+    """Every column of a flow, in groups; values are safe to print. path: of its source. said: what was said in it.
+
+    more: what to say behind a count where not all of it is shown.
+    """
+    about = said_groups(said, more)
+    found = [_who(flow), _what(flow), *about, _when(flow), _how_much(flow), _tcp(flow), _tunnel(flow), _where(flow, path)]
     shown = [group for group in found if group is not None]
     extra = [(name.replace("_", " "), text_cell(flow[name])) for name in flow if name not in FLOWS.names]
     if extra:
@@ -244,8 +251,11 @@ def groups(flow: Mapping[str, Any], path: str) -> list[Group]:
     return shown
 
 
-def brief(flow: Mapping[str, Any], path: str) -> list[str]:
-    """The flow in four lines, the most important first; each fits 78 cells but for the longest addresses."""
+def brief(flow: Mapping[str, Any], path: str, said: Sequence[Said] = ()) -> list[str]:
+    """The flow in four or five lines, the most important first; each fits 78 cells but for the longest addresses and names.
+
+    said: what was said in it.
+    """
     kind = "/".join(text_cell(flow[name]) for name in ("proto_name", "service") if flow.get(name))
     source, target = endpoint(flow.get("src_ip"), flow.get("src_port")), endpoint(flow.get("dst_ip"), flow.get("dst_port"))
     if _is_icmp(flow):
@@ -263,9 +273,11 @@ def brief(flow: Mapping[str, Any], path: str) -> list[str]:
     elif flow.get("network"):
         facts.append(f"network {text_cell(flow['network'])}")
     facts.append(looks.end_reason(flow.get("end_reason")))
+    told = "; ".join(part for part in (contradiction(flow), said_line(said)) if part)
     return [
         f"{kind} {source} → {target}",
         f"{state_words(flow.get('conn_state'), flow.get('proto'))}: {_carried(flow)}",
+        *([told] if told else []),
         ", ".join(facts),
         f"{figures.moment(flow.get('ts'))} UTC, in {text_cell(path)}",
     ]

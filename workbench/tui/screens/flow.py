@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,7 +13,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from workbench.tui import words
+from workbench.tui.data import CaseData
 from workbench.tui.widgets.detail import FlowDetail
+
+#: Rows of each table that are shown: as many as somebody reads by scrolling. `M` on the flow has a table of all.
+_MOST: Final = 50
 
 
 class FlowDialog(ModalScreen[None]):
@@ -23,9 +27,10 @@ class FlowDialog(ModalScreen[None]):
         Binding("escape,enter,q", "dismiss", "Close", id="flow.close", tooltip="Back to the flows"),
     ]
 
-    def __init__(self, flow: Mapping[str, Any], path: str) -> None:
+    def __init__(self, flow: Mapping[str, Any], path: str, data: CaseData | None) -> None:
+        """path: of its source. data: whom to ask what was said in it."""
         super().__init__()
-        self._flow, self._path = flow, path
+        self._flow, self._path, self._data = flow, path, data
 
     def compose(self) -> ComposeResult:
         """The endpoints as a title, then the groups."""
@@ -33,11 +38,12 @@ class FlowDialog(ModalScreen[None]):
         ends = [words.endpoint(flow.get(f"{side}_ip"), flow.get(f"{side}_port")) for side in ("src", "dst")]
         with Vertical(classes="dialog tall wide"):
             yield Static(Text(" → ".join(ends), style="bold"), classes="dialog-title")
-            yield FlowDetail(id="flow-detail")
+            yield FlowDetail(most=_MOST, more=", M on the flow shows all", id="flow-detail")
             yield Static(Text("j k scroll, Esc goes back", style="dim"), classes="dialog-keys")
 
     def on_mount(self) -> None:
         """Fill it."""
         detail = self.query_one(FlowDetail)
+        detail.data = self._data
         detail.show_flow(self._flow, self._path)
         detail.focus()

@@ -48,7 +48,7 @@ class FlowList(CaseView):
                 yield self.groups
             with Vertical(id="detail-box"):
                 yield TitleRule("details", id="detail-title")
-                yield FlowDetail(id="detail")
+                yield FlowDetail(more=", M shows all", id="detail")
 
     @property
     def table(self) -> FlowTable:
@@ -62,6 +62,8 @@ class FlowList(CaseView):
 
     def leave(self) -> None:
         """Stop and free the orders."""
+        for detail in self.query(FlowDetail):  # none, where the screen is gone already
+            detail.stop_listening()
         if self.inquiry is not None:
             self.inquiry.close()
 
@@ -78,6 +80,7 @@ class FlowList(CaseView):
             return
         if self.inquiry is None:
             self.inquiry = Inquiry(self, data)
+            self.query_one("#detail", FlowDetail).data = data
         again, self._summary = summary is not self._summary, summary
         extent = summary.extent
         dated = extent is not None and extent.start // _DAY != (extent.end - 1) // _DAY
@@ -275,7 +278,7 @@ class FlowList(CaseView):
         if showing is not None and showing.filter != self.frame.view.filter:  # typed ahead: another row is meant
             self.frame.tell("Still filtering", "These are the rows of the filter before.")
         else:
-            self.app.push_screen(FlowDialog(message.record, self._path_of(message.record)))
+            self.app.push_screen(FlowDialog(message.record, self._path_of(message.record), self.frame.data))
 
     def on_virtual_table_failed(self, message: VirtualTable.Failed) -> None:
         """Say so."""

@@ -1,25 +1,40 @@
-"""The flow under the cursor, in words."""
+"""The flow under the cursor, in words, and what was said in it.
+
+What was said lies in other tables: it is looked up in a thread once the cursor has rested, so that scrolling costs nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
+from workbench.analysis.metadata import Said, said_in
+from workbench.errors import CancelledError
+from workbench.store.reader import Question
 from workbench.tui import words
+from workbench.tui.data import CaseData
+from workbench.tui.latest import Latest
+from workbench.tui.looks import text_cell
 from workbench.tui.wrapping import broken
 
 #: Given fewer lines than this, it shows a few dense lines instead of groups.
 _GROUPS_FROM: Final = 5
 #: Cells of the labels' column.
 _LABELS: Final = 13
+#: Seconds that the cursor rests on a flow before what was said in it is looked up.
+_REST: Final = 0.15
 
 #: A line: its label, its text, and whether it is a heading.
 _Line = tuple[str, str, bool]
@@ -50,17 +65,83 @@ class FlowDetail(Widget, can_focus=True):
 
     top: reactive[int] = reactive(0, init=False)
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
+    @dataclass
+    class _Heard(Message):
+        flow: Mapping[str, Any]
+        said: Sequence[Said]
+        failed: str = ""
+
+    def __init__(self, *, most: int = 3, more: str = "", id: str | None = None) -> None:  # noqa: A002  Textual's name for it
+        """most: rows of a table that are shown. more: what to say behind their count where there are more."""
         super().__init__(id=id)
+        self.data: CaseData | None = None
+        self._most, self._more = most, more
         self._flow: Mapping[str, Any] | None = None
         self._path = ""
+        self._said: Sequence[Said] = ()
+        self._failed = ""
         self._lines: list[_Line] = []
+        self._lane = Latest(self, "what was said")
+        self._timer: Timer | None = None
+        self._question: Question | None = None
 
     def show_flow(self, flow: Mapping[str, Any] | None, path: str) -> None:
         """Show another flow; None for none. path: of its source."""
         if flow != self._flow or path != self._path:
             self._flow, self._path = flow, path
+            self._said, self._failed = (), ""
             self.set_reactive(FlowDetail.top, 0)
+            self._write()
+            self._listen()
+
+    # -- what was said ----------------------------------------------------------------------------
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is being looked up or about to be; tests wait for it."""
+        return self._timer is None and not self._lane.busy
+
+    def _listen(self) -> None:
+        """Look up what was said, soon; what was being looked up is stopped."""
+        self.stop_listening()
+        if self.data is not None and self._flow is not None and self._flow.get("service"):
+            self._timer = self.set_timer(_REST, partial(self._rested, self.data, self._flow))
+
+    def stop_listening(self) -> None:
+        """Nobody waits for it any more."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        self._lane.drop()
+        if self._question is not None:
+            self._question.stop()
+            self._question = None
+
+    def on_unmount(self) -> None:
+        """Stop with the screen."""
+        self.stop_listening()
+
+    def _rested(self, data: CaseData, flow: Mapping[str, Any]) -> None:
+        self._timer = None
+        self._question = data.question()
+        self._lane.ask(partial(self._look, self._question, flow))
+
+    def _look(self, question: Question, flow: Mapping[str, Any]) -> None:
+        """In a thread."""
+        try:
+            said = said_in(question, int(flow["flow_id"]), flow.get("service"), self._most)
+        except CancelledError:
+            return
+        except Exception as error:  # the rest of the details stands: it is said there
+            self.post_message(self._Heard(flow, (), f"cannot be read: {error}"))
+        else:
+            self.post_message(self._Heard(flow, said))
+
+    def on_flow_detail__heard(self, message: _Heard) -> None:
+        """Show it, where the flow is still the one that is shown; the lines stay where they are scrolled to."""
+        message.stop()
+        if message.flow is self._flow and (message.said or message.failed):
+            self._said, self._failed = message.said, message.failed
             self._write()
 
     def on_resize(self) -> None:
@@ -72,9 +153,12 @@ class FlowDetail(Widget, can_focus=True):
         if self._flow is None or not width:
             self._lines = []
         elif height < _GROUPS_FROM:
-            self._lines = [("", line, False) for line in words.brief(self._flow, self._path)]
+            self._lines = [("", line, False) for line in words.brief(self._flow, self._path, self._said)]
         else:
-            self._lines = _wrapped(words.groups(self._flow, self._path), max(8, width - _LABELS - 3))
+            groups = words.groups(self._flow, self._path, self._said, self._more)
+            if self._failed:
+                groups.insert(2, ("What was said", [("", text_cell(self._failed))]))
+            self._lines = _wrapped(groups, max(8, width - _LABELS - 3))
         self.refresh()
 
     @property

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import ClassVar, Final
 
+from rich.style import Style
 from textual.binding import Binding, BindingType
 
+from workbench.tui.looks import Look
+from workbench.tui.said import marked_service
 from workbench.tui.widgets.virtual_table import VirtualTable
 
 #: Flows that can be marked: as many values as a filter may list.
@@ -43,6 +46,23 @@ class FlowTable(VirtualTable):
         self._strips.clear()
         self.refresh()
         self._tell()
+
+    def _text(self, row: int, look: Look) -> str | None:
+        """As any table's; a service that contradicts its port says so, once the ports are here."""
+        text = super()._text(row, look)
+        found = self._cache.columns(row)
+        if look.name != "service" or text is None or found is None:
+            return text
+        page, index = found
+        columns = {name: page.get(name) for name in ("service", "proto", "src_port", "dst_port")}
+        there = {name: array[index].as_py() for name, array in columns.items() if array is not None}
+        return marked_service(there) if len(there) == len(columns) else text
+
+    def _role(self, look: Look, text: str, base: Style) -> Style:
+        """A contradiction stands out, where there are colours."""
+        if look.name == "service" and " !" in text:
+            return base + self.get_component_rich_style("table--warn")
+        return super()._role(look, text, base)
 
     def marks_of(self, row: int) -> str:
         """The cursor's mark, and the flow's."""
