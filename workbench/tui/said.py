@@ -84,7 +84,7 @@ def contradiction(flow: Mapping[str, Any]) -> str:
     if owners is None:
         return ""
     if owners:
-        return f"contradicts its port: {flow.get('dst_port')} is the home of {' and '.join(owners)}"
+        return f"contradicts its port: {flow.get('dst_port')} is the home of {owners[0]}"
     from workbench.decode.application.homes import homes
 
     outside = str(flow["service"]).split(",", 1)[0]
