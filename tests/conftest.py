@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -10,9 +11,30 @@ from hypothesis import settings
 from tests.forked import Forked
 from workbench.workflows.kernels import prepare_kernel_cache
 
+#: Seconds after which a test that waits for what never comes has failed (slow ones: twice that): CI would end without
+#: saying which it was.
+PATIENCE = 600
+
 settings.register_profile("house", deadline=None)  # a busy machine is no failure
 settings.load_profile("house")
 prepare_kernel_cache()  # before any test module imports a kernel, and inherited by every process
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Every loop of a test has an end."""
+    seconds = PATIENCE * (2 if item.get_closest_marker("slow") else 1)
+
+    def late(*_: object) -> None:
+        pytest.fail(f"not over after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,8 @@ from tests.conformance.captures import required
 from tests.conformance.causes import CAUSES
 from tests.conformance.checks import CHECKS, Check
 
-pytestmark = [pytest.mark.conformance, pytest.mark.slow]
+#: In one process, which reads every capture once for all of them.
+pytestmark = [pytest.mark.conformance, pytest.mark.slow, pytest.mark.xdist_group("readings")]
 
 
 @pytest.mark.parametrize("compare", CHECKS, ids=lambda check: check.__name__)
