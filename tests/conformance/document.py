@@ -51,6 +51,14 @@ Every capture of the set that is listed as malformed ends with exit code 0 or 3,
 (`tests/conformance/test_malformed.py`). Every capture below 20 kB is read whole, and cut or with bytes flipped at places drawn
 from a fixed seed: nothing but a clean error may come of it, and every packet must be accounted for. The same sweep runs a
 second time with `NUMBA_BOUNDSCHECK=1`, where planted overruns are proven to raise, and must give the same numbers.
+
+## Fuzzing
+
+`make fuzz` runs two targets for a minute each, with bounds of kernels checked: `tests/fuzz/fuzz_decode.py` damages packets and
+capture files; `tests/fuzz/fuzz_application.py` walks the registry and tells conversations of the sample captures again through
+the flow table with some of their messages damaged, spliced or left out: nothing but rows may come of it, and the ledger must not
+count a reader that failed. Each round is told by its seed: `python -m tests.fuzz.fuzz_application 1 SEED`. With atheris
+installed, `--atheris` lets coverage guide both.
 """
 
 

@@ -18,8 +18,9 @@ _BETWEEN = "\x1f"  # between several values of one field
 Shown = dict[str, list[str]]
 
 
-#: Where a port makes tshark take one protocol for another.
-_TAKEN_AS = {
+#: Where a port makes tshark take one protocol for another; and queries in fragments, which begin with the first one.
+_OPTIONS = {
+    "dnscrypt-v1-and-resolver-pings.pcap": ("-o", "ip.defragment:FALSE"),
     "dcerpc_synthetic.pcap": ("-d", "tcp.port==445,dcerpc"),
     "zeek-image-post-1080-8000-x.pcap": ("-d", "tcp.port==1080,http"),
 }
@@ -32,7 +33,7 @@ def asked(path: Path, shown: str, names: Sequence[str], *preferences: str, twice
 
     Answers are kept beside pytest's own cache, by version, content and question, since tshark needs a second for each.
     """
-    options = (*_TAKEN_AS.get(path.name, ()), *(("-2",) if twice else ()))
+    options = (*_OPTIONS.get(path.name, ()), *(("-2",) if twice else ()))
     told = (version(), shown, names, preferences, *([options] if options else []))
     question = hashlib.sha256(repr(told).encode() + path.read_bytes()).hexdigest()
     kept = _KEPT / f"fields-{question[:32]}"

@@ -49,7 +49,8 @@ def _confirmed() -> Iterator[Print]:
     for capture in unsure:
         told = manifest()[capture]["expectation"]
         if "ja4=" in told:
-            for value in set(told.split("ja4=")[1].split(";")[0].split(",")) - unsure[capture] - {""}:
+            counted = told.split("ja4=")[1].split(";")[0].split(",")
+            for value in {one.rpartition(":")[2] for one in counted} - unsure[capture] - {""}:  # `2:t12d...`: said twice
                 yield Print("JA4_CHECK.tsv", capture, "ja4", value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.conformance import oracle
-from tests.conformance.field_causes import cause_of_fields, cause_of_service
+from tests.conformance.field_causes import PRINTS, cause_of_fields, cause_of_service
 from tests.conformance.fingerprints import expected, missing
 from tests.conformance.protocol_fields import Compared, walk
 from tests.conformance.services import OUTCOMES, Beside, ndpi, zeek
@@ -64,8 +64,12 @@ def fingerprints_section() -> str:
     for key, count in sorted(counts.items()):
         out.append(f"| {key[0]} | {key[1]} | {count} | {count - wrong[key]} |\n")
     if lacking:
-        out.append("\n| source | capture | fingerprint |\n|---|---|---|\n")
-        out += [f"| {p.source} | `{_short(p.capture)}` | {p.kind} {p.value} |\n" for p in lacking]
+        out.append("\n| source | capture | fingerprint | cause |\n|---|---|---|---|\n")
+        causes = [PRINTS.get((p.capture, p.value), "**not known**") for p in lacking]
+        out += [
+            f"| {p.source} | `{_short(p.capture)}` | {p.kind} {p.value} | {cause} |\n"
+            for p, cause in zip(lacking, causes, strict=True)
+        ]
     return "".join(out)
 
 

@@ -75,17 +75,19 @@ _HTTP_FIELDS = (
     "http.server",
     "http.content_type",
 )
-#: What was sent again was said once.
-_SHOWN = "http && !(tcp.analysis.retransmission && http.response)"
+#: What was sent again was said once. Heads of answers whose bodies are not whole are asked for without their bodies.
+_ANSWERS = "http && !http.request && !tcp.analysis.retransmission"
 _UNKNOWN = ("QUERY",)  # methods that tshark 4.0 does not know
+_NOTHING = dict.fromkeys(("method", "path", "host", "user_agent", "request_type"))
 _SSH_FIELDS = ("ssh.protocol", "ssh.kex.hassh", "ssh.kex.hasshserver")
 _RDP_FIELDS = ("rdp.client.name", "rdp.client.build", "rdp.keyboardLayout", "rdp.negReq.selectedProtocol")
 
 
 def http(name: str, found: Agreement) -> None:
     """Compare the http table of a capture."""
-    rows = [row for row in reading(name).rows("http") if row["method"] not in _UNKNOWN]
-    packets = asked(folder() / name, _SHOWN, _HTTP_FIELDS, "http.desegment_body:FALSE", twice=True)
+    rows = [{**row, **(_NOTHING if row["method"] in _UNKNOWN else {})} for row in reading(name).rows("http")]
+    packets = asked(folder() / name, _ANSWERS, _HTTP_FIELDS, "http.desegment_body:FALSE", twice=True)
+    packets += asked(folder() / name, "http.request", _HTTP_FIELDS, twice=True)
     values = {what: every(packets, what) for what in _HTTP_FIELDS}
     targets = [
         target
