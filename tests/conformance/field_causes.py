@@ -31,10 +31,6 @@ FIELDS: Final[dict[tuple[str, str], str]] = {
         "request lines without target or version (`OPTIONS`, `OPTIONS HTTP/1.1`), which are not taken for HTTP"
     ),
     ("http", "zeek/traces/http/query-method*"): "tshark 4.0 does not know the method QUERY and shows only half of the exchange",
-    (
-        "ssh",
-        "suricata/bug-4903/bug-4903-02/input.pcap",
-    ): "a banner with NULs in it: they are shown here (`\\x00`), and end the text in tshark",
     ("ssh", "suricata/output-eve-anomaly-02/input.pcap"): (
         "a client speaks HTTP to an SSH server: one protocol decides a flow, and the server's banner is lost"
     ),

@@ -68,18 +68,20 @@ def asked(path: Path, shown: str, names: Sequence[str], *preferences: str, twice
 
 @dataclass
 class Agreement:
-    """Fields compared by name, and where both differ."""
+    """Fields compared by name, and where both differ. extra: values of ours where tshark shows none."""
 
     compared: Counter[str] = field(default_factory=Counter)
     differ: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     most_examples: int = 40
+    extra: int = 0
 
     def same(self, where: str, name: str, ours: object, theirs: object) -> None:
         """Compare one value."""
         self.compared[name] += 1
         if ours != theirs:
             self.differ[name] += 1
+            self.extra += theirs is None
             if len(self.examples) < self.most_examples:
                 self.examples.append(f"{where}: {name}: ours {ours!r}, tshark's {theirs!r}")
 

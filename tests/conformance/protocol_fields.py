@@ -70,6 +70,11 @@ class Compared:
         """Values that differ."""
         return sum(agreed.differ.total() for agreed in self.of.values())
 
+    @property
+    def extra(self) -> int:
+        """Of those that differ, values of ours where tshark shows none."""
+        return sum(agreed.extra for agreed in self.of.values())
+
 
 def walk() -> list[Compared]:
     """Every protocol over every capture in which tshark or this program finds it."""

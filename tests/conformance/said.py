@@ -16,8 +16,8 @@ _FIELDS = """
 Every capture in which tshark {version} or this program finds the protocol, each content once; message by message, or counted
 where neither has an order. Asked is 99% of the values of each protocol. The same comparisons run as tests over chosen captures.
 
-| table | captures | values compared | differ | agree |
-|---|---|---|---|---|
+| table | captures | values compared | differ | agree | of tshark's values, ours too |
+|---|---|---|---|---|---|
 """
 _RTT = """
 `rtt_us` of `dns` agrees where it is tshark's, which counts from the last of several equal queries, or the time from the oldest
@@ -41,7 +41,9 @@ def fields_section(found: list[Compared] | None = None) -> str:
     out = [_FIELDS.format(version=oracle.version())]
     for one in found:
         share = f"{1 - one.differ / one.values:.2%}" if one.values else "-"
-        out.append(f"| {one.table} | {len(one.of)} | {one.values:,} | {one.differ} | {share} |\n")
+        theirs = one.values - one.extra
+        ours = f"{1 - (one.differ - one.extra) / theirs:.2%}" if theirs else "-"
+        out.append(f"| {one.table} | {len(one.of)} | {one.values:,} | {one.differ} | {share} | {ours} |\n")
     out += [_RTT, "\n| table | capture | fields that differ | cause |\n|---|---|---|---|\n"]
     for one in found:
         for capture, agreed in one.of.items():

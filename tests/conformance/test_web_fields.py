@@ -114,8 +114,9 @@ def ssh(name: str, found: Agreement) -> None:
     if name.startswith("ndpi/"):  # version 1 on another port, which tshark does not know
         rows = [row for row in rows if row["version"] == "2"]
     packets = asked(folder() / name, "ssh", _SSH_FIELDS)
-    banners = [row[side] for row in rows for side in ("client", "server") if row[side]]
-    alike(found, name, "banner", banners, every(packets, "ssh.protocol"))
+    # tshark's text of a banner ends at a NUL
+    banners = [row[side].split("\\x00")[0].strip() for row in rows for side in ("client", "server") if row[side]]
+    alike(found, name, "banner", banners, map(str.strip, every(packets, "ssh.protocol")))
     alike(found, name, "hassh", [row["hassh"] for row in rows if row["hassh"]], every(packets, "ssh.kex.hassh"))
     server = [row["hassh_server"] for row in rows if row["hassh_server"]]
     alike(found, name, "hassh_server", server, every(packets, "ssh.kex.hasshserver"))
