@@ -21,6 +21,7 @@ _MODULES = (
     ("SSH", "workbench.decode.application.ssh_kernels"),
     ("HTTP", "workbench.decode.application.http_kernels"),
     ("RDMA", "workbench.decode.application.rdma_kernels"),
+    ("SMB", "workbench.decode.application.smb_kernels"),
     ("DNS", "workbench.decode.application.dns_kernels"),
 )
 

@@ -10,18 +10,18 @@ from tests.decode.application import login_wire as login
 from tests.decode.application import smb_wire as smb
 from tests.decode.application.damage import conversation, survive
 from tests.decode.application.rows import fits, plain
+from tests.decode.application.smb_batch import OneFlow
 from workbench.decode.application.nt_status import returned, status
 from workbench.decode.application.protocol import MOST_WAITING, Context, Malformed, Message, Row
-from workbench.decode.application.smb import SmbReader
 
 Said = tuple[int, bytes]
 
 
-def reader() -> SmbReader:
-    return SmbReader(Context("tcp", 50000, 445, login.hashed))
+def reader() -> OneFlow:
+    return OneFlow(Context("tcp", 50000, 445, login.hashed))
 
 
-def talk(*said: bytes, end: SmbReader | None = None) -> dict[str, list[Row]]:
+def talk(*said: bytes, end: OneFlow | None = None) -> dict[str, list[Row]]:
     """Hands over messages, 10 us apart; the rows by table."""
     end = end or reader()
     rows = [row for n, data in enumerate(said) for row in end.message(Message(10 * n, 0, data, len(data)))]

@@ -102,9 +102,7 @@ def _verb(command: int) -> str:
 
 
 def _request(seen: Seen, ts: int, said: _Message, blocks: list[_Block]) -> list[Row]:
-    asked = Asked(
-        ts, tuple(_verb(block.command) for block in blocks), bool(said.flags & _SIGNED), seen.trees.get(said.tid), one=True
-    )
+    asked = Asked(ts, tuple(_verb(block.command) for block in blocks), bool(said.flags & _SIGNED), seen.trees.get(said.tid))
     if blocks[0].command == _CANCEL:
         return seen.count(asked, None)
     rows = seen.wait(said.key, asked)
@@ -161,7 +159,7 @@ def _answer(seen: Seen, ts: int, said: _Message, blocks: list[_Block]) -> list[R
     asked = seen.waiting.pop(said.key, None)
     if asked is None:
         verbs = tuple(_verb(block.command) for block in blocks)
-        asked = Asked(ts, verbs, bool(said.flags & _SIGNED), seen.trees.get(said.tid), one=True)
+        asked = Asked(ts, verbs, bool(said.flags & _SIGNED), seen.trees.get(said.tid))
     rows: list[Row] = []
     received = 0
     try:

@@ -1,4 +1,4 @@
-"""What both generations of SMB share: trees, open pipes, sessions, requests that wait, and the counts."""
+"""What is held of a connection of SMB 1: trees, open pipes, sessions, requests that wait, and the counts."""
 
 from __future__ import annotations
 
@@ -62,9 +62,8 @@ class Asked:
     pipe: Pipe | None = None  # the open pipe that it is about
     login: Logins | None = None
     sent: int = 0
-    handle: bytes | int = b""
+    handle: int = -1
     transceive: bool = False
-    one: bool = False  # SMB 1
 
 
 class Seen:
@@ -74,21 +73,15 @@ class Seen:
         self._context = context
         self.dialect: str | None = None
         self.offered: list[str] = []
-        self.revision = 0  # of SMB 2 and 3, once it was agreed on
+        self.revision = 0  # of SMB 2 and 3, once it was agreed on: then the dialect is another's
         self.trees: dict[object, str] = {}
         self.pipes: dict[object, Pipe] = {}
         self.sessions: dict[object, Logins] = {}
         self.waiting: dict[object, Asked] = {}
-        self.answered = False  # whether the server is heard at all
         self.dcerpc = False
         self.calls = rpc.tally()
         columns = ("dialect", "command", "share", "pipe", "status", "version", "encrypted", "signed")
         self.counts = Tally("smb", columns, ("src_data_bytes", "dst_data_bytes"))
-
-    @property
-    def version(self) -> str:
-        """2 or 3, for messages that are not SMB 1's."""
-        return "3" if self.revision >= 0x0300 else "2"
 
     def login(self) -> Logins:
         """For a session that begins."""
@@ -108,15 +101,6 @@ class Seen:
         pipe = Pipe(name, rpc.Association(self._context, self.calls, name or None))
         oldest = _keep(self.pipes, handle, pipe, _MOST_PIPES)
         return oldest.end() if oldest else []
-
-    def bound(self, handle: object, data: bytes) -> list[Row]:
-        """Bytes were written to a handle that nobody was heard to open, since the server is not heard: a tap on one side only.
-
-        What begins with a bind is a pipe; of which name, the last request to open one says, if any does.
-        """
-        if self.answered or handle in self.pipes or data[:1] != b"\x05" or data[2:3] != b"\x0b":
-            return []
-        return self.opened(handle, next((asked.opens for asked in reversed(self.waiting.values()) if asked.opens), ""))
 
     def closed(self, handle: object) -> list[Row]:
         """A pipe, or a file, was closed."""
@@ -148,18 +132,12 @@ class Seen:
     def count(self, asked: Asked, status: str | None, received: int = 0) -> list[Row]:
         """A request is done with; status None: unanswered."""
         rows: list[Row] = []
-        pipe = asked.pipe.name or None if asked.pipe else asked.opens
-        version = "1" if asked.one else self.version
-        dialect = self.dialect if asked.one == (self.revision == 0) else None
+        pipe = asked.pipe.name if asked.pipe else asked.opens
+        dialect = None if self.revision else self.dialect
         for place, command in enumerate(asked.commands):
-            key = (dialect, command, asked.share, pipe, status, version, False, asked.signed)
+            key = (dialect, command, asked.share, pipe, status, "1", False, asked.signed)
             rows += self.counts.add(asked.ts, key, *((asked.sent, received) if place == 0 else (0, 0)))
         return rows
-
-    def sealed(self, ts: int, command: str) -> list[Row]:
-        """A message of which only the outer header can be read."""
-        key = (self.dialect, command, None, None, None, self.version, command == "ENCRYPTED", None)
-        return self.counts.add(ts, key, 0, 0)
 
     def end(self) -> Iterable[Row]:
         """The connection is over."""
