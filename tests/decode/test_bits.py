@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -70,3 +71,27 @@ def test_a_cached_kernel_is_stale_when_a_module_beside_it_changes(tmp_path: Path
     assert after != before
     os.utime(beside, ns=(1, 1))
     assert bits.stamp(module) not in (before, after)
+
+
+def kernels_called(module: Path) -> set[str]:
+    """Files of other folders that a kernel module imports functions from, to any depth, if they hold kernels."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workbench."):
+                path = (ROOT / str(node.module).replace(".", "/")).with_suffix(".py")
+                if path.exists() and path.name not in found and "@kernel" in path.read_text():
+                    found.add(path.name)
+                    waiting.append(path)
+    return found
+
+
+@pytest.mark.parametrize(
+    "module", ["flows/update.py", "flows/ended.py", "decode/packets.py", "decode/application/dns_kernels.py"]
+)
+def test_a_compiled_kernel_is_stale_when_what_it_calls_has_changed(module: str) -> None:
+    path = ROOT / "workbench" / module
+    stamped = {line.split()[0] for line in bits.stamp(path).splitlines()}
+    assert path.name in stamped
+    assert kernels_called(path) <= stamped

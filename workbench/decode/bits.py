@@ -77,10 +77,14 @@ def exported(signature: Any) -> Callable[[F], F]:
 
 
 def stamp(module: Path) -> str:
-    """Names, sizes and change times of the modules on this kernel's floor, of this one, and of the rows' definitions."""
+    """Names, sizes and change times of the modules on this kernel's floor, of this one, and of the rows' definitions.
+
+    The flow table calls one module of another folder: the probes that recognise protocols.
+    """
     here = Path(__file__)
     rows = here.parent.parent / "records"
-    files = {*module.parent.glob("*.py"), here, rows / "packet.py", rows / "message.py", rows / "reasons.py"}
+    probes = here.parent / "application" / "probes.py"
+    files = {*module.parent.glob("*.py"), here, probes, rows / "packet.py", rows / "message.py", rows / "reasons.py"}
     found = [(path, path.stat()) for path in sorted(files)]
     return "\n".join(f"{path.name} {stat.st_size} {stat.st_mtime_ns}" for path, stat in found)
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from workbench.decode.application.held import taken
 from workbench.decode.application.protocol import BatchReader, Context, Malformed, Message, Protocol, Read, Reader, Row
 from workbench.decode.application.registry import codes, protocols
 from workbench.flows.batches import record_batch
@@ -78,7 +79,7 @@ class Application:
             starts = np.flatnonzero(np.r_[True, kinds[1:] != kinds[:-1]])
             for start, stop in zip(starts, [*starts[1:], len(messages)], strict=True):
                 protocol = protocols()[int(kinds[start]) - 1]
-                rows = messages[order[start:stop]]
+                rows = taken(messages, order[start:stop])
                 if protocol.batch is not None:
                     fed.add(protocol.name)
                     self._batch(protocol, rows, arena, ended)
