@@ -1,0 +1,114 @@
+"""What is remembered of an exporter between two messages: templates, numbering, sampling, data that waits. All of it bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.decode.telemetry.record import blank
+from workbench.decode.telemetry.tallying import Tally
+from workbench.decode.telemetry.templates import Template
+
+#: Templates of a domain, domains of an exporter, exporters.
+MAX_TEMPLATES: Final = 1024
+MAX_DOMAINS: Final = 256
+MAX_EXPORTERS: Final = 1024
+#: Samplers of a domain.
+MAX_SAMPLERS: Final = 256
+#: Bytes of data sets that wait for their templates, of a domain; and for how long (ns of the exporter's clock).
+MAX_HELD: Final = 256 << 10
+HOLD: Final = 600 * 1_000_000_000
+#: Numbers that are missing: beyond this many the exporter began anew.
+MAX_LOST: Final = 1 << 24
+_NUMBERS: Final = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A data set whose template is not known yet. data: its records; sent, boot: clock of its message."""
+
+    template: int
+    data: bytes
+    sent: int
+    boot: int
+    message: int
+
+
+@dataclass(slots=True)
+class Numbering:
+    """Sequence numbers of one stream. unit: what an exporter counts, records or messages."""
+
+    unit: str
+    next: int | None = None
+    last: int = 0
+    lost: int = 0
+
+    def see(self, sequence: int, count: int, *, sure: bool, tally: Tally, message: int, where: str) -> None:
+        """A message with this number, of that many records; sure: that all of them could be counted."""
+        if self.next is not None and sequence != self.next:
+            ahead = (sequence - self.next) % _NUMBERS
+            if self.unit == "records" and count != 1 and (sequence - self.last) % _NUMBERS == 1:
+                self.unit = "messages"  # some exporters number those, whatever RFC 7011 says
+            elif ahead <= MAX_LOST:
+                self.lost += ahead
+                tally.add("telemetry_lost", ahead, message, f"{self.unit} of {where}")
+            else:
+                tally.add("exporter_restarted", 1, message, where)
+        self.last = sequence
+        step = count if self.unit == "records" else 1
+        self.next = (sequence + step) % _NUMBERS if sure or self.unit != "records" else None
+
+
+@dataclass(slots=True)
+class Domain:
+    """One observation domain (IPFIX), source (NetFlow 9) or engine (NetFlow 5) of an exporter."""
+
+    number: int
+    numbering: Numbering
+    templates: dict[int, Template] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
+    held_bytes: int = 0
+    sampling: int = 0  # 1 in N for everything; 0 where nothing was said
+    samplers: dict[int, int] = field(default_factory=dict)
+    boot: int = 0  # ns, where options told it (IPFIX)
+    first: NDArray[np.int64] = field(default_factory=blank)
+    clock: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
+
+    @property
+    def name(self) -> str:
+        """For the ledger."""
+        return f"domain {self.number}"
+
+
+@dataclass(slots=True)
+class Exporter:
+    """One exporter's telemetry of one kind: what becomes a source. number: its place in the collector's list."""
+
+    number: int
+    kind: str
+    address: str
+    tally: Tally = field(default_factory=Tally)
+    domains: dict[tuple[int, int], Domain] = field(default_factory=dict)
+    messages: int = 0
+    records: int = 0
+    options: int = 0
+    templates: int = 0
+    active: int = 0  # s, the longest active timeout that its options tell
+    first: int | None = None  # ns: when messages came
+    last: int | None = None
+
+    def domain(self, number: int, session: int, unit: str) -> Domain | None:
+        """The state of a domain in a transport session; None where there are too many."""
+        found = self.domains.get((number, session))
+        if found is None and len(self.domains) < MAX_DOMAINS:
+            found = self.domains[number, session] = Domain(number, Numbering(unit))
+        return found
+
+    def came(self, ts: int) -> None:
+        """A message came at this time."""
+        self.messages += 1
+        self.first = ts if self.first is None else min(self.first, ts)
+        self.last = ts if self.last is None else max(self.last, ts)
