@@ -84,7 +84,8 @@ def stamp(module: Path) -> str:
     here = Path(__file__)
     rows = here.parent.parent / "records"
     probes = here.parent / "application" / "probes.py"
-    files = {*module.parent.glob("*.py"), here, probes, rows / "packet.py", rows / "message.py", rows / "reasons.py"}
+    kept = (rows / f"{name}.py" for name in ("packet", "message", "reasons", "telemetry"))
+    files = {*module.parent.glob("*.py"), here, probes, *kept}
     found = [(path, path.stat()) for path in sorted(files)]
     return "\n".join(f"{path.name} {stat.st_size} {stat.st_mtime_ns}" for path, stat in found)
 

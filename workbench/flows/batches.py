@@ -6,7 +6,6 @@ into Arrow's own buffers; columns of few values are dictionaries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -15,88 +14,27 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench.decode.application.registry import protocols
-from workbench.flows.community import ID_LENGTH, community_ids
+from workbench.flows.arrays import (
+    addresses,
+    blobs,
+    communities,
+    constant,
+    dictionary,
+    macs,
+    named,
+    numbers,
+    optional,
+    texts,
+    times,
+)
 from workbench.flows.gather import CONN_STATES, INTS, LONGS, WORDS, gather, history_size, history_texts
 from workbench.flows.protocols import protocol_name
 from workbench.flows.rows import ARP_ROW, BLOCK_ROW, SLICE_ROW, TUNNEL
-from workbench.flows.text import IP_ROOM, MAC_ROOM, ip_blobs, ip_texts, mac_texts
 from workbench.records.arrow import arrow_schema
 from workbench.records.packet import TUNNELS
 
 Rows = NDArray[Any]
 _ID_SHIFT: Final = 40
-
-
-def _pack(present: NDArray[np.uint8]) -> tuple[pa.Buffer | None, int]:
-    nulls = len(present) - int(np.count_nonzero(present))
-    if nulls == 0:
-        return None, 0
-    return pa.py_buffer(np.packbits(present, bitorder="little")), nulls
-
-
-def _numbers(values: NDArray[Any], kind: pa.DataType, present: NDArray[np.uint8] | None = None) -> pa.Array:
-    mask, nulls = (None, 0) if present is None else _pack(present)
-    return pa.Array.from_buffers(kind, len(values), [mask, pa.py_buffer(values)], nulls)
-
-
-def _times(micros: NDArray[np.int64]) -> pa.Array:
-    return _numbers(micros, pa.timestamp("us"))
-
-
-def _optional(values: NDArray[np.int32]) -> pa.Array:
-    """Integers; negative ones are null."""
-    return _numbers(values, pa.int32(), (values >= 0).view(np.uint8))
-
-
-def _text(offsets: NDArray[np.int32], data: NDArray[np.uint8], present: NDArray[np.uint8] | None) -> pa.Array:
-    mask, nulls = (None, 0) if present is None else _pack(present)
-    return pa.Array.from_buffers(pa.utf8(), len(offsets) - 1, [mask, pa.py_buffer(offsets), pa.py_buffer(data)], nulls)
-
-
-def _ips(high: NDArray[np.uint64], low: NDArray[np.uint64], present: NDArray[np.uint8] | None = None) -> pa.Array:
-    count = len(high)
-    offsets = np.empty(count + 1, np.int32)
-    data = np.empty(count * IP_ROOM, np.uint8)
-    shown = np.ones(count, np.uint8) if present is None else present
-    used = ip_texts(high, low, shown, offsets, data)
-    return _text(offsets, data[:used], present)
-
-
-def _macs(macs: NDArray[np.int64]) -> pa.Array:
-    count = len(macs)
-    present = np.empty(count, np.uint8)
-    offsets = np.empty(count + 1, np.int32)
-    data = np.empty(count * MAC_ROOM, np.uint8)
-    used = mac_texts(macs, present, offsets, data)
-    return _text(offsets, data[:used], present)
-
-
-def _blobs(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> pa.Array:
-    count = len(high)
-    data = np.empty(count * 16, np.uint8)
-    ip_blobs(high, low, data)
-    offsets = np.arange(0, 16 * count + 1, 16, dtype=np.int32)
-    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(data)], 0)
-
-
-def _dictionary(codes: NDArray[np.int32], values: pa.Array, present: NDArray[np.uint8] | None = None) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(_numbers(codes, pa.int32(), present), values)
-
-
-def _constant(text: str, count: int) -> pa.Array:
-    return _dictionary(np.zeros(count, np.int32), pa.array([text], pa.utf8()))
-
-
-def _named(keys: NDArray[np.uint64], name: Callable[[int], str], *, null_zero: bool = False) -> pa.Array:
-    """A dictionary column of the names of 64-bit keys; with null_zero, key 0 is null."""
-    if len(keys) and bool((keys == keys[0]).all()):
-        found, codes = keys[:1], np.zeros(len(keys), np.int32)
-    else:
-        found, places = np.unique(keys, return_inverse=True)
-        codes = np.ascontiguousarray(places, np.int32)
-    values = pa.array([name(int(k)) for k in found], pa.utf8())
-    present = (keys != 0).view(np.uint8) if null_zero else None
-    return _dictionary(codes, values, present)
 
 
 @cache
@@ -163,44 +101,44 @@ def flow_batch(state: Rows, slots: NDArray[np.int32], source_id: int, sensor: st
     wide = dict(zip(WORDS, words, strict=True))
     tunnelled = (wide["tunnel"] != 0).view(np.uint8)
     columns: dict[str, pa.Array] = {
-        "flow_id": _numbers(big["n"] | (source_id << _ID_SHIFT), pa.int64()),
-        "source_id": _numbers(np.full(count, source_id, np.int64), pa.int64()),
-        "sensor": _constant(sensor, count),
-        "network": _named(wide["network"], network_name),
-        "ts": _times(big["ts"]),
-        "ts_end": _times(big["ts_end"]),
-        "duration": _numbers(durations, pa.float64()),
-        "src_ip": _ips(wide["src_hi"], wide["src_lo"]),
-        "dst_ip": _ips(wide["dst_hi"], wide["dst_lo"]),
-        "src_addr": _blobs(wide["src_hi"], wide["src_lo"]),
-        "dst_addr": _blobs(wide["dst_hi"], wide["dst_lo"]),
+        "flow_id": numbers(big["n"] | (source_id << _ID_SHIFT), pa.int64()),
+        "source_id": numbers(np.full(count, source_id, np.int64), pa.int64()),
+        "sensor": constant(sensor, count),
+        "network": named(wide["network"], network_name),
+        "ts": times(big["ts"]),
+        "ts_end": times(big["ts_end"]),
+        "duration": numbers(durations, pa.float64()),
+        "src_ip": addresses(wide["src_hi"], wide["src_lo"]),
+        "dst_ip": addresses(wide["dst_hi"], wide["dst_lo"]),
+        "src_addr": blobs(wide["src_hi"], wide["src_lo"]),
+        "dst_addr": blobs(wide["dst_hi"], wide["dst_lo"]),
         "outer_src_ip": _outer_ips(wide, "src", tunnelled),
         "outer_dst_ip": _outer_ips(wide, "dst", tunnelled),
-        "proto": _numbers(small["proto"], pa.int32()),
-        "proto_name": _dictionary(small["proto"], _protocol_values()),
-        "conn_state": _dictionary(small["conn_state"], _state_values()),
-        "tunnel": _named(wide["tunnel"], tunnel_name, null_zero=True),
+        "proto": numbers(small["proto"], pa.int32()),
+        "proto_name": dictionary(small["proto"], _protocol_values()),
+        "conn_state": dictionary(small["conn_state"], _state_values()),
+        "tunnel": named(wide["tunnel"], tunnel_name, null_zero=True),
         "history": _histories(state, slots),
-        "service": _named(wide["services"], service_names, null_zero=True),
-        "sampling": _numbers(np.ones(count, np.int32), pa.int32()),
-        "community_id": _community(words[:4], ints[:3], kinds),
+        "service": named(wide["services"], service_names, null_zero=True),
+        "sampling": numbers(np.ones(count, np.int32), pa.int32()),
+        "community_id": communities(words[:4], ints[:3], kinds),
     }
     for name in ("src_mac", "dst_mac", "outer_src_mac", "outer_dst_mac"):
-        columns[name] = _macs(big[name])
+        columns[name] = macs(big[name])
     for name in ("src_pkts", "dst_pkts", "src_bytes", "dst_bytes", "src_payload", "dst_payload", "first_offset", "last_offset"):
-        columns[name] = _numbers(big[name], pa.int64())
+        columns[name] = numbers(big[name], pa.int64())
     for name in ("src_hi", "src_lo", "dst_hi", "dst_lo"):
-        columns[name] = _numbers(wide[name].view(np.int64), pa.int64())
+        columns[name] = numbers(wide[name].view(np.int64), pa.int64())
     for name in INTS:
         if name not in columns:
-            columns[name] = _optional(small[name])
+            columns[name] = optional(small[name])
     return record_batch("flows", columns, count)
 
 
 def _outer_ips(wide: dict[str, NDArray[np.uint64]], side: str, tunnelled: NDArray[np.uint8]) -> pa.Array:
     if not tunnelled.any():
         return pa.nulls(len(tunnelled), pa.utf8())
-    return _ips(wide[f"outer_{side}_hi"], wide[f"outer_{side}_lo"], tunnelled)
+    return addresses(wide[f"outer_{side}_hi"], wide[f"outer_{side}_lo"], tunnelled)
 
 
 def _histories(state: Rows, slots: NDArray[np.int32]) -> pa.Array:
@@ -208,14 +146,7 @@ def _histories(state: Rows, slots: NDArray[np.int32]) -> pa.Array:
     data = np.empty(history_size(state, slots), np.uint8)
     present = np.empty(len(slots), np.uint8)
     used = history_texts(state, slots, offsets, data, present)
-    return _text(offsets, data[:used], present)
-
-
-def _community(addresses: NDArray[np.uint64], numbers: NDArray[np.int32], kinds: NDArray[np.uint8]) -> pa.Array:
-    count = len(kinds)
-    data = np.empty(count * ID_LENGTH, np.uint8)
-    community_ids(np.ascontiguousarray(addresses), np.ascontiguousarray(numbers), kinds, data)
-    return _text(np.arange(0, ID_LENGTH * count + 1, ID_LENGTH, dtype=np.int32), data, None)
+    return texts(offsets, data[:used], present)
 
 
 def _field(rows: Rows, name: str) -> NDArray[Any]:
@@ -226,11 +157,11 @@ def slice_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
     """Rows of `flow_slices` from SLICE_ROW."""
     assert rows.dtype == SLICE_ROW
     columns = {
-        "flow_id": _numbers(_field(rows, "n") | (source_id << _ID_SHIFT), pa.int64()),
-        "ts": _times(_field(rows, "ts") // 1000),
+        "flow_id": numbers(_field(rows, "n") | (source_id << _ID_SHIFT), pa.int64()),
+        "ts": times(_field(rows, "ts") // 1000),
     }
     for name in ("src_pkts", "dst_pkts", "src_bytes", "dst_bytes"):
-        columns[name] = _numbers(_field(rows, name), pa.int64())
+        columns[name] = numbers(_field(rows, name), pa.int64())
     return record_batch("flow_slices", columns, len(rows))
 
 
@@ -238,8 +169,8 @@ def block_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
     """Rows of `flow_blocks` from BLOCK_ROW."""
     assert rows.dtype == BLOCK_ROW
     columns = {
-        "flow_id": _numbers(_field(rows, "n") | (source_id << _ID_SHIFT), pa.int64()),
-        "block": _numbers(_field(rows, "block"), pa.int64()),
+        "flow_id": numbers(_field(rows, "n") | (source_id << _ID_SHIFT), pa.int64()),
+        "block": numbers(_field(rows, "block"), pa.int64()),
     }
     return record_batch("flow_blocks", columns, len(rows))
 
@@ -250,17 +181,17 @@ def arp_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
     count = len(rows)
     mapped = np.zeros(count, np.uint64)
     columns = {
-        "source_id": _numbers(np.full(count, source_id, np.int64), pa.int64()),
-        "ts": _times(_field(rows, "ts") // 1000),
-        "network": _named(_field(rows, "network"), network_name),
-        "operation": _numbers(_field(rows, "operation").astype(np.int32), pa.int32()),
-        "src_ip": _ips(mapped, _field(rows, "src_ip") | np.uint64(0xFFFF << 32)),
-        "dst_ip": _ips(mapped, _field(rows, "dst_ip") | np.uint64(0xFFFF << 32)),
-        "vlan": _optional(_field(rows, "vlan").astype(np.int32)),
-        "record_offset": _numbers(_field(rows, "offset"), pa.int64()),
+        "source_id": numbers(np.full(count, source_id, np.int64), pa.int64()),
+        "ts": times(_field(rows, "ts") // 1000),
+        "network": named(_field(rows, "network"), network_name),
+        "operation": numbers(_field(rows, "operation").astype(np.int32), pa.int32()),
+        "src_ip": addresses(mapped, _field(rows, "src_ip") | np.uint64(0xFFFF << 32)),
+        "dst_ip": addresses(mapped, _field(rows, "dst_ip") | np.uint64(0xFFFF << 32)),
+        "vlan": optional(_field(rows, "vlan").astype(np.int32)),
+        "record_offset": numbers(_field(rows, "offset"), pa.int64()),
     }
     for name in ("src_mac", "dst_mac", "eth_src", "eth_dst"):
-        columns[name] = _macs(_field(rows, name))
+        columns[name] = macs(_field(rows, name))
     return record_batch("arp", columns, count)
 
 
@@ -269,14 +200,14 @@ def tunnel_batch(rows: Rows, source_id: int) -> pa.RecordBatch:
     assert rows.dtype == TUNNEL
     count = len(rows)
     columns = {
-        "source_id": _numbers(np.full(count, source_id, np.int64), pa.int64()),
-        "tunnel": _named(_field(rows, "tunnel"), tunnel_name),
-        "vni": _optional(_field(rows, "vni").astype(np.int32)),
-        "outer_src_ip": _ips(_field(rows, "src_hi"), _field(rows, "src_lo")),
-        "outer_dst_ip": _ips(_field(rows, "dst_hi"), _field(rows, "dst_lo")),
-        "ts_first": _times(_field(rows, "first") // 1000),
-        "ts_last": _times(_field(rows, "last") // 1000),
-        "packets": _numbers(_field(rows, "packets"), pa.int64()),
-        "bytes": _numbers(_field(rows, "bytes"), pa.int64()),
+        "source_id": numbers(np.full(count, source_id, np.int64), pa.int64()),
+        "tunnel": named(_field(rows, "tunnel"), tunnel_name),
+        "vni": optional(_field(rows, "vni").astype(np.int32)),
+        "outer_src_ip": addresses(_field(rows, "src_hi"), _field(rows, "src_lo")),
+        "outer_dst_ip": addresses(_field(rows, "dst_hi"), _field(rows, "dst_lo")),
+        "ts_first": times(_field(rows, "first") // 1000),
+        "ts_last": times(_field(rows, "last") // 1000),
+        "packets": numbers(_field(rows, "packets"), pa.int64()),
+        "bytes": numbers(_field(rows, "bytes"), pa.int64()),
     }
     return record_batch("tunnels", columns, count)

@@ -13,12 +13,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.decode.telemetry import ipfix, netflow5, netflow9, record, sflow
+from workbench.decode.telemetry import ipfix, netflow5, netflow9, sflow
 from workbench.decode.telemetry.exporters import MAX_EXPORTERS, Domain, Exporter
 from workbench.decode.telemetry.kernels import AT, BROKEN, COUNT, count_set, decode_set
 from workbench.decode.telemetry.sets import give_up
 from workbench.decode.telemetry.tallying import Tally
 from workbench.decode.telemetry.templates import SLOT, Template
+from workbench.records import telemetry as record
 
 #: Rows that are handed on together: 3 MB, which stays in the cache of the kernel that pairs them for the most part.
 ROWS: Final = 8192

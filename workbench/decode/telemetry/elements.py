@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from workbench.decode.telemetry import record as r
+from workbench.records import telemetry as r
 
 VMWARE: Final = 6876
 REVERSE: Final = 29305
@@ -35,7 +35,8 @@ PENSANDO: Final = 51886
     ICMP_CODE,
     BITS,  # TCP flags
     ICMP_BOTH,
-) = range(17)
+    COUNTED,  # how often a TCP flag was seen: the first of six kinds, one a flag, FIN first
+) = range(18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ _IANA: Final[dict[int, Element]] = {
     2: Element("packetDeltaCount", NUMBER, r.PKTS, 3),
     4: Element("protocolIdentifier", NUMBER, r.PROTO),
     5: Element("ipClassOfService"),
-    6: Element("tcpControlBits", BITS, r.FLAGS),
+    6: Element("tcpControlBits", BITS, r.FLAGS, 2),
     7: Element("sourceTransportPort", NUMBER, r.SRC_PORT, 2),
     8: Element("sourceIPv4Address", IP4, r.SRC_HI, 1),
     9: Element("sourceIPv4PrefixLength"),
@@ -153,6 +154,12 @@ _IANA: Final[dict[int, Element]] = {
     182: Element("tcpSourcePort", NUMBER, r.SRC_PORT, 1),
     183: Element("tcpDestinationPort", NUMBER, r.DST_PORT, 1),
     210: Element("paddingOctets"),
+    218: Element("tcpSynTotalCount", COUNTED + 1, r.FLAGS, 1),
+    219: Element("tcpFinTotalCount", COUNTED, r.FLAGS, 1),
+    220: Element("tcpRstTotalCount", COUNTED + 2, r.FLAGS, 1),
+    221: Element("tcpPshTotalCount", COUNTED + 3, r.FLAGS, 1),
+    222: Element("tcpAckTotalCount", COUNTED + 4, r.FLAGS, 1),
+    223: Element("tcpUrgTotalCount", COUNTED + 5, r.FLAGS, 1),
     224: Element("ipTotalLength"),
     225: Element("postNATSourceIPv4Address"),
     226: Element("postNATDestinationIPv4Address"),

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.decode.telemetry.record import blank
+from workbench.records.telemetry import blank
 from workbench.decode.telemetry.tallying import Tally
 from workbench.decode.telemetry.templates import Template
 

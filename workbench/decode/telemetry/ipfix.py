@@ -40,6 +40,4 @@ def take(collector: Collector, buf: NDArray[np.uint8], start: int, end: int, mes
     if length > end - start:
         sets.malformed("a message shorter than it says")
     sets.read(buf, start + HEADER, min(end, start + length))
-    domain.numbering.see(
-        sequence, sets.records, sure=sets.sure, tally=exporter.tally, message=message.number, where=domain.name
-    )
+    domain.numbering.see(sequence, sets.records, sure=sets.sure, tally=exporter.tally, message=message.number, where=domain.name)

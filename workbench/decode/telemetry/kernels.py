@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.decode.bits import Numbers, be16, be32, be64, exported, i64, kernel
 from workbench.decode.telemetry import elements as e
-from workbench.decode.telemetry import record as r
+from workbench.records import telemetry as r
 from workbench.decode.telemetry.templates import KIND, LENGTH, OFFSET, SLOT, VARIABLE
 
 #: Columns of `clock`: when the message was sent, and when its exporter started (ns; 0 unknown).
@@ -80,7 +80,7 @@ def _time(kind: int, value: int, clock: Numbers) -> int:
 
 
 @kernel
-def _verdict(row: Any, kind: int, value: int, length: int) -> None:
+def _verdict(row: Any, kind: int, value: int) -> None:
     if kind == e.STATUS:  # the upper two bits of its (last) byte
         status = (value & 255) >> 6
         if status == _DROPPED:
@@ -132,8 +132,10 @@ def _put(buf: NDArray[np.uint8], at: int, length: int, kind: int, slot: int, row
         row[slot] = (max(row[slot], 0) & 0xFF) | (value & 0xFF) << 8
     elif kind == e.ICMP_CODE:
         row[slot] = (max(row[slot], 0) & 0xFF00) | (value & 0xFF)
+    elif kind >= e.COUNTED:
+        row[slot] = max(row[slot], 0) | ((1 << (kind - e.COUNTED)) if value else 0)
     else:
-        _verdict(row, kind, value, length)
+        _verdict(row, kind, value)
 
 
 @kernel
@@ -159,9 +161,7 @@ def _walk(buf: NDArray[np.uint8], at: int, end: int, plan: Any, row: Any, clock:
     return i64(at)
 
 
-@exported(
-    types.void(BUFFER, int64, int64, int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1], int64, int64[::1])
-)
+@exported(types.void(BUFFER, int64, int64, int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[:, ::1], int64, int64[::1]))
 def decode_set(
     buf: NDArray[np.uint8],
     at: int,

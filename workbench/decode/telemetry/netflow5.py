@@ -65,6 +65,8 @@ def take(collector: Collector, buf: NDArray[np.uint8], start: int, end: int, mes
     sent = seconds * 1_000_000_000 + min(nanos, 999_999_999)
     domain.sampling = sampling & 0x3FFF
     domain.clock[:] = (sent, sent - uptime * 1_000_000)
-    domain.numbering.see(sequence, count, sure=True, tally=exporter.tally, message=message.number, where=f"engine {kind}/{engine}")
+    domain.numbering.see(
+        sequence, count, sure=True, tally=exporter.tally, message=message.number, where=f"engine {kind}/{engine}"
+    )
     body = start + HEADER
     collector.decode(exporter, domain, TEMPLATE, buf, body, body + there * RECORD, message.number)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.decode.telemetry.elements import ELEMENTS, IP4, IP6, NUMBER, SEGMENT, SKIP, Element, element_name
-from workbench.decode.telemetry.record import DST_HI, ICMP, OUTER_DST_HI, OUTER_SRC_HI, SRC_HI
+from workbench.records.telemetry import DST_HI, FLAGS, ICMP, OUTER_DST_HI, OUTER_SRC_HI, SRC_HI
 
 #: Length of a field whose length stands in each record (RFC 7011, 7).
 VARIABLE: Final = 65535
@@ -24,7 +24,7 @@ OFFSET, LENGTH, KIND, SLOT = range(4)
 _TENANT: Final = 3  # rank from which an address is that of the inside of a tunnel
 _OUTER: Final = {SRC_HI: OUTER_SRC_HI, DST_HI: OUTER_DST_HI}
 #: Slots that several fields fill, each a part or only where it is not zero.
-_TOGETHER: Final = frozenset({SRC_HI, DST_HI, ICMP})
+_TOGETHER: Final = frozenset({SRC_HI, DST_HI, ICMP, FLAGS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +126,3 @@ def _fits(kind: int, length: int) -> bool:
     if length == VARIABLE:
         return kind in (NUMBER, SEGMENT)
     return 0 < length <= 8
-
-

@@ -1,0 +1,1 @@
+"""Exported flow records to bidirectional flows: halves paired, pieces merged."""
