@@ -136,6 +136,19 @@ class FlowSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """How exported flow records become flows."""
+
+    active_timeout: float = _setting(
+        60.0,
+        "how often exporters tell of a flow that goes on; its directions and pieces are looked for within this and 5 s. A"
+        " longer one that an exporter tells of itself holds instead",
+        "s",
+        1.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CacheSettings:
     """The cases that `open` makes by itself when it is given no `--case` (in the person's cache folder)."""
 
@@ -170,6 +183,7 @@ class Settings:
     """Everything that can be set; each attribute is a table of the file."""
 
     flows: FlowSettings = field(default_factory=FlowSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     app: AppSettings = field(default_factory=AppSettings)

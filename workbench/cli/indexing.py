@@ -103,15 +103,16 @@ def index(
     request = IndexRequest(
         tuple(paths), case, hash_ is Hash.SHA256, join.value, None if key_scope is None else key_scope.value, bpf
     )
-    result = _run(request)
+    result = run_index(request)
     from workbench.cli.summary import print_json, print_tables
 
     (print_json if form is SummaryFormat.JSON else print_tables)(result)
     sys.stdout.flush()
-    return _said(result)
+    return say_rest(result)
 
 
-def _run(request: IndexRequest) -> IndexResult:
+def run_index(request: IndexRequest) -> IndexResult:
+    """Carry it out with progress on a terminal; Ctrl-C cancels it."""
     from workbench.cli.progress import index_progress
     from workbench.workflows.ingest import index_sources
 
@@ -119,7 +120,7 @@ def _run(request: IndexRequest) -> IndexResult:
         return index_sources(request, show, cancel)
 
 
-def _said(result: IndexResult) -> int:
+def say_rest(result: IndexResult) -> int:
     """What the summary does not say by itself, on stderr; the exit code."""
     partial = {row.get("path") for row in result.sources if row.get("state") == "partial"}
     for path in result.skipped:

@@ -23,6 +23,7 @@ _MODULES = (
     ("RDMA", "workbench.decode.application.rdma_kernels"),
     ("SMB", "workbench.decode.application.smb_kernels"),
     ("DNS", "workbench.decode.application.dns_kernels"),
+    ("telemetry", "workbench.decode.telemetry.kernels"),
 )
 
 

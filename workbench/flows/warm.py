@@ -14,6 +14,7 @@ _MODULES: Final = (
     ("workbench.flows.gather", "flow columns"),
     ("workbench.flows.update", "flow table"),
     ("workbench.flows.match", "finding packets"),
+    ("workbench.flows.telemetry.kernels", "pairing records"),
 )
 
 

@@ -111,6 +111,7 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("exporter_restarted", "note", "numbering that began anew: the exporter restarted, or messages came out of order"),
     Reason("exporters_full", "unseen", "messages of exporters beyond the bound on how many are followed"),
     Reason("sampled", "unseen", "flow records or packets of traffic sampled before it was counted; detail: 1 in N"),
+    Reason("interface_losses", "unseen", "packets that interfaces discarded or found damaged, by an exporter's latest counters"),
     Reason("records_unkeyed", "unseen", "records that name no two addresses: no flows"),
     Reason("records_merged", "note", "records that are later pieces of a flow, cut by the exporter's active timeout"),
     Reason("records_unpaired", "note", "flows of which the exporter told one direction only"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from workbench.errors import MissingPathError, SourceError, UsageError, WorkbenchError
+from workbench.records.telemetry_kinds import TELEMETRY
 from workbench.sources.peek import Peek, last_time, peek
 from workbench.sources.rotation import Rotated, rotated_name, stem_of
 
@@ -31,7 +32,7 @@ MAX_OVERLAP: Final = 1_000_000_000
 class SourceSpec:
     """One source to index.
 
-    kind: pcap, pcapng, or `unknown` where the first bytes are of neither (reading it will say what is
+    kind: pcap, pcapng, a kind of telemetry, or `unknown` where the first bytes are of neither (reading it will say what is
     wrong) or cannot be looked at without using them up. paths: absolute, in order of time; ("-",) is
     standard input. sensor: the name of the observation point unless the person gives another.
     """
@@ -69,17 +70,20 @@ def expand(paths: Sequence[str], join: Join = "auto", passed_over: list[str] | N
                 known.add(real)
                 found.append(file)
     if join == "always":
-        captures = [f for f in found if f.seen is not None]
+        captures = [f for f in found if f.seen is not None and not _is_telemetry(f)]
         if captures:
             specs.append(_joined(sorted(captures, key=_by_time)))
+        messages = [f for f in found if _is_telemetry(f)]
+        if messages:
+            specs.append(_stream(messages))
         specs.extend(_single(f) for f in found if f.seen is None)
         return specs
-    sets = _rotated_sets(found) if join == "auto" else {}
+    sets = _rotated_sets(found) | _streams(found) if join == "auto" else {}
     for file in found:
         if file.path not in sets:
             specs.append(_single(file))
         elif sets[file.path][0].path == file.path:
-            specs.append(_joined(sets[file.path]))
+            specs.append((_stream if _is_telemetry(file) else _joined)(sets[file.path]))
     return specs
 
 
@@ -178,6 +182,27 @@ def _rotated_sets(found: list[_Found]) -> dict[str, list[_Found]]:
             if len(run) > 1:
                 sets.update((file.path, run) for file in run)
     return sets
+
+
+def _is_telemetry(file: _Found) -> bool:
+    return file.seen is not None and file.seen.kind in TELEMETRY
+
+
+def _streams(found: list[_Found]) -> dict[str, list[_Found]]:
+    """Files of telemetry messages in one folder are one stream, in the order given: templates in one, data in the next."""
+    folders: dict[str, list[_Found]] = {}
+    for file in found:
+        if _is_telemetry(file):
+            folders.setdefault(str(Path(file.path).parent), []).append(file)
+    return {file.path: files for files in folders.values() if len(files) > 1 for file in files}
+
+
+def _stream(files: list[_Found]) -> SourceSpec:
+    """One source of files of messages, named by their folder where they are several."""
+    if len(files) == 1:
+        return _single(files[0])
+    assert files[0].seen is not None
+    return SourceSpec(files[0].seen.kind, tuple(f.path for f in files), _text(Path(files[0].path).parent.name or "telemetry"))
 
 
 def _in_order(members: list[tuple[Rotated, _Found]]) -> list[_Found]:

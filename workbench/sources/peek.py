@@ -1,4 +1,4 @@
-"""A first look at a capture: what kind, which link type, when it begins and ends.
+"""A first look at a capture or at telemetry: what kind, which link type, when it begins and ends.
 
 Bounded whatever the file says: 64 KiB at its beginning, 1 MiB at its end. It serves to pick captures out
 of a folder and to tell rotated sets; reading them properly is framing's task. Formats: the pcap and
@@ -87,12 +87,36 @@ def peek(path: str) -> Peek | None:
 
 
 def _look(head: bytes, compression: str | None) -> Peek | None:
+    telemetry = telemetry_kind(head)
+    if telemetry is not None:
+        return Peek(telemetry, None, None, compression)
     magic = head[:4]
     if magic in _PCAP:
         return _look_pcap(head, compression, *_PCAP[magic])
     if magic == _PCAPNG:
         return _look_pcapng(head, compression)
     return None
+
+
+def telemetry_kind(head: bytes) -> str | None:
+    """The kind of flow telemetry that a file begins with: messages of exporters, one behind the other; None for others.
+
+    IPFIX (RFC 7011, 5655), NetFlow 9 (RFC 3954) and 5, sFlow 5. They have no magic number: the header, and what must stand
+    behind it, have to make sense.
+    """
+    if len(head) < 28:
+        return None
+    version, count = struct.unpack_from(">HH", head)
+    if version in (9, 10):
+        header = 16 if version == 10 else 20
+        first, length = struct.unpack_from(">HH", head, header)
+        room = count - header if version == 10 else 65535
+        known = first >= 256 or first in ((2, 3) if version == 10 else (0, 1))
+        fits = 4 <= length <= room and (version == 10 or 0 < count < 1024)
+        return ("ipfix" if version == 10 else "netflow9") if known and fits else None
+    if version == 5:
+        return "netflow5" if 0 < count <= 30 and len(head) >= 72 else None
+    return "sflow" if struct.unpack_from(">II", head) in ((5, 1), (5, 2)) else None
 
 
 def _look_pcap(head: bytes, compression: str | None, order: str, tick: int) -> Peek:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from workbench.records.columns import BY_NAME
 from workbench.records.reasons import BY_NAME as REASONS
 from workbench.records.reasons import LedgerLine
+from workbench.records.telemetry_kinds import TELEMETRY
 from workbench.store.case import CaseFolder, IngestLock
 from workbench.store.compact import recover
 from workbench.store.engine import writing
@@ -60,15 +61,17 @@ class CaseWriter:
         """The number of the next source, counting from 1."""
         return max(self._sources, default=0) + 1
 
-    def known_source(self, path: str, size: int, mtime_ns: int) -> dict[str, Any] | None:
+    def known_source(self, path: str, size: int, mtime_ns: int, *, telemetry: bool = False) -> dict[str, Any] | None:
         """The row of a source that this very file is of, alone or joined: same path, size and modification time.
+
+        telemetry: read as such; a capture of an exporter's datagrams may be in a case as packets, too.
 
         A refused source is not known: it may be tried again, and the newer row then replaces it.
         """
         path = _text(path)
         files = {file["source_id"]: file for file in self._files.get(path, ())}
         for source_id, row in reversed(self._sources.items()):
-            if row["state"] == "refused":
+            if row["state"] == "refused" or (row["kind"] in TELEMETRY) != telemetry:
                 continue
             file = files.get(source_id)
             if file is None and row["path"] != path:

@@ -20,12 +20,13 @@ from workbench import __version__
 from workbench.errors import BadInputError, InternalError, SourceError, UsageError, WorkbenchError
 from workbench.records.links import link_name
 from workbench.records.reasons import LedgerLine
+from workbench.records.telemetry_kinds import TELEMETRY
 from workbench.records.visible import path_text, visible
 from workbench.settings import Settings, load_settings
 from workbench.workflows.kernels import prepare_kernel_cache
 from workbench.workflows.pool import Attempt, Worker, first_worker, processes_for, wait
 from workbench.workflows.requests import IndexRequest, IndexResult, Progress, ProgressSink
-from workbench.workflows.worker import Crashed, Job, Ready, Report, Tick
+from workbench.workflows.worker import Crashed, Job, NewSource, Ready, Report, Tick
 
 if TYPE_CHECKING:
     from workbench.sources.expand import SourceSpec
@@ -91,6 +92,7 @@ class _Ingest:
         self.request = request
         self.flow_settings = settings.flows
         self.audit_settings = settings.audit
+        self.telemetry_settings = settings.telemetry
         self.progress = progress
         self.cancel = cancel
         self.on_writer = on_writer
@@ -157,7 +159,7 @@ class _Ingest:
 
         A set that grew since it was indexed, or is joined otherwise now, has such: no file may count twice, none be lost.
         """
-        known = [self._known(path) for path in spec.paths]
+        known = [self._known(path, telemetry=self._is_telemetry(spec)) for path in spec.paths]
         for path, row in zip(spec.paths, known, strict=True):
             if row is not None:
                 self._check_same(path, row)
@@ -183,14 +185,14 @@ class _Ingest:
             how = "without --bpf" if known["bpf"] is None else f"with --bpf {visible(repr(known['bpf']))}"
             raise UsageError(f"{path} is in this case already, indexed {how}", "Use another case folder for another filter.")
 
-    def _known(self, path: str) -> dict[str, Any] | None:
+    def _known(self, path: str, *, telemetry: bool) -> dict[str, Any] | None:
         if path == "-":
             return None
         try:
             stat = Path(path).stat()
         except OSError:
             return None  # the worker will say what is wrong with it
-        return self.writer.known_source(path_text(path), stat.st_size, stat.st_mtime_ns)
+        return self.writer.known_source(path_text(path), stat.st_size, stat.st_mtime_ns, telemetry=telemetry)
 
     def _add(self, spec: SourceSpec) -> None:
         source_id = self.writer.next_source_id()
@@ -212,7 +214,30 @@ class _Ingest:
         self.writer.add_source(row)
         key = self.writer.case.hash_key()
         job = Job(source_id, spec.paths, spec.sensor, self.request.hash, self.flow_settings, key, self.request.bpf)
+        if self._is_telemetry(spec):
+            job = replace(job, telemetry=self.request.telemetry or "", active=self.telemetry_settings.active_timeout)
         self.queue.append(Attempt(replace(job, snapshots=self.on_writer is not None)))
+
+    def _is_telemetry(self, spec: SourceSpec) -> bool:
+        return self.request.telemetry is not None or spec.kind in TELEMETRY
+
+    def _exporter(self, attempt: Attempt, found: NewSource) -> int:
+        """The number of an exporter's source: the first is the job's own, a second attempt's are those of the first."""
+        if found.n < len(attempt.sources):
+            return attempt.sources[found.n]
+        first = self.entries[attempt.job.source_id]
+        named = {"kind": found.kind, "sensor": path_text(found.sensor)}
+        if found.n == 0:
+            first.row.update(named)
+            self.writer.update_source(attempt.job.source_id, **named)
+            attempt.sources.append(attempt.job.source_id)
+        else:
+            source_id = self.writer.next_source_id()
+            row = {**first.row, **named, "source_id": source_id}
+            self.entries[source_id] = _Entry(first.spec, row, [], 0)
+            self.writer.add_source(row)
+            attempt.sources.append(source_id)
+        return attempt.sources[found.n]
 
     # -- serving ----------------------------------------------------------------------------------
 
@@ -258,6 +283,8 @@ class _Ingest:
                 entry.raw, entry.packets, entry.flows = message.raw, message.packets, message.flows
             elif isinstance(message, Ready):
                 worker.ready = True
+            elif isinstance(message, NewSource):
+                worker.conn.send(self._exporter(attempt, message))
             elif isinstance(message, Report):
                 worker.attempt = None
                 self._finished(attempt, message)
@@ -309,7 +336,12 @@ class _Ingest:
 
     def _salvage(self, attempt: Attempt) -> None:
         """A source that can't be read again: what was stored is what there is."""
-        source_id = attempt.job.source_id
+        for source_id in attempt.sources[1:]:
+            self._finished(attempt, self._stored(source_id))
+        self._finished(attempt, self._stored(attempt.job.source_id))
+
+    def _stored(self, source_id: int) -> Report:
+        """What the case has of a source, as its report."""
         found = (
             self.writer.reader()
             .query(
@@ -321,7 +353,7 @@ class _Ingest:
             .to_pylist()[0]
         )
         packets, flows = int(found["packets"]), int(found["flows"])
-        self._finished(attempt, Report(source_id, frames=packets, packets=packets, flows=flows, cancelled=self.cancelled))
+        return Report(source_id, frames=packets, packets=packets, flows=flows, cancelled=self.cancelled)
 
     def _cancel(self) -> None:
         self.cancelled, self.cancelled_at = True, time.monotonic()
@@ -344,7 +376,9 @@ class _Ingest:
     # -- ending a source --------------------------------------------------------------------------
 
     def _finished(self, attempt: Attempt, report: Report) -> None:
-        entry = self.entries[attempt.job.source_id]
+        for other in report.others:
+            self._finished(attempt, other)
+        entry = self.entries[report.source_id]
         entry.lines.extend(report.lines)
         entry.done, entry.raw = True, entry.size or 0
         entry.packets, entry.flows = report.packets, report.flows

@@ -10,7 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection, reduction
 from typing import Any, Final
 
@@ -25,13 +25,17 @@ ATTEMPTS: Final = 2
 
 @dataclass(slots=True)
 class Attempt:
-    """A job and how far it got: shipments stored, the last source offset heard of, deaths so far."""
+    """A job and how far it got: shipments stored, the last source offset heard of, deaths so far.
+
+    sources: those it was given so far, where it is telemetry of several exporters; the first is the job's own.
+    """
 
     job: Job
     stored: int = 0
     offset: int = 0
     deaths: int = 0
     raw: int = 0
+    sources: list[int] = field(default_factory=list)
 
     def again(self) -> Attempt | None:
         """The next attempt after a death: the same bytes, then up to where it died, then none.
@@ -42,7 +46,7 @@ class Attempt:
             return None
         stop_at = self.offset if self.deaths == ATTEMPTS else None
         job = replace(self.job, skip=self.stored, stop_at=stop_at)
-        return Attempt(job, stored=self.stored, offset=self.offset, deaths=self.deaths)
+        return Attempt(job, stored=self.stored, offset=self.offset, deaths=self.deaths, sources=self.sources)
 
 
 class Worker:

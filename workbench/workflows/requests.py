@@ -15,6 +15,7 @@ from workbench.errors import WorkbenchError
 
 Join = Literal["auto", "always", "never"]
 KeyScope = Literal["both", "vni", "vlan", "none"]
+TelemetryFormat = Literal["ipfix", "netflow", "sflow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class IndexRequest:
 
     hash: SHA-256 of every file, beside the indexing. join: whether rotated files are one source.
     key_scope: what besides the 5-tuple keys a flow; None = as the settings have it. bpf: the capture filter
-    (pcap-filter(7)) that packets must pass to be indexed; None or blank = all.
+    (pcap-filter(7)) that packets must pass to be indexed; None or blank = all. telemetry: read the paths as flow telemetry of
+    this format, captures of its datagrams included; None = captures as packets, raw files of telemetry as what they are.
     """
 
     paths: tuple[str, ...]
@@ -32,6 +34,7 @@ class IndexRequest:
     join: Join = "auto"
     key_scope: KeyScope | None = None
     bpf: str | None = None
+    telemetry: TelemetryFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)

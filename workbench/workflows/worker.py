@@ -48,6 +48,7 @@ class Job:
     stop_at: source offset before which to stop, where earlier attempts died; None = read to the end. hash_key: the case's
     key for what names people.
     bpf: the capture filter, already checked; None = everything. snapshots: send the open flows each second, for a screen.
+    telemetry: None for packets; '' for telemetry of any format, else the format asked for. active: its active timeout, s.
     """
 
     source_id: int
@@ -60,6 +61,20 @@ class Job:
     snapshots: bool = False
     skip: int = 0
     stop_at: int | None = None
+    telemetry: str | None = None
+    active: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    """Another exporter of a telemetry job was met: it is a source of its own, whose number (an int) is the answer.
+
+    n: counts from 0 within the job, in the same order in every attempt.
+    """
+
+    n: int
+    kind: str
+    sensor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,8 @@ class FileReport:
 class Report:
     """What became of a source. error: what stopped it, None where it was read to its end.
 
-    frames: records read; packets: those of them that the capture filter lets through.
+    frames: records read; packets: those of them that the capture filter lets through. others: the reports of the job's other
+    sources, where it had several (telemetry).
     """
 
     source_id: int
@@ -104,6 +120,7 @@ class Report:
     lines: list[LedgerLine] = field(default_factory=list)
     error: WorkbenchError | None = None
     cancelled: bool = False
+    others: list[Report] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +170,11 @@ def main(conn: Connection[Any, Any]) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     loading = threading.Thread(target=_load_kernels, name="kernels", daemon=True)
     loading.start()
-    run: _Run | None = None
+    run: Run | None = None
     try:
         while (message := conn.recv()) is not None:
             if isinstance(message, Job):
-                run = _Run(conn, message, loading)
+                run = _run_of(conn, message, loading)
                 run.run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)  # the parent is gone: nobody is left to tell, and threads may still be reading
@@ -177,6 +194,15 @@ def _load_kernels() -> None:
         import workbench.workflows.pipeline  # noqa: F401
 
 
+def _run_of(conn: Connection[Any, Any], job: Job, loading: threading.Thread) -> Run:
+    """What does a job: packets or telemetry, whose kernels are only loaded where they are needed."""
+    if job.telemetry is None:
+        return Run(conn, job, loading)
+    from workbench.workflows.telemetry_worker import TelemetryRun
+
+    return TelemetryRun(conn, job, loading)
+
+
 def _selection(text: str | None) -> Selection | None:
     """The filter of a job; its kernel is only loaded (or compiled) where there is one."""
     if text is None:
@@ -186,7 +212,7 @@ def _selection(text: str | None) -> Selection | None:
     return selection_of(text)
 
 
-class _Run:
+class Run:
     """The state of one job."""
 
     def __init__(self, conn: Connection[Any, Any], job: Job, loading: threading.Thread) -> None:
@@ -205,12 +231,9 @@ class _Run:
         """Read every file of the source; send batches, then the report."""
         opened: _Opened | WorkbenchError = self._open(0)
         self.loading.join()
-        from workbench.workflows.pipeline import Pipeline
-
-        selection = _selection(self.job.bpf)
+        self._prepare()
         self.loaded = True
         self.conn.send(Ready())
-        self.pipeline = Pipeline(self.job.source_id, self.job.sensor, self.job.flows, selection, self.job.hash_key)
         try:
             for n in range(len(self.job.paths)):
                 if n:
@@ -222,8 +245,19 @@ class _Run:
             pass
         except WorkbenchError as error:
             self.report.error = error
-        self._ship({**self.pipeline.table.finish(), **self.pipeline.places()})
+        self._finish()
         self.conn.send(self._summary())
+
+    def _prepare(self) -> None:
+        """Load the kernels and make the pipeline."""
+        from workbench.workflows.pipeline import Pipeline
+
+        selection = _selection(self.job.bpf)
+        self.pipeline = Pipeline(self.job.source_id, self.job.sensor, self.job.flows, selection, self.job.hash_key)
+
+    def _finish(self) -> None:
+        """The source is over: ship what is left."""
+        self._ship({**self.pipeline.table.finish(), **self.pipeline.places()})
 
     def _open(self, n: int) -> _Opened | WorkbenchError:
         path = self.job.paths[n]
@@ -272,6 +306,9 @@ class _Run:
             self.next_snapshot = time.monotonic() + SNAPSHOT_SECONDS
             self._send({"flows": table.open_rows()}, snapshot=True)
         self.conn.send(Tick(self.raw_done + reader.raw_position, self.pipeline.offset, self.pipeline.packets, table.flows))
+        self._stop_if_told()
+
+    def _stop_if_told(self) -> None:
         if self._told_to_stop():
             raise _Stopped
 
@@ -298,8 +335,12 @@ class _Run:
         while self.in_flight >= IN_FLIGHT:
             self._hear(self.conn.recv())
         self.in_flight += 1
-        table = self.pipeline.table
-        shipping.send(self.conn, batches, shipping.Shipment({}, snapshot, table.packets, table.flows))
+        packets, flows = self._totals()
+        shipping.send(self.conn, batches, shipping.Shipment({}, snapshot, packets, flows))
+
+    def _totals(self) -> tuple[int, int]:
+        """Packets and flows so far."""
+        return self.pipeline.table.packets, self.pipeline.table.flows
 
     def _describe(self, framer: Framer) -> None:
         """Add what a file's framer knows to the report."""

@@ -8,14 +8,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.records.telemetry import blank
 from workbench.decode.telemetry.tallying import Tally
 from workbench.decode.telemetry.templates import Template
+from workbench.records.telemetry import blank
 
 #: Templates of a domain, domains of an exporter, exporters.
 MAX_TEMPLATES: Final = 1024
 MAX_DOMAINS: Final = 256
 MAX_EXPORTERS: Final = 1024
+#: Interfaces of an exporter whose counters are kept.
+MAX_INTERFACES: Final = 4096
 #: Samplers of a domain.
 MAX_SAMPLERS: Final = 256
 #: Bytes of data sets that wait for their templates, of a domain; and for how long (ns of the exporter's clock).
@@ -97,6 +99,7 @@ class Exporter:
     options: int = 0
     templates: int = 0
     active: int = 0  # s, the longest active timeout that its options tell
+    interfaces: dict[int, dict[str, int]] = field(default_factory=dict)  # latest counters that are not zero, by index
     first: int | None = None  # ns: when messages came
     last: int | None = None
 
@@ -106,6 +109,12 @@ class Exporter:
         if found is None and len(self.domains) < MAX_DOMAINS:
             found = self.domains[number, session] = Domain(number, Numbering(unit))
         return found
+
+    def interface(self, index: int) -> dict[str, int]:
+        """The latest counters of an interface, to be written to; of one too many they are forgotten."""
+        if index not in self.interfaces and len(self.interfaces) >= MAX_INTERFACES:
+            return {}
+        return self.interfaces.setdefault(index, {})
 
     def came(self, ts: int) -> None:
         """A message came at this time."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from workbench.decode.telemetry.sets import IPFIX, Sets
+from workbench.decode.telemetry.wire import Wire
 
 if TYPE_CHECKING:
     from workbench.decode.telemetry.collector import Collector, Message
@@ -17,7 +15,7 @@ HEADER: Final = 16
 _HEADER: Final = struct.Struct(">HHIII")
 
 
-def length_of(buf: NDArray[np.uint8], start: int, end: int) -> int:
+def length_of(buf: Wire, start: int, end: int) -> int:
     """Bytes of the message at `start` by its own header; 0 where there is none."""
     if end - start < HEADER:
         return 0
@@ -25,7 +23,7 @@ def length_of(buf: NDArray[np.uint8], start: int, end: int) -> int:
     return int(length) if version == 10 and length >= HEADER else 0
 
 
-def take(collector: Collector, buf: NDArray[np.uint8], start: int, end: int, message: Message) -> None:
+def take(collector: Collector, buf: Wire, start: int, end: int, message: Message) -> None:
     """One message of buf[start:end]; what its header says beyond that is not there, and counted as malformed."""
     _, length, seconds, sequence, number = _HEADER.unpack_from(buf, start)
     exporter = collector.exporter("ipfix", message)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from workbench.decode.bits import Numbers, be16, be32, be64, exported, i64, kernel
 from workbench.decode.telemetry import elements as e
-from workbench.records import telemetry as r
 from workbench.decode.telemetry.templates import KIND, LENGTH, OFFSET, SLOT, VARIABLE
+from workbench.records import telemetry as r
 
 #: Columns of `clock`: when the message was sent, and when its exporter started (ns; 0 unknown).
 SENT, BOOT = range(2)

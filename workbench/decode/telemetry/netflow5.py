@@ -8,10 +8,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from workbench.decode.telemetry.templates import Field, Template, compile_template
+from workbench.decode.telemetry.wire import Wire
 
 if TYPE_CHECKING:
     from workbench.decode.telemetry.collector import Collector, Message
@@ -38,7 +36,7 @@ def _template() -> Template:
 TEMPLATE: Final = _template()
 
 
-def length_of(buf: NDArray[np.uint8], start: int, end: int) -> int:
+def length_of(buf: Wire, start: int, end: int) -> int:
     """Bytes of the message at `start` by its own header; 0 where there is none."""
     if end - start < HEADER:
         return 0
@@ -46,7 +44,7 @@ def length_of(buf: NDArray[np.uint8], start: int, end: int) -> int:
     return HEADER + RECORD * int(count) if version == 5 and count else 0
 
 
-def take(collector: Collector, buf: NDArray[np.uint8], start: int, end: int, message: Message) -> None:
+def take(collector: Collector, buf: Wire, start: int, end: int, message: Message) -> None:
     """One message."""
     _, count, uptime, seconds, nanos, sequence, kind, engine, sampling = _HEADER.unpack_from(buf, start)
     exporter = collector.exporter("netflow5", message)

@@ -44,6 +44,15 @@ class Sample:
     dropped: bool
 
 
+#: Generic interface counters, in the order of their bytes.
+COUNTERS: Final = struct.Struct(">IIQIIQIIIIIIQIIIIII")
+COUNTER_NAMES: Final = (
+    *("if_index", "if_type", "speed", "direction", "status", "in_bytes", "in_unicast", "in_multicast", "in_broadcast"),
+    *("in_discards", "in_errors", "in_unknown", "out_bytes", "out_unicast", "out_multicast", "out_broadcast"),
+    *("out_discards", "out_errors", "promiscuous"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """Counters of an interface at a moment (RFC 2233's, generic interface counters of sFlow)."""
@@ -51,6 +60,10 @@ class Counters:
     exporter: Exporter
     ts: int
     values: tuple[int, ...]
+
+    def by_name(self) -> dict[str, int]:
+        """The values by COUNTER_NAMES."""
+        return dict(zip(COUNTER_NAMES, self.values, strict=True))
 
 
 class Samples(Protocol):
@@ -61,15 +74,6 @@ class Samples(Protocol):
 
     def counters(self, counters: Counters) -> None:
         """Counters of an interface."""
-
-
-#: Generic interface counters, in the order of their bytes.
-COUNTERS: Final = struct.Struct(">IIQIIQIIIIIIQIIIIII")
-COUNTER_NAMES: Final = (
-    *("if_index", "if_type", "speed", "direction", "status", "in_bytes", "in_unicast", "in_multicast", "in_broadcast"),
-    *("in_discards", "in_errors", "in_unknown", "out_bytes", "out_unicast", "out_multicast", "out_broadcast"),
-    *("out_discards", "out_errors", "promiscuous"),
-)
 
 
 def is_message(buf: NDArray[np.uint8], start: int, end: int) -> bool:

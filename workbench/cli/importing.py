@@ -1,0 +1,51 @@
+"""`workbench import`: what other tools recorded, into a case."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from workbench.cli import options
+from workbench.cli.formats import SummaryFormat
+from workbench.cli.indexing import Hash, JoinChoice, run_index, say_rest
+from workbench.workflows.requests import IndexRequest
+
+
+class ImportFormat(StrEnum):
+    """What can be imported."""
+
+    IPFIX = "ipfix"
+    NETFLOW = "netflow"
+    SFLOW = "sflow"
+
+
+def import_(
+    form: Annotated[ImportFormat, typer.Argument(metavar="FORMAT", help="ipfix, netflow or sflow.", show_default=False)],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH",
+            help="Captures of an exporter's datagrams, files of its messages, or folders of them.",
+            show_default=False,
+        ),
+    ],
+    case: options.Case,
+    hash_: Annotated[Hash, typer.Option("--hash", help="Hash every file beside the reading, or don't.")] = Hash.SHA256,
+    join: Annotated[
+        JoinChoice, typer.Option("--join", help="Whether files are one stream; auto: rotated captures, and files of one folder.")
+    ] = JoinChoice.AUTO,
+    summary: options.Summary = SummaryFormat.TABLE,
+) -> int:
+    """Import flow telemetry into a case.
+
+    Records become flows, both directions of one paired; every exporter is a source. Prints what is in them and what was not seen.
+    """
+    result = run_index(IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value, telemetry=form.value))
+    from workbench.cli.summary import print_json, print_tables
+
+    (print_json if summary is SummaryFormat.JSON else print_tables)(result)
+    sys.stdout.flush()
+    return say_rest(result)
