@@ -1,7 +1,7 @@
 """What sFlow samples: packet headers through the packet decoder into flows, one flow table an exporter and rate.
 
-Counts are as sampled; a table of its own for each rate keeps `flows.sampling` exact. Headers are cut, so application protocols are
-not read. Packets that an agent tells it dropped are flows of their own, with the verdict `deny`.
+Counts are as sampled; a table of its own for each rate keeps `flows.sampling` exact. Headers are cut, so application protocols
+are not read. Packets that an agent tells it dropped are flows of their own, with the verdict `deny`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from workbench.decode.telemetry.kernels import AT, BROKEN, COUNT, count_set, dec
 from workbench.decode.telemetry.sets import give_up
 from workbench.decode.telemetry.tallying import Tally
 from workbench.decode.telemetry.templates import SLOT, Template
+from workbench.decode.telemetry.wire import Wire
 from workbench.records import telemetry as record
 
 #: Rows that are handed on together: 3 MB, which stays in the cache of the kernel that pairs them for the most part.
@@ -56,7 +57,7 @@ class Collector:
 
     # -- messages ---------------------------------------------------------------------------------
 
-    def take(self, buf: NDArray[np.uint8], start: int, end: int, message: Message) -> bool:
+    def take(self, buf: Wire, start: int, end: int, message: Message) -> bool:
         """Whatever telemetry stands in buf[start:end], one message or several behind each other; False where none does."""
         at = start
         while at < end:
@@ -66,7 +67,7 @@ class Collector:
             at = after
         return at > start
 
-    def _one(self, buf: NDArray[np.uint8], at: int, end: int, message: Message) -> int:
+    def _one(self, buf: Wire, at: int, end: int, message: Message) -> int:
         """The message at `at`; where it ends, or `at` where there is none."""
         version = struct.unpack_from(">H", buf, at)[0] if end - at >= 4 else -1
         if version == 10 and (length := ipfix.length_of(buf, at, end)):
@@ -99,7 +100,7 @@ class Collector:
     # -- records ----------------------------------------------------------------------------------
 
     def decode(
-        self, exporter: Exporter, domain: Domain, template: Template, buf: NDArray[np.uint8], at: int, end: int, message: int
+        self, exporter: Exporter, domain: Domain, template: Template, buf: Wire, at: int, end: int, message: int
     ) -> tuple[int, bool]:
         """Records of buf[at:end] into rows; how many there are, and whether the set contradicts itself."""
         if not template.flows:
@@ -128,7 +129,7 @@ class Collector:
         exporter.records += total
         return total, bool(result[BROKEN])
 
-    def count(self, template: Template, buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, bool]:
+    def count(self, template: Template, buf: Wire, at: int, end: int) -> tuple[int, bool]:
         """How many records buf[at:end] holds, and whether it contradicts itself."""
         if not template.variable:
             return max(0, end - at) // template.size, False

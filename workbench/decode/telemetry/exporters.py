@@ -41,7 +41,11 @@ class Held:
 
 @dataclass(slots=True)
 class Numbering:
-    """Sequence numbers of one stream. unit: what an exporter counts, records or messages."""
+    """Sequence numbers of one stream.
+
+    unit: what an exporter counts: `records` before this message (RFC 7011), `messages`, or `total`, the records up to its end,
+    as Open vSwitch and softflowd do.
+    """
 
     unit: str
     next: int | None = None
@@ -50,18 +54,27 @@ class Numbering:
 
     def see(self, sequence: int, count: int, *, sure: bool, tally: Tally, message: int, where: str) -> None:
         """A message with this number, of that many records; sure: that all of them could be counted."""
-        if self.next is not None and sequence != self.next:
-            ahead = (sequence - self.next) % _NUMBERS
-            if self.unit == "records" and count != 1 and (sequence - self.last) % _NUMBERS == 1:
-                self.unit = "messages"  # some exporters number those, whatever RFC 7011 says
-            elif ahead <= MAX_LOST:
-                self.lost += ahead
-                tally.add("telemetry_lost", ahead, message, f"{self.unit} of {where}")
-            else:
+        if self.next is not None:
+            self._judge(sequence, count)
+            expected = (self.last + count) % _NUMBERS if self.unit == "total" else self.next
+            ahead = (sequence - expected) % _NUMBERS
+            if ahead > MAX_LOST:
                 tally.add("exporter_restarted", 1, message, where)
+            elif ahead and (sure or self.unit != "total"):
+                self.lost += ahead
+                tally.add("telemetry_lost", ahead, message, f"{'messages' if self.unit == 'messages' else 'records'} of {where}")
         self.last = sequence
         step = count if self.unit == "records" else 1
         self.next = (sequence + step) % _NUMBERS if sure or self.unit != "records" else None
+
+    def _judge(self, sequence: int, count: int) -> None:
+        """What this exporter counts, if it is not what its format says."""
+        step = (sequence - self.last) % _NUMBERS
+        if self.unit == "records" and sequence != self.next and count:
+            if step == count:
+                self.unit = "total"
+            elif step == 1:
+                self.unit = "messages"
 
 
 @dataclass(slots=True)

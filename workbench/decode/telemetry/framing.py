@@ -32,7 +32,7 @@ def message_length(buf: Wire, at: int, end: int, *, eof: bool) -> int:
         module = ipfix if version == 10 else netflow5
         if end - at < module.HEADER:
             return 0 if eof else MORE
-        length = module.length_of(buf, at, end)
+        length: int = module.length_of(buf, at, end)
         if length <= end - at:
             return length
         return end - at if eof else MORE

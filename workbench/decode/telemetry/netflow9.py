@@ -5,10 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from workbench.decode.telemetry.sets import NETFLOW9, Sets
+from workbench.decode.telemetry.wire import Wire
 
 if TYPE_CHECKING:
     from workbench.decode.telemetry.collector import Collector, Message
@@ -17,7 +15,7 @@ HEADER: Final = 20
 _HEADER: Final = struct.Struct(">HHIIII")
 
 
-def take(collector: Collector, buf: NDArray[np.uint8], start: int, end: int, message: Message) -> int:
+def take(collector: Collector, buf: Wire, start: int, end: int, message: Message) -> int:
     """One message; returns where it ends, which is where its sets do."""
     _, _, uptime, seconds, sequence, source = _HEADER.unpack_from(buf, start)
     exporter = collector.exporter("netflow9", message)

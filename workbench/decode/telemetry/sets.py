@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workbench.decode.telemetry import options
 from workbench.decode.telemetry.exporters import HOLD, MAX_HELD, MAX_TEMPLATES, Domain, Exporter, Held
 from workbench.decode.telemetry.templates import VARIABLE, Field, Template, compile_template
+from workbench.decode.telemetry.wire import Wire
 
 if TYPE_CHECKING:
     from workbench.decode.telemetry.collector import Collector
@@ -54,7 +54,7 @@ class Sets:
         self.sure = False
         self.exporter.tally.add("telemetry_malformed", 1, self.message, why)
 
-    def read(self, buf: NDArray[np.uint8], at: int, end: int) -> int:
+    def read(self, buf: Wire, at: int, end: int) -> int:
         """Every set of buf[at:end]; where it stopped: at the end, or (NetFlow 9) where another message begins."""
         while end - at >= 4:
             number, length = _PAIR.unpack_from(buf, at)
@@ -68,7 +68,7 @@ class Sets:
             at += length
         return end
 
-    def _set(self, buf: NDArray[np.uint8], number: int, at: int, end: int) -> None:
+    def _set(self, buf: Wire, number: int, at: int, end: int) -> None:
         if number == self.dialect.templates:
             self._templates(buf, at, end)
         elif number == self.dialect.options:
@@ -80,7 +80,7 @@ class Sets:
 
     # -- templates --------------------------------------------------------------------------------
 
-    def _templates(self, buf: NDArray[np.uint8], at: int, end: int) -> None:
+    def _templates(self, buf: Wire, at: int, end: int) -> None:
         while end - at >= 4:
             number, count = _PAIR.unpack_from(buf, at)
             if number < _FIRST_DATA:
@@ -99,7 +99,7 @@ class Sets:
                 return
             self._learn(number, compile_template(number, fields))
 
-    def _options_templates(self, buf: NDArray[np.uint8], at: int, end: int) -> None:
+    def _options_templates(self, buf: Wire, at: int, end: int) -> None:
         while end - at >= 6:
             number, first, second = _TRIPLE.unpack_from(buf, at)
             if number < _FIRST_DATA:
@@ -120,7 +120,7 @@ class Sets:
                 return
             self._learn(number, compile_template(number, fields, min(scopes, count)))
 
-    def _fields(self, buf: NDArray[np.uint8], at: int, end: int, count: int, scopes: int = 0) -> tuple[list[Field] | None, int]:
+    def _fields(self, buf: Wire, at: int, end: int, count: int, scopes: int = 0) -> tuple[list[Field] | None, int]:
         fields: list[Field] = []
         for n in range(count):
             if end - at < 4 or n >= _MOST_FIELDS:
@@ -174,7 +174,7 @@ class Sets:
 
     # -- data -------------------------------------------------------------------------------------
 
-    def _data(self, buf: NDArray[np.uint8], number: int, at: int, end: int) -> None:
+    def _data(self, buf: Wire, number: int, at: int, end: int) -> None:
         template = self.domain.templates.get(number)
         if template is None:
             self._hold(number, buf[at:end].tobytes())
@@ -182,7 +182,7 @@ class Sets:
             return
         self._read_data(template, buf, at, end, self.message)
 
-    def _read_data(self, template: Template, buf: NDArray[Any], at: int, end: int, message: int) -> None:
+    def _read_data(self, template: Template, buf: Wire, at: int, end: int, message: int) -> None:
         if template.scopes is None:
             count, broken = self.collector.decode(self.exporter, self.domain, template, buf, at, end, message)
         else:

@@ -11,8 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from workbench.decode.telemetry.wire import Wire
 
 if TYPE_CHECKING:
     from workbench.decode.telemetry.collector import Collector, Message
@@ -69,25 +68,25 @@ class Counters:
 class Samples(Protocol):
     """What takes samples, while the buffer they lie in is still there."""
 
-    def sample(self, buf: NDArray[np.uint8], sample: Sample) -> None:
+    def sample(self, buf: Wire, sample: Sample) -> None:
         """A sampled packet header."""
 
     def counters(self, counters: Counters) -> None:
         """Counters of an interface."""
 
 
-def is_message(buf: NDArray[np.uint8], start: int, end: int) -> bool:
+def is_message(buf: Wire, start: int, end: int) -> bool:
     """Whether an sFlow 5 message begins there: version 5 and an address of a known kind."""
     return end - start >= 28 and _TWO.unpack_from(buf, start) in ((5, 1), (5, 2))
 
 
-def _agent(buf: NDArray[np.uint8], start: int) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+def _agent(buf: Wire, start: int) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
     (kind,) = _WORD.unpack_from(buf, start + 4)
     size = 4 if kind == 1 else 16
     return ipaddress.ip_address(buf[start + 8 : start + 8 + size].tobytes()), start + 8 + size
 
 
-def take(collector: Collector, buf: NDArray[np.uint8], start: int, end: int, message: Message) -> int:
+def take(collector: Collector, buf: Wire, start: int, end: int, message: Message) -> int:
     """One message; returns where it ends."""
     agent, at = _agent(buf, start)
     if end - at < 16:
@@ -127,7 +126,7 @@ class _Reader:
     def malformed(self, why: str) -> None:
         self.exporter.tally.add("telemetry_malformed", 1, self.number, why)
 
-    def take(self, buf: NDArray[np.uint8], kind: int, at: int, end: int) -> None:
+    def take(self, buf: Wire, kind: int, at: int, end: int) -> None:
         """One sample; those of other enterprises are told, not read."""
         if kind in (_FLOW, _FLOW_WIDE):
             self._flow(buf, at, end, wide=kind == _FLOW_WIDE)
@@ -138,7 +137,7 @@ class _Reader:
         else:
             self.exporter.tally.add("fields_unknown", 1, self.number, f"sample {kind >> 12}:{kind & 0xFFF}")
 
-    def _flow(self, buf: NDArray[np.uint8], at: int, end: int, *, wide: bool) -> None:
+    def _flow(self, buf: Wire, at: int, end: int, *, wide: bool) -> None:
         words = 11 if wide else 8
         if end - at < 4 * words:
             self.malformed("a flow sample cut short")
@@ -151,7 +150,7 @@ class _Reader:
             self.exporter.tally.add("sampled", 1, self.number, f"1 in {rate}")
         self._records(buf, at + 4 * words, end, records, rate, dropped=False)
 
-    def _discard(self, buf: NDArray[np.uint8], at: int, end: int) -> None:
+    def _discard(self, buf: Wire, at: int, end: int) -> None:
         """sFlow's dropped packet notifications: sequence, source, drops, in, out, reason, records."""
         words = 8
         if end - at < 4 * words:
@@ -161,7 +160,7 @@ class _Reader:
         self.exporter.records += 1
         self._records(buf, at + 4 * words, end, found[-1], 1, dropped=True)
 
-    def _records(self, buf: NDArray[np.uint8], at: int, end: int, count: int, rate: int, *, dropped: bool) -> None:
+    def _records(self, buf: Wire, at: int, end: int, count: int, rate: int, *, dropped: bool) -> None:
         headers = 0
         for _ in range(min(count, _MOST_SAMPLES)):
             if end - at < 8:
@@ -178,7 +177,7 @@ class _Reader:
         if not headers:
             self.exporter.tally.add("records_unkeyed", 1, self.number, "a sample without a packet header")
 
-    def _raw(self, buf: NDArray[np.uint8], at: int, end: int, rate: int, *, dropped: bool) -> int:
+    def _raw(self, buf: Wire, at: int, end: int, rate: int, *, dropped: bool) -> int:
         protocol, wire, _, length = struct.unpack_from(">IIII", buf, at)
         link = _LINKS.get(protocol)
         at += 16
@@ -190,7 +189,7 @@ class _Reader:
             self.samples.sample(buf, sample)
         return 1
 
-    def _counters(self, buf: NDArray[np.uint8], at: int, end: int) -> None:
+    def _counters(self, buf: Wire, at: int, end: int) -> None:
         """Generic interface counters; others are stepped over."""
         if end < at:
             self.malformed("a counter sample cut short")

@@ -156,7 +156,9 @@ def _fit(row: Any, flow: Any, side: int, window: int) -> int:
             and row[r.DIRECTION] == flow[mine + f.DIRECTION]
         )
         if same:
-            over = flow[mine + f.REASON] == _END_SEEN or (_closed(flow[mine + f.FLAGS]) and _opens(row[r.FLAGS]))
+            reason = flow[mine + f.REASON]
+            again = reason <= 0 and _closed(flow[mine + f.FLAGS]) and _opens(row[r.FLAGS])
+            over = reason == _END_SEEN or again
             return 0 if over and start > last else 2
         return 1 if start + _SLACK >= last else 0
     if start - flow[other + f.END] > window or flow[other + f.START] - end > window:

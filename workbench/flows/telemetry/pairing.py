@@ -127,7 +127,7 @@ class PairingTable:
         out = self._close(self._window, len(self._flows))
         if self._state[f.FREE] < len(self._flows) // 4 or self._state[f.PIECE_COUNT] > len(self._pieces) // 2:
             before = self.open_flows
-            out += self._close(-1, max(1, len(self._flows) // 2 if self._state[f.FREE] else len(self._flows) // 2))
+            out += self._close(-1, max(1, len(self._flows) // 2))
             if self._state[f.PIECE_COUNT] + 4 > len(self._pieces):
                 out += self._close(-1, len(self._flows))
             self.evicted += before - self.open_flows
@@ -190,7 +190,7 @@ class PairingTable:
 
 
 def _whole(ended: Ended, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pieces of flows longer than a minute, with the other direction's one record where it is one: slices add up to their flow."""
+    """Pieces of flows longer than a minute, with the one record of a direction that has no pieces: slices add up to flows."""
     if not len(pieces):
         return pieces
     long = ended.last - ended.first > MINUTE
