@@ -48,29 +48,27 @@ class Numbering:
     """
 
     unit: str
-    next: int | None = None
-    last: int = 0
+    last: int | None = None
+    before: int | None = 0  # records of the message before; None where they could not be counted
     lost: int = 0
 
     def see(self, sequence: int, count: int, *, sure: bool, tally: Tally, message: int, where: str) -> None:
         """A message with this number, of that many records; sure: that all of them could be counted."""
-        if self.next is not None:
-            self._judge(sequence, count)
-            expected = (self.last + count) % _NUMBERS if self.unit == "total" else self.next
-            ahead = (sequence - expected) % _NUMBERS
+        steps = {"records": self.before, "total": count if sure else None, "messages": 1}
+        if self.last is not None:
+            self._judge((sequence - self.last) % _NUMBERS, count)
+            step = steps[self.unit]
+            ahead = 0 if step is None else (sequence - self.last - step) % _NUMBERS
             if ahead > MAX_LOST:
                 tally.add("exporter_restarted", 1, message, where)
-            elif ahead and (sure or self.unit != "total"):
+            elif ahead:
                 self.lost += ahead
                 tally.add("telemetry_lost", ahead, message, f"{'messages' if self.unit == 'messages' else 'records'} of {where}")
-        self.last = sequence
-        step = count if self.unit == "records" else 1
-        self.next = (sequence + step) % _NUMBERS if sure or self.unit != "records" else None
+        self.last, self.before = sequence, count if sure else None
 
-    def _judge(self, sequence: int, count: int) -> None:
+    def _judge(self, step: int, count: int) -> None:
         """What this exporter counts, if it is not what its format says."""
-        step = (sequence - self.last) % _NUMBERS
-        if self.unit == "records" and sequence != self.next and count:
+        if self.unit == "records" and self.before is not None and step != self.before and count:
             if step == count:
                 self.unit = "total"
             elif step == 1:

@@ -57,7 +57,8 @@ class Ended:
         began = np.sign(np.where(self.both, start[0] - start[1], 0)).astype(np.int8)
         vote = np.where(began != 0, began, np.where(flags != 0, flags, ports))
         alone = ~self.both  # its one direction is the originator's, unless it comes from a server
-        opened = np.where(told[0], syn[0], syn[1])
+        flags_alone = np.where(told[0], self._side(0, f.FLAGS), self._side(1, f.FLAGS))
+        opened = _opened(flags_alone) & (flags_alone & _ACK == 0)
         vote = np.where(
             alone, np.where(opened, np.where(told[0], -1, 1), np.where(ports != 0, ports, np.where(told[0], -1, 1))), vote
         )
@@ -100,7 +101,7 @@ class Ended:
 
 
 def _opened(flags: Rows) -> NDArray[np.bool_]:
-    """A side that sent a SYN and no ACK, or of whose flags that cannot be said but SYN."""
+    """Sides that sent a SYN."""
     found: NDArray[np.bool_] = (flags > 0) & (flags & _SYN != 0)
     return found
 

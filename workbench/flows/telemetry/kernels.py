@@ -20,8 +20,11 @@ from workbench.records import telemetry as r
 _MOST: Final = 1 << 60
 _ICMP4, _ICMP6, _TCP, _UDP, _SCTP, _DCCP = 1, 58, 6, 17, 132, 33
 _SYN, _FIN_OR_RST = 2, 5
-_END_SEEN: Final = 3
-_SLACK: Final = 1_000_000  # ns: clocks of ms, so pieces may seem to overlap by as much
+_ACTIVE, _FORCED = 2, 4  # flowEndReason
+#: What `_settle` tells of a record.
+ONE_WAY, UNTIMED = 1, 2
+#: No exporter's idle timeout is shorter (ns): after a silence that is, a flow was cut by the active one.
+_IDLE: Final = 15_000_000_000
 
 
 @kernel
@@ -38,8 +41,8 @@ def network_of(row: Any) -> int:
 
 @kernel
 def _settle(row: Any, answers: Any) -> int:
-    """Make a record whole: ports of ICMP, times, counts; 1 where its ICMP type is not answered."""
-    one_way = i64(0)
+    """Make a record whole: ports of ICMP, times, counts. ONE_WAY: its ICMP type is not answered; UNTIMED: it tells no time."""
+    marks = i64(UNTIMED) if row[r.START] <= 0 and row[r.END] <= 0 else i64(0)
     proto = row[r.PROTO] & 255 if row[r.PROTO] >= 0 else i64(0)
     row[r.PROTO] = proto
     if proto in (_ICMP4, _ICMP6):
@@ -47,7 +50,7 @@ def _settle(row: Any, answers: Any) -> int:
         row[r.SRC_PORT] = kind >> 8 & 255
         other = answers[0 if proto == _ICMP4 else 1, kind >> 8 & 255]
         row[r.DST_PORT] = other if other >= 0 else kind & 255
-        one_way = i64(1) if other < 0 else i64(0)
+        marks |= i64(ONE_WAY) if other < 0 else i64(0)
     elif proto in (_TCP, _UDP, _SCTP, _DCCP):
         row[r.SRC_PORT] = max(row[r.SRC_PORT], 0) & 0xFFFF
         row[r.DST_PORT] = max(row[r.DST_PORT], 0) & 0xFFFF
@@ -65,7 +68,7 @@ def _settle(row: Any, answers: Any) -> int:
         row[r.REVERSE_BYTES] = row[r.TOTAL_REVERSE_BYTES]
     for slot in (r.PKTS, r.BYTES):
         row[slot] = min(max(row[slot], 0), _MOST)
-    return one_way
+    return marks
 
 
 @kernel
@@ -141,42 +144,51 @@ def _opens(flags: int) -> bool:
 
 
 @kernel
-def _fit(row: Any, flow: Any, side: int, window: int) -> int:
+def _goes_on(row: Any, flow: Any, at: int, marks: int, window: int) -> bool:
+    """Whether a record is the next piece of the direction whose columns begin at `at`: a cut by the active timeout.
+
+    Where the exporter does not say why it cut, a silence shorter than any idle timeout tells; not so where packets were sampled.
+    """
+    gap, reason = row[r.START] - flow[at + f.END], flow[at + f.REASON]
+    if gap > window or flow[at + f.START] - row[r.END] > window:
+        return False
+    if reason > 0:
+        return gap <= 0 or reason == _ACTIVE or reason >= _FORCED
+    if marks & UNTIMED or row[r.SAMPLER] > 0 or row[r.SAMPLING] > 1 or gap >= _IDLE:
+        return False
+    return gap <= 0 or not (_closed(flow[at + f.FLAGS]) and _opens(row[r.FLAGS]))
+
+
+@kernel
+def _fit(row: Any, flow: Any, side: int, marks: int, window: int) -> int:
     """How well a record fits a flow: 0 not at all, 1 in time, 2 at the same interfaces, too."""
     mine = f.SIDE + side * f.SIDE_WIDTH
     other = f.SIDE + (1 - side) * f.SIDE_WIDTH
-    start, end = row[r.START], row[r.END]
     if flow[mine + f.PIECES]:
-        last = flow[mine + f.END]
-        if start - last > window or flow[mine + f.START] - end > window:
+        if not _goes_on(row, flow, mine, marks, window):
             return 0
         same = (
             row[r.IN_IF] == flow[mine + f.IN_IF]
             and row[r.OUT_IF] == flow[mine + f.OUT_IF]
             and row[r.DIRECTION] == flow[mine + f.DIRECTION]
         )
-        if same:
-            reason = flow[mine + f.REASON]
-            again = reason <= 0 and _closed(flow[mine + f.FLAGS]) and _opens(row[r.FLAGS])
-            over = reason == _END_SEEN or again
-            return 0 if over and start > last else 2
-        return 1 if start + _SLACK >= last else 0
-    if start - flow[other + f.END] > window or flow[other + f.START] - end > window:
+        return 2 if same else 1 if row[r.START] > flow[mine + f.END] else 0
+    if row[r.START] - flow[other + f.END] > window or flow[other + f.START] - row[r.END] > window:
         return 0
     return 2 if row[r.IN_IF] == flow[other + f.OUT_IF] and row[r.OUT_IF] == flow[other + f.IN_IF] else 1
 
 
 @kernel
-def _find(row: Any, flows: Any, heads: Any, h: int, network: int, one_way: int, window: int) -> int:
+def _find(row: Any, flows: Any, heads: Any, h: int, network: int, marks: int, window: int) -> int:
     """slot * 2 + side of the flow that the record joins; -1 where it begins one."""
     slot = i64(heads[h & (len(heads) - 1)])
     best, found = 0, i64(-1)
     while slot >= 0:
         flow = flows[slot]
         if flow[f.HASH] == h:
-            side = _side_of(row, flow, network, one_way)
+            side = _side_of(row, flow, network, marks & ONE_WAY)
             if side >= 0:
-                fit = _fit(row, flow, side, window)
+                fit = _fit(row, flow, side, marks, window)
                 if fit > best:
                     best, found = fit, slot * 2 + side
                     if fit == 2:
@@ -319,16 +331,16 @@ def pair_records(
         exporter = row[r.EXPORTER]
         if state[f.FREE] == 0 or state[f.PIECE_COUNT] + 4 > len(pieces) or not 0 <= exporter < len(clocks):
             return i64(n)
-        one_way = _settle(row, answers)
+        marks = _settle(row, answers)
         network = network_of(row)
         h = _hash(row, network, u64(seed))
         clocks[exporter] = max(clocks[exporter], row[r.EXPORTED])
-        found = _find(row, flows, heads, h, network, one_way, window)
+        found = _find(row, flows, heads, h, network, marks, window)
         if found < 0:
             state[f.FREE] -= 1
             slot = free[state[f.FREE]]
             flow = flows[slot]
-            _begin(row, flow, h, network, one_way)
+            _begin(row, flow, h, network, marks & ONE_WAY)
             flow[f.N] = numbers[exporter]
             numbers[exporter] += 1
             bucket = h & (len(heads) - 1)
