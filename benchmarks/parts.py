@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import generate, screen
+from benchmarks import generate, screen, telemetry
 from benchmarks.measure import Run, run, warm
 from benchmarks.peers import OURS, PEERS, Contender, environment, present, workbench
 from benchmarks.report import Report, Row
@@ -283,6 +284,37 @@ def interactive(bench: Bench) -> None:
         asking.measure(case, bench.rounds, bench.report)
 
 
+def ipfix(bench: Bench) -> None:
+    """IPFIX to rows: records a second on one core, and the whole import."""
+    records = max(int(2_000_000 * bench.scale), 20_000)
+    path = bench.cache / f"records-{records}.ipfix"
+    if not path.exists():
+        bench.cache.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as out:
+            telemetry.generate(out, records)
+    warm(path)
+    rates, whole = [], []
+    for _ in range(bench.rounds):
+        folder = bench.scratch()
+        try:
+            decoded = run([sys.executable, "-m", "benchmarks.telemetry", str(path)], folder=Path.cwd(), env=environment())
+            words = workbench("import", "ipfix", str(path), "--case", str(folder / "case"), "--hash", "off")
+            imported = run(words, folder=folder, env=environment())
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if decoded.code or imported.code:
+            bench.report.fail("ipfix", "import", _last(decoded.stderr) or _last(imported.stderr))
+            return
+        told = json.loads(decoded.stdout)
+        rates.append(told["records"] / told["seconds"])
+        whole.append(records / imported.seconds)
+    bench.report.times["ipfix"] = {"records a second": rates, "import: records a second": whole}
+    bench.report.add(
+        Row("ipfix", "decoded and paired to rows, one core", statistics.median(rates), "/s", telemetry.BUDGET, "higher")
+    )
+    bench.report.add(Row("ipfix", "import, whole process, into DuckDB", statistics.median(whole), "/s"))
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "help": help_text,
     "index2g": index2g,
@@ -293,6 +325,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "firstrun": first_run,
     "flows20m": flows20m,
     "interactive": interactive,
+    "ipfix": ipfix,
     "index10g": index10g,
 }
 LARGE = ("index10g",)

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.conformance.captures import folder
+from workbench.errors import BadInputError
 from workbench.records import telemetry as r
 from workbench.settings import FlowSettings
 from workbench.sources.blocks import Blocks
@@ -32,6 +33,8 @@ DIFFERENCES = {
     # Records of wireless clients, without addresses: no flows, counted as records_unkeyed.
     "telemetry/logstash/Netflow_9_Cisco_WLC": 0,
 }
+#: A NetFlow 5 header that tells 163 records, where a datagram holds 30: neither of us takes any of them.
+REFUSED = {"telemetry/logstash/Netflow_5_invalid_02"}
 _PROTOCOLS = {"TCP": 6, "UDP": 17, "ICMP": 1, "ICMP6": 58, "IGMP": 2, "GRE": 47, "ESP": 50, "OSPF": 89, "PIM": 103, "VRRP": 112}
 _MILLI = 10**6
 
@@ -66,10 +69,13 @@ def recorded(unit: str) -> Recorder:
     for file in sorted(p for p in path.iterdir() if p.suffix in (".dat", ".bin")) if path.is_dir() else [path]:
         found.start_file(found.offset)
         reader = open_bytes(str(file))
-        for block in Blocks(reader, sha256=False, depth=2):
-            found.feed(block)
+        try:
+            for block in Blocks(reader, sha256=False, depth=2):
+                found.feed(block)
+            found.end_file()
+        except BadInputError:  # it begins like nothing that we know, and is refused
+            assert unit in REFUSED
         reader.close()
-        found.end_file()
     list(found.finish())
     return found
 
@@ -94,7 +100,8 @@ def theirs(unit: str) -> Counter[tuple[Any, ...]]:
     for row in lines_of(unit):
         proto = _PROTOCOLS[row[7]] if row[7] in _PROTOCOLS else int(row[7])
         ports = (int(row[5]), int(row[6])) if proto in (6, 17) else ()
-        addresses = (str(ipaddress.ip_address(text)) for text in row[3:5])
+        # nfdump writes ::ffff:a.b.c.d as ::a.b.c.d; with us both are the IPv4 address
+        addresses = (str(ipaddress.ip_address(text.removeprefix("::") if "." in text else text)) for text in row[3:5])
         found[(*addresses, proto, ports, (int(row[11]), int(row[12])))] += 1
     return found
 

@@ -47,14 +47,18 @@ def rows(case: Path, sql: str) -> list[dict[str, Any]]:
 
 def datagrams(path: Path, *messages: tuple[int, bytes]) -> Path:
     """A capture of UDP datagrams, each from 10.0.0.n."""
-    path.write_bytes(pcap([(SENT + 0.1 * n, udp_frame(who, 9, 5000, 4739, payload)) for n, (who, payload) in enumerate(messages)]))
+    path.write_bytes(
+        pcap([(SENT + 0.1 * n, udp_frame(who, 9, 5000, 4739, payload)) for n, (who, payload) in enumerate(messages)])
+    )
     return path
 
 
 def test_each_exporter_of_a_capture_is_a_source(tmp_path: Path) -> None:
     one, two = ipfix(template(256, BASIC), a_set(256, THERE + BACK)), netflow5(netflow5_record("192.0.2.7", "192.0.2.8", 1, 2))
     later = basic("192.0.2.1", "198.51.100.2", 40000, 443, packets=3, start=(SENT + 30) * 1000)
-    capture = datagrams(tmp_path / "a.pcap", (1, one), (2, two), (1, ipfix(a_set(256, later), sequence=5)), (3, b"something else"))
+    capture = datagrams(
+        tmp_path / "a.pcap", (1, one), (2, two), (1, ipfix(a_set(256, later), sequence=5)), (3, b"something else")
+    )
     result = taken(tmp_path / "case", capture, telemetry="ipfix")
     assert [(s["kind"], s["state"], s["packets"], s["flows"]) for s in result.sources] == [
         ("ipfix", "ok", 8, 2),
@@ -103,7 +107,9 @@ def test_every_method_tells_the_conversations_that_packets_do(name: str, tmp_pat
     assert next(line["count"] for line in result.ledger if line["reason"] == "telemetry_read") == truth["collector_says"]["flows"]
     told = truth["collector_says"].get("packets", 293)
     assert source["packets"] == told
-    what = "src_ip, src_port, dst_ip, dst_port, proto, src_pkts, dst_pkts" + ("" if name == "netflow5" else ", src_bytes, dst_bytes")
+    what = "src_ip, src_port, dst_ip, dst_port, proto, src_pkts, dst_pkts" + (
+        "" if name == "netflow5" else ", src_bytes, dst_bytes"
+    )
     tcp = "proto IN (6, 17)" + (" AND src_ip NOT LIKE '%:%'" if name == "netflow5" else "")
     seen, exported = (
         rows(tmp_path / "case", f"SELECT {what} FROM flows WHERE source_id = {n} AND {tcp} ORDER BY ALL") for n in (1, 2)

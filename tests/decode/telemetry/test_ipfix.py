@@ -107,7 +107,17 @@ def test_variable_lengths_short_and_long() -> None:
 
 
 def test_enterprise_elements() -> None:
-    ovs = [*BASIC, (891, 1, 6876), (892, 65535, 6876), (893, 4, 6876), (894, 4, 6876), (133, 8), (138, 8), (513, 4, 51886), (9, 2, 9999)]
+    ovs = [
+        *BASIC,
+        (891, 1, 6876),
+        (892, 65535, 6876),
+        (893, 4, 6876),
+        (894, 4, 6876),
+        (133, 8),
+        (138, 8),
+        (513, 4, 51886),
+        (9, 2, 9999),
+    ]
     more = b"\x01" + b"\x03" + (5001).to_bytes(3, "big") + bytes([10, 0, 0, 1, 10, 0, 0, 2]) + struct.pack(">QQ", 1, 57005)
     found = Collected([ipfix(template(256, ovs), a_set(256, ONE + more + bytes(6)))])
     row = found.rows[0]
@@ -164,6 +174,16 @@ def test_sampling_from_options_by_selector_and_for_all() -> None:
     plain = Collected([ipfix(everything, a_set(400, struct.pack(">II", 1, 512)), template(256, BASIC), a_set(256, ONE))])
     assert plain.rows[:, r.SAMPLING].tolist() == [512]
     assert plain.collector.exporters[0].tally.ledger()[0].detail == "1 in 512"
+
+
+def test_times_since_the_exporter_started_need_its_options() -> None:
+    fields = [(8, 4), (12, 4), (22, 4), (21, 4)]
+    data = a_set(256, ONE[:8] + struct.pack(">II", 93, 17_620))
+    options = options_template(400, [(144, 4)], [(160, 8)]) + a_set(400, struct.pack(">IQ", 1, (SENT - 100) * 1000))
+    found = Collected([ipfix(template(256, fields), options, data)])
+    assert found.rows[:, [r.START, r.END]].tolist() == [[(SENT - 100) * 10**9 + n * 10**6 for n in (93, 17_620)]]
+    unknown = Collected([ipfix(template(256, fields), data)])
+    assert unknown.rows[0, r.START] == SENT * 10**9
 
 
 def test_lost_records_are_counted_and_a_restart_told() -> None:

@@ -20,7 +20,16 @@ CLIENT, SERVER = 0xFFFF0A000001, 0xFFFF0A000002
 def record(src: int, dst: int, sport: int, dport: int, **more: int) -> np.ndarray[Any, Any]:
     row = r.blank()
     start = T0 + more.pop("at", 0) * 10**6
-    values = {"src_lo": src, "dst_lo": dst, "src_port": sport, "dst_port": dport, "proto": 6, "start": start, "pkts": 1, "bytes": 60}
+    values = {
+        "src_lo": src,
+        "dst_lo": dst,
+        "src_port": sport,
+        "dst_port": dport,
+        "proto": 6,
+        "start": start,
+        "pkts": 1,
+        "bytes": 60,
+    }
     values |= {"end": start + more.pop("lasts", 0) * 10**6, "exported": start, "flags": 0x1B} | more
     for name, value in values.items():
         row[getattr(r, name.upper())] = value
@@ -113,7 +122,12 @@ def test_what_is_a_piece(more: dict[str, int], count: int) -> None:
 
 
 def test_the_same_packets_at_two_interfaces_are_two_flows() -> None:
-    seen = [there(lasts=50, in_if=1, out_if=2), there(lasts=50, in_if=3, out_if=4), back(in_if=4, out_if=3), back(in_if=2, out_if=1)]
+    seen = [
+        there(lasts=50, in_if=1, out_if=2),
+        there(lasts=50, in_if=3, out_if=4),
+        back(in_if=4, out_if=3),
+        back(in_if=2, out_if=1),
+    ]
     found = paired(*seen)[0]
     assert [(f["src_pkts"], f["dst_pkts"]) for f in found] == [(1, 1), (1, 1)]
 
@@ -123,7 +137,11 @@ def test_flows_do_not_pair_across_networks_exporters_and_time() -> None:
     assert len(paired(there(exporter=0), back(exporter=1))[0]) == 2
     assert len(paired(there(), back(at=66_000))[0]) == 2
     assert len(paired(there(), back(at=64_000))[0]) == 1
-    assert [f["network"] for f in paired(there(vlan=5, inner_vlan=7), there(vni=9), there(vrf=3))[0]] == ["vlan:5.7", "vni:9", "vrf:3"]
+    assert [f["network"] for f in paired(there(vlan=5, inner_vlan=7), there(vni=9), there(vrf=3))[0]] == [
+        "vlan:5.7",
+        "vni:9",
+        "vrf:3",
+    ]
 
 
 def test_icmp() -> None:
@@ -165,10 +183,14 @@ def test_flows_end_by_their_exporters_clock() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 300), st.integers(0, 5), st.integers(0, 90)), max_size=60))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 300), st.integers(0, 5), st.integers(0, 90)), max_size=60)
+)
 def test_nothing_is_lost_or_counted_twice(told: list[tuple[int, bool, int, int, int]]) -> None:
     rows = [
-        (back if reply else there)(dst_lo=SERVER, src_lo=CLIENT, exporter=who, at=at * 1000, reason=reason, lasts=lasts * 1000, pkts=3)
+        (back if reply else there)(
+            dst_lo=SERVER, src_lo=CLIENT, exporter=who, at=at * 1000, reason=reason, lasts=lasts * 1000, pkts=3
+        )
         for who, reply, at, reason, lasts in told
     ]
     table = PairingTable(SERVERS, 60, max_open=8)

@@ -25,6 +25,8 @@ def learn(exporter: Exporter, domain: Domain, template: Template, data: NDArray[
         started = _number(record, names, "systemInitTimeMilliseconds")
         if 0 < started < _LATEST and started * 1_000_000 <= int(domain.clock[0]):
             domain.boot = started * 1_000_000
+            if not domain.clock[1]:
+                domain.clock[1] = domain.boot
         exporter.active = max(exporter.active, min(_number(record, names, "flowActiveTimeout"), 86_400))
 
 
