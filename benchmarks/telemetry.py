@@ -1,7 +1,7 @@
 """IPFIX to rows on one core: a generated file of messages, decoded and paired in this process, by CPU time.
 
-Run as a program it measures one file and prints a JSON object. No peer stands beside it: nfdump's collectors take datagrams from a
-socket or, where built so, captures; none of Debian's reads a file of messages.
+Run as a program it measures one file and prints a JSON object. No peer stands beside it: nfdump's collectors take datagrams from
+a socket or, where built so, captures; none of Debian's reads a file of messages.
 """
 
 from __future__ import annotations

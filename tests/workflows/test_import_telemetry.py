@@ -124,8 +124,8 @@ def test_sampled_headers_are_flows_with_their_rate(tmp_path: Path) -> None:
     assert source["packets"] == truth["collector_says"]["flows"]
     (found,) = rows(
         tmp_path / "case",
-        "SELECT sum(src_pkts + dst_pkts)::INT AS n, (SELECT count(*) FROM arp) AS arp, min(sampling) AS low, max(sampling) AS high,"
-        " count(first_offset) AS places FROM flows",
+        "SELECT sum(src_pkts + dst_pkts)::INT AS n, (SELECT count(*) FROM arp) AS arp,"
+        " min(sampling) AS low, max(sampling) AS high, count(first_offset) AS places FROM flows",
     )
     assert found == {"n": 70, "arp": 2, "low": 4, "high": 4, "places": 0}
 

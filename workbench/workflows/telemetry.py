@@ -173,13 +173,15 @@ class TelemetryPipeline:
             self._message(data, pay, pay + int(p["pay_cap"]), message)
 
     def _message(self, data: NDArray[np.uint8], start: int, end: int, message: Message) -> None:
-        kind = telemetry_kind(data[start : min(end, start + 96)].tobytes())
-        if (self.kinds is not None and kind is not None and kind not in self.kinds) or not self._collector.take(
-            data, start, end, message
-        ):
+        if self.kinds is not None:
+            kind = telemetry_kind(data[start : min(end, start + 96)].tobytes())
+            if kind is not None and kind not in self.kinds:
+                self.others += 1
+                return
+        if self._collector.take(data, start, end, message):
+            self.messages += 1
+        else:
             self.others += 1
-            return
-        self.messages += 1
 
     # -- rows -------------------------------------------------------------------------------------
 

@@ -153,7 +153,7 @@ def _goes_on(row: Any, flow: Any, at: int, marks: int, window: int) -> bool:
     if gap > window or flow[at + f.START] - row[r.END] > window:
         return False
     if reason > 0:
-        return gap <= 0 or reason == _ACTIVE or reason >= _FORCED
+        return bool(gap <= 0 or reason == _ACTIVE or reason >= _FORCED)
     if marks & UNTIMED or row[r.SAMPLER] > 0 or row[r.SAMPLING] > 1 or gap >= _IDLE:
         return False
     return gap <= 0 or not (_closed(flow[at + f.FLAGS]) and _opens(row[r.FLAGS]))

@@ -21,8 +21,8 @@ from workbench.flows.telemetry.batches import Ended, flow_batch, slice_batch
 from workbench.flows.telemetry.kernels import close_flows, pair_records
 from workbench.records import telemetry as r
 
-#: Flows open at once; 110 MB. Beyond it the longest idle half is closed early.
-MAX_OPEN: Final = 1 << 18
+#: Flows open at once; 210 MB when full. Beyond it the longest idle half is closed early.
+MAX_OPEN: Final = 1 << 19
 #: What is added to the active timeout: exporters look at their flows every few seconds.
 SLACK_SECONDS: Final = 5
 #: Records between two looks at which flows have ended.
