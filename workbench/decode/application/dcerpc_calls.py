@@ -36,6 +36,8 @@ _WITH_OBJECT: Final = 0x80
 _TRAILER: Final = 8  # bytes of the security trailer before its token
 _PRIVACY: Final = 6
 _MOST_CONTEXTS: Final = 256
+#: Binds that wait for their answer: a connection has one at a time, and each may name a hundred interfaces.
+_MOST_BINDS: Final = 16
 _KEPT: Final = 2_048  # bytes of a PDU in a pipe
 
 PROVIDERS: Final = {9: "spnego", 10: "ntlm", 14: "schannel", 16: "kerberos", 21: "digest", 68: "netlogon"}
@@ -240,7 +242,7 @@ class Association:
                 self._contexts[number] = (uid, f"{major}.{minor}")
             at += 24 + 20 * transfers
         rows = self._count_binds(pdu.call, None)
-        if len(self._binding) >= MOST_WAITING:
+        if len(self._binding) >= _MOST_BINDS:
             rows += self._count_binds(next(iter(self._binding)), None)
         self._binding[pdu.call] = offered
         self._bound_at[pdu.call] = ts

@@ -27,6 +27,9 @@ from workbench.decode.application.tls_seen import Seen, Spread
 MOST_FLOWS: Final = 32_768
 #: Distinct banners, and lists of algorithms (at most 8 KiB each), that are remembered beyond those of flows that are followed.
 _MOST_SEEN: Final = 2_048
+#: Connections that are still followed where they hold more than twice as many distinct lists: programs have
+#: few, so somebody makes them up, and 32,768 connections of 8 KiB a side would be half a gigabyte.
+_FEW_FLOWS: Final = 1_024
 _KEX, _HOST_KEY, _CIPHER, _MAC, _COMPRESSION = 0, 1, 2, 4, 6  # client to server; server to client one further
 _LISTS_AT: Final = 22
 _ONE, _TWO = 1, 2  # bits of protocol versions
@@ -90,12 +93,13 @@ class SshReader:
         """Messages without bytes are encrypted segments: their `whole` says how many bytes came at a time."""
         rows = np.ascontiguousarray(rows)
         read = Read(seen=np.zeros(len(rows), np.uint8))
+        most = MOST_FLOWS if len(self._lists.values) <= 2 * self._lists.most else min(_FEW_FLOWS, self._lists.most)
         kinds, numbers = self._sorted_out(rows, arena)
         places = self._flows.places(rows["n"])
         told = np.empty(len(self._flows.rows), FLOW)
         count, read.malformed = follow(rows, kinds, numbers, places, self._flows.rows, told, read.seen)
         gone = among(self._flows.rows["key"], ended)
-        gone[: max(len(gone) - MOST_FLOWS, 0)] = True
+        gone[: max(len(gone) - most, 0)] = True
         if not len(rows) and not len(ended):
             gone[:] = True  # the source is over
         left = self._flows.drop(gone)
