@@ -49,6 +49,7 @@ TEXTS = [
     "\x1b[0m",
     "ns/train-1",
 ]
+SERVICES = ["smb", "smb,dcerpc", "dcerpc", "smb,dcerpc,ntlm", "tls", "tls,http", "mb,dc", "", "a*b,c", "x\ny,z"]
 IP4 = ["10.0.0.1", "10.0.0.2", "10.0.16.7", "10.99.255.255", "172.16.0.1", "172.31.9.9", "0.0.0.0", "255.255.255.255"]
 IP6 = ["::", "::1", "fd00:99::1", "fe80::a:b", "2001:db8:0:1::ff", "ff02::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]
 MACS = ["00:0c:29:00:00:01", "00:0c:29:ff:ff:ff", "02:00:00:00:00:0a", "33:33:00:00:00:01"]
@@ -82,8 +83,9 @@ def flow_rows(draw: st.DrawFn) -> Row:
         row[f"{side}_lo"] = None if packed is None else int.from_bytes(packed[8:], "big", signed=True)
     for column in ("src_port", "dst_port", "vlan", "inner_vlan", "outer_vlan"):
         row[column] = draw(_maybe(PORTS))
-    for column in ("conn_state", "history", "service"):
+    for column in ("conn_state", "history"):
         row[column] = draw(_maybe(TEXTS))
+    row["service"] = draw(_maybe(SERVICES + TEXTS))
     for column in ("src_mac", "dst_mac", "outer_src_mac", "outer_dst_mac"):
         row[column] = draw(_maybe(MACS))
     for column in ("src_flags", "dst_flags"):
@@ -131,6 +133,18 @@ NUMBERS: dict[str, Read] = {
     "src_flags": _of("src_flags"),
 }
 WORDS: dict[str, Read] = {name: _of(name) for name in ("conn_state", "history", "service", "sensor", "network")}
+
+
+def _any_name(row: Row) -> list[Any]:
+    """A stack's names, and the stack as it stands: what == != and in look at; no name has a comma."""
+    return [] if row["service"] is None else [*row["service"].split(","), row["service"]]
+
+
+def words_of(name: str, op: str) -> Read:
+    """What a comparison of a text looks at."""
+    return _any_name if name == "service" and op in ("==", "!=", "eq", "ne", "in", "not in") else WORDS[name]
+
+
 ADDRESSES: dict[str, tuple[Read, int]] = {
     "src_ip": (_of("src_ip"), 0),
     "outer_dst_ip": (_of("outer_dst_ip"), 0),
@@ -225,6 +239,13 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("*", "[*]").replace("?", "[?]") + '"'
 
 
+def _stack_like(name: str, pattern: list[str | None]) -> Read:
+    """What a pattern is held against: names where it has no comma, stacks where it has one."""
+    if name != "service" or any(p is not None and "," in p for p in pattern):
+        return WORDS[name]
+    return lambda row: [] if row["service"] is None else row["service"].split(",")
+
+
 def _like(value: str, pattern: list[str | None]) -> bool:
     """pattern: texts, and None for any characters."""
     return re.fullmatch("".join(".*" if p is None else re.escape(p) for p in pattern), value, re.DOTALL) is not None
@@ -235,10 +256,16 @@ any_text = st.one_of(
 )
 
 
+def _part(texts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """A text, or what it begins with: what stands on one side of an asterisk."""
+    return st.tuples(texts, st.integers(0, 3)).map(lambda pair: pair[0][: pair[1]] if pair[1] else pair[0])
+
+
 @st.composite
 def text_tests(draw: st.DrawFn) -> Made:
     name = draw(st.sampled_from(sorted(WORDS)))
-    text = draw(any_text)
+    any_of = st.one_of(st.sampled_from(SERVICES), any_text) if name == "service" else any_text
+    text = draw(any_of)
     kind = draw(st.sampled_from(["plain", "contains", "matches", "glob", "set"]))
     if kind == "plain":
         op = draw(st.sampled_from(EQUALS + ORDERS))
@@ -247,7 +274,7 @@ def text_tests(draw: st.DrawFn) -> Made:
             return Made(
                 f"{name} {op} {said}", compared(op, WORDS[name], lambda v: False, lambda v: _sign(v.encode(), text.encode()))
             )
-        return Made(f"{name} {op} {quoted(text)}", compared(op, WORDS[name], lambda v: v == text, lambda v: None))
+        return Made(f"{name} {op} {quoted(text)}", compared(op, words_of(name, op), lambda v: v == text, lambda v: None))
     if kind == "contains":
         said = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
         return Made(f"{name} contains {said}", lambda row: any(text in v for v in WORDS[name](row)))
@@ -255,15 +282,15 @@ def text_tests(draw: st.DrawFn) -> Made:
         plain = re.sub(r"[^a-z0-9/ ]", "", text.lower())
         return Made(f'{name} matches "^{plain}"', lambda row: any(v.lower().startswith(plain) for v in WORDS[name](row)))
     if kind == "glob":
-        other = draw(any_text)
-        return Made(
-            f"{name} == {quoted(text)[:-1]}*{quoted(other)[1:]}",
-            lambda row: any(_like(v, [text, None, other]) for v in WORDS[name](row)),
-        )
-    texts = draw(st.lists(any_text, min_size=1, max_size=3))
+        text, other = draw(st.tuples(_part(any_of), _part(any_of)))
+        read = _stack_like(name, [text, None, other])
+        op = draw(st.sampled_from(["==", "!="]))
+        asked = f"{name} {op} {quoted(text)[:-1]}*{quoted(other)[1:]}"
+        return Made(asked, compared(op, read, lambda v: _like(v, [text, None, other]), lambda v: None))
+    texts = draw(st.lists(any_of, min_size=1, max_size=3))
     op = draw(st.sampled_from(["in", "not in"]))
     return Made(
-        f"{name} {op} {{{', '.join(map(quoted, texts))}}}", compared(op, WORDS[name], lambda v: v in texts, lambda v: None)
+        f"{name} {op} {{{', '.join(map(quoted, texts))}}}", compared(op, words_of(name, op), lambda v: v in texts, lambda v: None)
     )
 
 

@@ -23,6 +23,28 @@ def test_values_are_parameters() -> None:
     assert made.fields == ("tcp.dstport", "sensor", "src_bytes")
 
 
+@pytest.mark.parametrize(
+    ("text", "sql", "params"),
+    [
+        ("service == dcerpc", "list_contains(string_split(service, ','), ?)", ("dcerpc",)),
+        ("service in {smb, nfs}", "list_has_any(string_split(service, ','), [?, ?])", ("smb", "nfs")),
+        ('service == "smb,dcerpc"', "service = ?", ("smb,dcerpc",)),
+        ("service === smb", "service = ?", ("smb",)),
+        ('service == "s*"', "(starts_with(service, ?) OR contains(service, ?))", ("s", ",s")),
+        ('service == "s?b"', "regexp_matches(service, ?)", ("(^|,)s[^,]b(,|$)",)),
+        ("conn_state == SF", "conn_state = ?", ("SF",)),
+    ],
+)
+def test_a_stack_of_services_is_asked_name_by_name(text: str, sql: str, params: tuple[str, ...]) -> None:
+    made = compile_filter(text)
+    assert (made.sql, made.params) == (sql, params)
+
+
+def test_a_pattern_of_a_service_is_bounded() -> None:
+    with pytest.raises(FilterError, match="more than 1000 characters"):
+        compile_filter(f'service == "{"?x" * 501}"')
+
+
 def test_conditions_of_one_group_on_another_table_hold_for_one_row() -> None:
     made = compile_filter("links.cause == half && tcp && links.conversation_id > 5")
     assert made.sql == "(flow_id IN (SELECT flow_id FROM links WHERE (cause = ? AND conversation_id > ?)) AND proto = 6)"

@@ -12,6 +12,7 @@ SEEN = {
     "outer_dst_ip": [],
     "sensor": ["dpu one", 'say "x"', "a*b", "back\\slash", "and"],
     "links.cause": ["half"],
+    "service": ["smb,dcerpc", "smb", "tls"],
 }
 
 
@@ -52,6 +53,14 @@ def test_a_word_is_replaced_whole() -> None:
     assert (one.start, one.end) == (14, 17)
     (one,) = [one for one in offered('conn_state == "S§') if one.text == '"SF"']
     assert (one.start, one.end) == (14, 16)
+
+
+def test_names_within_stacks_are_offered() -> None:
+    assert texts("service == §") == ["smb", "dcerpc", "tls", '"smb,dcerpc"']
+    assert texts("service == dce§") == ["dcerpc"]
+    assert texts('service == "smb,§') == ['"smb,dcerpc"']
+    assert "===" in texts("service §")
+    assert "===" not in texts("conn_state §")
 
 
 def test_operators_fit_the_field() -> None:

@@ -413,6 +413,8 @@ def test_conditions_from_values():
     row = flow(3)
     assert conditions.condition("service", None, keep=True) == "!(service)"
     assert conditions.condition("service", None, keep=False) == "service"
+    assert conditions.condition("service", "smb", keep=True) == 'service === "smb"'  # and no smb,dcerpc
+    assert conditions.condition("service", "smb,dcerpc", keep=False) == '!(service === "smb,dcerpc")'
     assert conditions.condition("dst_port", 22, keep=False) == "!(dst_port == 22)"
     assert conditions.condition("ts", row["ts"], keep=True) == 'ts == "2026-03-14 09:26:54.000793"'
     assert conditions.joined("", "a == 1") == "a == 1"

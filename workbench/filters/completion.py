@@ -32,7 +32,12 @@ _SIGNS: Final[dict[str, str]] = {
     "contains": "has this text in it, case counts",
     "matches": "has a match of this pattern, case does not count",
     "&": "has one of these bits",
+    "===": "is, all of it",
 }
+#: Stacks that are looked through for names.
+_STACKS: Final = 200
+#: What signs say of stacked names.
+_STACKED: Final = {"==": "one of its names is", "!=": "is there, and none of its names is", "===": "is this stack and no other"}
 _WORD_SIGNS: Final = frozenset(
     ("eq", "ne", "lt", "le", "gt", "ge", "contains", "matches", "any_eq", "any_ne", "all_eq", "all_ne")
 )
@@ -161,7 +166,7 @@ def _operators(field_name: str, prefix: str) -> Iterator[tuple[str, Literal["ope
     if found is not None:
         for sign in _signs_of(found):
             if sign.startswith(prefix):
-                yield sign, "operator", _SIGNS[sign]
+                yield sign, "operator", _STACKED.get(sign, _SIGNS[sign]) if found.stacked else _SIGNS[sign]
     if found is None or field_name in names.presences or not prefix:
         for word, detail in _JOINS.items():
             if word.startswith(prefix):
@@ -171,6 +176,8 @@ def _operators(field_name: str, prefix: str) -> Iterator[tuple[str, Literal["ope
 def _signs_of(found: Field) -> tuple[str, ...]:
     if found.bounds is not None:
         return (">=", "<=", ">", "<")
+    if found.stacked:
+        return ("==", "!=", "===", "contains", "matches", "in")
     if found.kind is Kind.TEXT:
         return ("==", "!=", "contains", "matches", "in")
     if found.kind in (Kind.MAC, Kind.SWITCH, Kind.BYTES):
@@ -195,10 +202,20 @@ def _values(field_name: str, prefix: str, values: ValueSource | None, limit: int
         column = part.text or part.column
         named = column if found.table == "flows" else f"{found.table}.{column}"
         guard = " AND ".join(f"({one})" for one in dict.fromkeys((found.guard, part.guard)) if one)
-        for value in values(named, begun, limit, guard):
+        for value in _seen(found, values, named, begun, limit, guard):
             if value not in seen and value.startswith(begun) and "\0" not in value:
                 seen.add(value)
                 yield _quoted(value, found, quote), "value", f"seen in {named}"
+
+
+def _seen(found: Field, values: ValueSource, named: str, begun: str, limit: int, guard: str) -> Iterator[str]:
+    """Values that were seen; of stacks their names, too, wherever in the stack they stand."""
+    if not found.stacked:
+        yield from values(named, begun, limit, guard)
+        return
+    stacks = values(named, "", max(limit, _STACKS), guard)
+    yield from dict.fromkeys(name for stack in stacks for name in stack.split(","))
+    yield from stacks
 
 
 def _usual(found: Field) -> Iterator[tuple[str, str]]:

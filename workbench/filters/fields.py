@@ -57,7 +57,8 @@ class Field:
 
     guard: condition that all its parts share. family: 4 or 6 where only those addresses count. mask: the bit that a
     switch is. low, high: the values that make sense. bounds: a time that flows hold between their first and last
-    packet: compared with the one column or the other.
+    packet: compared with the one column or the other. stacked: its text may be several names with commas between them,
+    from the outside in, and equality is asked of each.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Field:
     low: int | None = None
     high: int | None = None
     bounds: tuple[str, str] | None = None
+    stacked: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -98,6 +100,9 @@ class Join:
 
     ways: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
+
+#: Columns of `flows` that hold stacked names: `smb,dcerpc`.
+STACKED: Final = frozenset({"service"})
 
 _BY_FLOW: Final = Join(((("flow_id",), ("flow_id",)),))
 _BY_SOURCE: Final = Join(((("source_id",), ("source_id",)),))
@@ -203,7 +208,7 @@ def build(tables: Collection[Table]) -> Registry:
     for table in tables:
         for column in table.names:
             name = column if table.name == "flows" else f"{table.name}.{column}"
-            fields[name] = field_of(table, column, name)
+            fields[name] = field_of(table, column, name, stacked=table.name == "flows" and column in STACKED)
         if table.name != "flows":
             joins[table.name] = _JOINS.get(table.name) or (_BY_FLOW if "flow_id" in table.names else _BY_SOURCE)
     fields.update(field_aliases(by_name))

@@ -1,7 +1,8 @@
 """One condition: a field, a comparison and its values, to SQL over the field's columns.
 
 Of a field of several columns, == < > contains matches and in ask whether any of them fulfils it, != whether the field
-is there and none is equal (Wireshark 4), === whether all are equal, !== whether any differs.
+is there and none is equal (Wireshark 4), === whether all are equal, !== whether any differs. A stacked text
+(`smb,dcerpc`) counts as such a field for == != and in; === and !== compare it as it stands.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ def holds(field: Field, test: Test, now: int) -> Sql:
         return negated(_any(field, _each(field, test, now)))
     if test.op == "!=":
         return every([present(field), negated(_any(field, _each(field, test, now)))])
+    if test.op == "===" and field.stacked:
+        return _any(field, _each(field, test, now))  # one column: it is equal
     if test.op == "===":
         return every([present(field), negated(_any(field, _differing(field, test, now)))])
     if test.op == "!==":
@@ -126,14 +129,20 @@ def _listed(field: Field, test: Test, now: int) -> list[Sql]:
     """Equal to one of the values, or within one of the ranges."""
     if sum(1 for item in test.items if item.high) > MOST_RANGES:
         raise _not_for(field, test, f"a set has {MOST_RANGES} ranges at most")
+    each = field.stacked and test.op not in ("===", "!==")
     made = []
     for part in field.parts:
         column = _column(part, test)
         conditions: list[Sql] = []
         plain: list[Sql] = []
+        names: list[str] = []
         for item in test.items:
             if item.high is not None:
                 conditions.append(_range(field, item, column, test, now))
+            elif each and "," not in item.low.text and texts.has_wildcard(item.low.text):
+                conditions.append(texts.like_one_of_stack(column, item.low))
+            elif each and "," not in item.low.text:
+                names.append(item.low.text)
             elif field.kind in (Kind.TEXT, Kind.MAC) and texts.has_wildcard(item.low.text):
                 pattern = values.read_mac(item.low, field) if field.kind is Kind.MAC else item.low.text
                 conditions.append(texts.like(column, pattern))
@@ -141,6 +150,8 @@ def _listed(field: Field, test: Test, now: int) -> list[Sql]:
                 plain.append(_bound(field, item.low, now))
         if len(conditions) > MOST_RANGES:
             raise _not_for(field, test, f"a set has {MOST_RANGES} patterns at most")
+        if names:
+            conditions.append(texts.one_of_stack(column, names))
         if plain:
             params = tuple(param for value in plain for param in value.params)
             asked = f"= {plain[0].text}" if len(plain) == 1 else f"IN ({', '.join(value.text for value in plain)})"

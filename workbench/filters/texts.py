@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from workbench.errors import FilterError
@@ -10,6 +11,8 @@ from workbench.filters.grammar import Word
 from workbench.filters.sql import Sql
 
 _PIECES: Final = re.compile(r"\[([*?])\]|([*?])")
+#: Characters of the longest pattern over stacked names: RE2 bounds what it compiles.
+LONGEST: Final = 1000
 
 
 def has_wildcard(text: str) -> bool:
@@ -26,6 +29,61 @@ def equal(column: str, word: Word) -> Sql:
 
 def like(column: str, pattern: str) -> Sql:
     """A pattern with * and ?. [*] and [?] are the characters themselves; nothing else is special."""
+    texts, signs = _pieces(pattern)
+    if not signs:
+        return Sql(f"{column} = ?", (texts[0],))
+    plain = _plain(column, texts, signs)
+    if plain is not None:
+        return plain
+    escaped = [re.sub(r"([\\%_])", r"\\\1", text) for text in texts]
+    made = escaped[0] + "".join(("%" if sign == "*" else "_") + text for sign, text in zip(signs, escaped[1:], strict=True))
+    if escaped == texts:
+        return Sql(f"{column} LIKE ?", (made,))
+    return Sql(f"{column} LIKE ? ESCAPE '\\'", (made,))
+
+
+def one_of_stack(column: str, names: Sequence[str]) -> Sql:
+    """One of the names of a stacked text is one of these: `dcerpc` of `smb,dcerpc`.
+
+    Functions of one column and constants alone: the database evaluates them once a distinct text, not once a row.
+    """
+    split = f"string_split({column}, ',')"
+    if len(names) == 1:
+        return Sql(f"list_contains({split}, ?)", (names[0],))
+    return Sql(f"list_has_any({split}, [{', '.join('?' * len(names))}])", tuple(names))
+
+
+def like_one_of_stack(column: str, word: Word) -> Sql:
+    """One of the names of a stacked text is like a pattern with * and ?, which has no comma."""
+    texts, signs = _pieces(word.text)
+    if not signs:
+        return one_of_stack(column, texts)
+    if signs == ["*"] and not texts[1]:
+        return Sql(f"(starts_with({column}, ?) OR contains({column}, ?))", (texts[0], "," + texts[0]))
+    if signs == ["*"] and not texts[0]:
+        return Sql(f"(ends_with({column}, ?) OR contains({column}, ?))", (texts[1], texts[1] + ","))
+    if signs == ["*", "*"] and not texts[0] and not texts[2]:
+        return Sql(f"contains({column}, ?)", (texts[1],))
+    if len(word.text) > LONGEST:
+        raise FilterError(
+            f"the pattern at column {word.at + 1} has more than {LONGEST} characters",
+            "No name of a protocol is that long; contains has no such bound.",
+            position=word.at,
+            length=word.length,
+        )
+    made = _literal(texts[0])
+    for sign, text in zip(signs, texts[1:], strict=True):
+        made += ("[^,]*" if sign == "*" else "[^,]") + _literal(text)
+    return Sql(f"regexp_matches({column}, ?)", (f"(^|,){made}(,|$)",))
+
+
+def _literal(text: str) -> str:
+    """A text as RE2 takes it for itself."""
+    return re.sub(r"[^A-Za-z0-9_-]", lambda found: f"\\x{{{ord(found[0]):x}}}", text)
+
+
+def _pieces(pattern: str) -> tuple[list[str], list[str]]:
+    """A pattern's texts, and the * and ? between them."""
     shape: list[str] = []
     at = 0
     literal = ""
@@ -38,17 +96,7 @@ def like(column: str, pattern: str) -> Sql:
         shape += [literal, match[2]]
         literal = ""
     shape.append(literal + pattern[at:])
-    texts, signs = shape[::2], shape[1::2]
-    if not signs:
-        return Sql(f"{column} = ?", (texts[0],))
-    plain = _plain(column, texts, signs)
-    if plain is not None:
-        return plain
-    escaped = [re.sub(r"([\\%_])", r"\\\1", text) for text in texts]
-    made = escaped[0] + "".join(("%" if sign == "*" else "_") + text for sign, text in zip(signs, escaped[1:], strict=True))
-    if escaped == texts:
-        return Sql(f"{column} LIKE ?", (made,))
-    return Sql(f"{column} LIKE ? ESCAPE '\\'", (made,))
+    return shape[::2], shape[1::2]
 
 
 def _plain(column: str, texts: list[str], signs: list[str]) -> Sql | None:

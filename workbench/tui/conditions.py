@@ -10,6 +10,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final
 
+from workbench.filters.fields import STACKED
 from workbench.tui.data import Span
 from workbench.tui.figures import from_us
 
@@ -52,7 +53,8 @@ def condition(column: str, value: Any, *, keep: bool) -> str:
     """Rows with this value in the column, or all but those; rows without a value are kept by every but `keep`."""
     if value is None:
         return f"!({column})" if keep else column
-    same = f"{column} == {literal(value)}"
+    sign = "===" if column in STACKED else "=="  # this stack and no other: == asks each of its names
+    same = f"{column} {sign} {literal(value)}"
     return same if keep else f"!({same})"
 
 
