@@ -278,5 +278,24 @@ async def test_open_findings_come_first_and_lead_to_their_flows(data, size):
         assert screen.shown.table.total == data.amount(View(filter=screen.view.filter)).flows > 0
 
 
+async def test_findings_judged_elsewhere_go_without_being_asked_for(data):
+    detect(data.path)
+    first, *_ = data.question().query("SELECT finding_id FROM findings ORDER BY finding_id").to_pylist()
+    async with WorkbenchApp(data).run_test(size=LARGE) as pilot:
+        view = await shown(pilot)
+        listed = {row.subject.key for row in view._panels["look"].rows}
+        talkers = view._panels["talkers"]
+        assert first["finding_id"] in listed
+        data.notebook.set_state(first["finding_id"], "benign", "known")
+        view.noted()  # what CaseMoved says
+        await settle(pilot)
+        assert {row.subject.key for row in view._panels["look"].rows} == listed - {first["finding_id"]}
+        assert view._panels["talkers"] is talkers  # not asked again
+        await press(pilot, "2")
+        data.notebook.set_state(first["finding_id"], "open", "not known after all")
+        await press(pilot, "1")
+        assert {row.subject.key for row in view._panels["look"].rows} == listed
+
+
 def _line_of(pilot, words: str) -> int:
     return next(number for number, line in enumerate(screen_text(pilot)) if words in line)

@@ -85,6 +85,13 @@ async def test_unmasking_needs_a_reason_is_told_and_ends():
         assert SECRET not in text_of(pilot)
 
 
+async def test_what_is_unmasked_is_told_whole_on_a_small_screen():
+    async with WorkbenchApp(rack_case()).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "p", "U", *"ticket", "enter")
+        assert "UNMASKED, on record. U masks. Reason: ticket" in text_of(pilot)
+
+
 async def test_without_tshark_list_and_bytes_are_there_and_the_rest_says_what_to_install():
     case = rack_case()
     case.without_tshark = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from workbench.analysis.arrivals import Arrivals
@@ -11,7 +12,7 @@ from workbench.analysis.found import Found
 from workbench.analysis.leads import Lead
 from workbench.analysis.places import INSIDE_SET, NO_HOST_SET
 from workbench.tui import conditions, coverage, figures, words
-from workbench.tui.data import Summary
+from workbench.tui.data import CaseData, Summary
 from workbench.tui.lead_words import NAMES, finding_words, lead_filter, lead_words
 from workbench.tui.looks import state_role, text_cell
 from workbench.tui.views.base import Subject
@@ -98,6 +99,15 @@ def look_title(found: Found, rows: Sequence[Row]) -> str:
         counts = ", ".join(f"{n:,} {text_cell(severity)}" for severity, n in found.counts)
         return f"look first: findings, {counts}"
     return "look first: signs in the flows (no findings; 5, then D, runs detections)" if rows else "look first"
+
+
+def look_panel(data: CaseData, found: Found, leads: Sequence[Lead]) -> Panel:
+    """What to look at first, by how findings are judged now. It reads the notebook: not from the event loop."""
+    notebook = getattr(data, "notebook", None)
+    known = {} if notebook is None else {key: one.state for key, one in notebook.states().items()}
+    rows = look_rows(found, leads, known)
+    note = "no scan, upload or log-in series seen; 5, then D, runs detections"
+    return replace(PANELS["look"], title=look_title(found, rows), rows=rows, note=note)
 
 
 def talker_rows(table: Sequence[Mapping[str, Any]], by: str) -> tuple[Row, ...]:

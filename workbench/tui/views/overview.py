@@ -20,7 +20,7 @@ from workbench.analysis.found import Found, found
 from workbench.analysis.leads import leads
 from workbench.analysis.mix import split, states
 from workbench.analysis.talkers import By, services, talkers
-from workbench.errors import CancelledError
+from workbench.errors import CancelledError, WorkbenchError
 from workbench.tui import figures, overview_panels
 from workbench.tui.conditions import joined
 from workbench.tui.data import CaseData, Summary, View
@@ -63,6 +63,14 @@ class OverviewView(CaseView):
         began: float
         panels: tuple[Panel, ...]
         last: bool
+        detected: Found | None = None
+
+    @dataclass
+    class Judged(Message):
+        """How findings were judged by now."""
+
+        began: float
+        panel: Panel
 
     @dataclass
     class Failed(Message):
@@ -81,6 +89,8 @@ class OverviewView(CaseView):
         self._asked: tuple[View, Summary, By] | None = None
         self._began = 0.0
         self._busy = ""
+        self._detected: Found | None = None
+        self._noted = False
         self._again: Timer | None = None
         self._rest_until = 0.0
 
@@ -118,6 +128,7 @@ class OverviewView(CaseView):
         before = self._asked
         grown = before is not None and before[0] == view and before[2] == self._by
         if grown and before is not None and before[1] is summary:
+            self.noted()  # back from Findings, say
             return
         wait = self._rest_until - time.monotonic()
         if grown and (self._busy or wait > 0):
@@ -138,7 +149,7 @@ class OverviewView(CaseView):
         if summary.extent is None:
             self.wait()
             return
-        self._busy = "talkers"
+        self._busy, self._detected, self._noted = "talkers", None, False
         self._watch.begin()
         self._question = question = data.question()
         asking = _Asking(data, question, view, summary, self._by, self._began, self.post_message)
@@ -164,13 +175,38 @@ class OverviewView(CaseView):
             return
         for panel in message.panels:
             self._panels[panel.key] = panel
+        self._detected = message.detected or self._detected
         if message.last:
             self._done()
+            if self._noted:
+                self.noted()
             self._watch.end(sum(len(panel.rows) for panel in self._panels.values()))
         else:
             self._busy = next((p.title for k, p in self._panels.items() if p.stale and k != "ledger"), self._busy)
         self._show()
         self.frame.changed()
+
+    def noted(self) -> None:
+        """Findings that were judged benign or done meanwhile go, reopened ones come back; nothing else is asked again."""
+        self._noted = bool(self._busy)
+        data, detected = self.frame.data, self._detected
+        if data is not None and detected is not None and detected.rows and not self._busy:
+            self._lane.ask(partial(self._judge, data, detected, self._began))
+
+    def _judge(self, data: CaseData, detected: Found, began: float) -> None:
+        try:
+            panel = overview_panels.look_panel(data, detected, ())
+        except (WorkbenchError, OSError):  # said by the next question that a person asks
+            return
+        self.post_message(self.Judged(began, panel))
+
+    def on_overview_view_judged(self, message: Judged) -> None:
+        """Show what is left to look at."""
+        message.stop()
+        if message.began == self._began and not self._busy and self._panels["look"] != message.panel:
+            self._panels["look"] = message.panel
+            self._show()
+            self.frame.changed()
 
     def on_overview_view_failed(self, message: Failed) -> None:
         """Say what failed; what was answered stays."""
@@ -348,11 +384,7 @@ class _Asking:
         self._post(OverviewView.Answered(self.began, (), True))
 
     def _look(self, detected: Found, signs: Any) -> None:
-        notebook = getattr(self._data, "notebook", None)
-        known = {} if notebook is None else {key: one.state for key, one in notebook.states().items()}
-        rows = overview_panels.look_rows(detected, signs, known)
-        note = "no scan, upload or log-in series seen; 5, then D, runs detections"
-        self._tell("look", rows, overview_panels.look_title(detected, rows), note)
+        self._post(OverviewView.Answered(self.began, (overview_panels.look_panel(self._data, detected, signs),), False, detected))
 
     def _arrivals(self, came: Arrivals) -> None:
         of = f" of {figures.count(came.hosts)}"

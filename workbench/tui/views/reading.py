@@ -367,8 +367,9 @@ class ReadingView(CaseView):
         banner = self.query_one("#unmasked", Static)
         banner.display = self.reason is not None
         if self.reason is not None:
-            text = Text(
-                f" UNMASKED: values of people are shown, and that is on record ({visible(self.reason[:200])}). U masks them."
-            )
+            reason = visible(self.reason[:200])
+            text = Text(f" UNMASKED: values of people are shown, and that is on record ({reason}). U masks them.")
+            if text.cell_len > (banner.size.width or self.app.size.width):  # only the reason may be cut
+                text = Text(f" UNMASKED, on record. U masks. Reason: {reason}")
             text.no_wrap, text.overflow = True, "ellipsis"
             banner.update(text)
