@@ -8,6 +8,7 @@ callbacks that can run now, or timers that are due soon, or it waits for threads
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -30,7 +31,7 @@ async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
         if tasks := at_work():
             spent = process_time()
             done, _ = await asyncio.wait(tasks, timeout=_SOON, return_when=asyncio.FIRST_COMPLETED)
-            if not done and process_time() - spent < _AT_REST:
+            if not done and process_time() - spent < _AT_REST and not held_up():
                 return
             continue
         due = min((timer.when() for timer in loop._scheduled if not timer.cancelled()), default=begun + max_sleep)
@@ -44,3 +45,9 @@ def at_work() -> list[asyncio.Task[Any]]:
     app = active_app.get(None)
     workers = app.workers._workers if app is not None else ()
     return [worker._task for worker in workers if worker._task is not None and not worker._task.done()]
+
+
+def held_up() -> bool:
+    """Whether a thread would run if the machine were not busy with others: its time stands still, but it waits for nobody."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path("/proc/self/task").glob("*/stat")]
+    return states.count("R") > 1 or "D" in states

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -94,22 +93,29 @@ def test_numba_is_not_loaded_to_prepare_its_cache() -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
-def test_warming_tells_each_kernel_and_leaves_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[str] = []
-
-    def some() -> Iterator[tuple[str, Callable[[], None]]]:
-        for name in ("one", "two"):
-            yield name, lambda name=name: compiled.append(name)
-
-    monkeypatch.setattr(kernels, "_kernels", some)
+def test_warming_tells_each_kernel_and_leaves_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        code = f"from pathlib import Path\nPath({os.fspath(tmp_path / name)!r}).write_text(__name__)\n"
+        (tmp_path / f"kernels_{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(kernels, "_groups", lambda: [("one", ("kernels_one",)), ("two", ("kernels_two",))])
     folder = kernels.prepare_kernel_cache()
     assert not kernels.warmed(folder)
     told: list[tuple[int, int, str]] = []
     assert kernels.warm(lambda done, total, name: told.append((done, total, name))) == 2
-    assert compiled == ["one", "two"]
-    assert told == [(0, 2, "one"), (1, 2, "two"), (2, 2, "")]
+    assert [(tmp_path / name).read_text() for name in ("one", "two")] == ["kernels_one", "kernels_two"]
+    assert told[0][:2] == (0, 2)
+    assert told[-1] == (2, 2, "")
     assert kernels.warmed(folder)
     monkeypatch.setattr(kernels, "_fingerprint", lambda: "other sources")
+    assert not kernels.warmed(folder)
+
+
+def test_what_does_not_compile_is_raised_and_leaves_no_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_groups", lambda: [("none", ("no_module_of_this_name",))])
+    folder = kernels.prepare_kernel_cache()
+    with pytest.raises(ModuleNotFoundError, match="no_module_of_this_name"):
+        kernels.warm()
     assert not kernels.warmed(folder)
 
 

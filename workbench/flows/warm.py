@@ -1,28 +1,17 @@
-"""Compiling the flow table's kernels ahead of need."""
+"""What of this floor is compiled ahead of need: importing these modules compiles their kernels, or finds them in the cache."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator
 from typing import Final
 
-#: Modules with kernels that Python calls, and what they do; importing one compiles or loads them.
-_MODULES: Final = (
-    ("workbench.flows.index", "flow index"),
-    ("workbench.flows.text", "address texts"),
-    ("workbench.flows.community", "community ids"),
-    ("workbench.flows.gather", "flow columns"),
-    ("workbench.flows.update", "flow table"),
-    ("workbench.flows.match", "finding packets"),
-    ("workbench.flows.telemetry.kernels", "pairing records"),
+#: (what it does, module). They share most of what they call, so that one process compiles them all.
+MODULES: Final = (
+    ("flow table", "workbench.flows.update"),
+    ("ended flows", "workbench.flows.ended"),
+    ("flow columns", "workbench.flows.gather"),
+    ("flow index", "workbench.flows.index"),
+    ("address texts", "workbench.flows.text"),
+    ("community ids", "workbench.flows.community"),
+    ("finding packets", "workbench.flows.match"),
+    ("pairing records", "workbench.flows.telemetry.kernels"),
 )
-
-
-def kernels() -> Iterator[tuple[str, Callable[[], None]]]:
-    """(name, compile) of each group of kernels; compile imports it, which fills numba's cache."""
-    for module, name in _MODULES:
-        yield name, lambda module=module: _load(module)  # type: ignore[misc]
-
-
-def _load(module: str) -> None:
-    importlib.import_module(module)

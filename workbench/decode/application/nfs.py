@@ -58,7 +58,7 @@ def procedure_name(program: int, version: int, procedure: int) -> str:
 
 def status_name(program: int, version: int, status: int) -> str:
     """A result as the program's document names it."""
-    prefix = names.PREFIXES[program, version]
+    prefix = names.PREFIXES.get((program, version), "")
     known = names.RESULTS_4 if version == 4 else names.RESULTS
     return f"{prefix.removesuffix('ERR_')}_OK" if status == 0 else f"{prefix}{known.get(status, status)}"
 
