@@ -1,5 +1,6 @@
 """The runner: it measures what it says, judges by the budget, runs alternately, and says what is missing or failed."""
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -111,6 +112,26 @@ def test_captures_are_made_once(bench: Bench) -> None:
     assert bench.capture("mixed", 1) == path
     assert path.stat().st_mtime_ns == stamp
     assert bench.made[path.name] > 100
+
+
+def test_captures_of_an_older_generator_are_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = bench.capture("mixed", 1)
+    path.write_bytes(b"")
+    monkeypatch.setattr(parts, "generator", lambda: "another")
+    assert bench.capture("mixed", 1).stat().st_size > 100_000
+
+
+def test_a_generator_is_told_by_every_module_that_it_imports() -> None:
+    here = Path(parts.__file__).parent
+    found, waiting = set(), ["generate"]
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        for node in ast.walk(ast.parse((here / f"{name}.py").read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "benchmarks":
+                named = [node.module.split(".")[1]] if "." in str(node.module) else [alias.name for alias in node.names]
+                waiting += [name for name in named if name not in found]
+    assert found == set(parts.GENERATOR)
 
 
 def test_first_row_waits_for_an_address(tmp_path: Path) -> None:
