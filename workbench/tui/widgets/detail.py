@@ -138,11 +138,14 @@ class FlowDetail(Widget, can_focus=True):
             self.post_message(self._Heard(flow, said))
 
     def on_flow_detail__heard(self, message: _Heard) -> None:
-        """Show it, where the flow is still the one that is shown; the lines stay where they are scrolled to."""
+        """Show it, where the flow is still the one that is shown; whoever has scrolled to the end stays there."""
         message.stop()
         if message.flow is self._flow and (message.said or message.failed):
             self._said, self._failed = message.said, message.failed
+            at_end = 0 < self.top == self.validate_top(len(self._lines))
             self._write()
+            if at_end:
+                self.top = len(self._lines)
 
     def on_resize(self) -> None:
         """Perhaps the other form, and other line breaks."""
