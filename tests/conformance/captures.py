@@ -67,7 +67,8 @@ def _begins_like_one(path: Path) -> bool:
     from workbench.sources.peek import peek
 
     try:
-        return peek(str(path)) is not None
+        found = peek(str(path))
+        return found is not None and found.kind.startswith("pcap")  # not messages of flow telemetry
     except WorkbenchError:
         return False
 

@@ -123,7 +123,21 @@ def test_completing_never_fails(text: str, cursor: int) -> None:
 # --- no value in the SQL ----------------------------------------------------------------------------------------------------
 
 #: Quoted texts and numbers that the program itself writes.
-OUR_TEXTS = ("':'", "'::'", "'0'", "''", "'i'", "'\\'", "'gre'", "'erspan1'", "'erspan2'", "'erspan3'", "'vxlan'", "'geneve'")
+OUR_TEXTS = (
+    "chr(44)",
+    "':'",
+    "'::'",
+    "'0'",
+    "''",
+    "'i'",
+    "'\\'",
+    "'gre'",
+    "'erspan1'",
+    "'erspan2'",
+    "'erspan3'",
+    "'vxlan'",
+    "'geneve'",
+)
 
 
 @settings(ODD, max_examples=250)

@@ -327,6 +327,10 @@ async def test_what_the_case_refuses_after_all_is_shown_in_the_bar():
         await settle(pilot)
         await typed(pilot, "tls")
         await press(pilot, "enter")
+        for _ in range(200):  # its words are painted behind the mark
+            if "no table tls in this case" in text_of(pilot):
+                break
+            await pilot.pause(0.02)
         assert "✗ wrong" in text_of(pilot)
         assert "no table tls in this case" in text_of(pilot)
         assert case_screen(pilot).view.filter == ""

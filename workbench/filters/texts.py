@@ -47,7 +47,7 @@ def one_of_stack(column: str, names: Sequence[str]) -> Sql:
 
     Functions of one column and constants alone: the database evaluates them once a distinct text, not once a row.
     """
-    split = f"string_split({column}, ',')"
+    split = f"string_split({column}, chr(44))"  # a comma: no quoted text stands in what is made of a filter
     if len(names) == 1:
         return Sql(f"list_contains({split}, ?)", (names[0],))
     return Sql(f"list_has_any({split}, [{', '.join('?' * len(names))}])", tuple(names))

@@ -22,7 +22,7 @@ def unexpected_condition() -> str:
     taken = _listed(_place(proto, port) for proto, port in homes())
     at_home = _listed((code[name] << 18) + _place(*place) for place, names in homes().items() for name in names)
     names = ", ".join(f"'{name}'" for name in known)
-    outside = f"list_position([{names}], split_part(service, ',', 1))"
+    outside = f"list_position([{names}], split_part(service, chr(44), 1))"
     of_name, of_proto = f"{outside} * {1 << 18}", f"(proto & 3) * {1 << 16}"
     return (
         f"(service IS NOT NULL AND proto IN ({_listed(TRANSPORTS.values())})"
