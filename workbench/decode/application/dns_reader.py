@@ -13,6 +13,7 @@ from workbench.decode.application import dns_kernels as kernels
 from workbench.decode.application import dns_names as names
 from workbench.decode.application import dns_wire
 from workbench.decode.application.protocol import Context, Read
+from workbench.decode.application.read_columns import joined
 
 #: Rows and bytes of text that a kernel fills before it hands over: what a block of packets needs, in pieces of 3 MB.
 _ROWS: Final = 16_384
@@ -56,7 +57,7 @@ class DnsReader:
         read = Read(seen=(seen > 0).astype(np.uint8), malformed=int(self._state[kernels.BAD]))
         self._state[kernels.BAD] = 0
         if pieces:
-            read.tables["dns"] = _joined(pieces)
+            read.tables["dns"] = joined(pieces)
         return read
 
     def _messages(self, rows: NDArray[Any], arena: NDArray[np.uint8], seen: NDArray[np.uint8]) -> Any:
@@ -99,15 +100,6 @@ class DnsReader:
             "query_bytes": _numbers(rows["query_bytes"]),
             "answer_bytes": _numbers(rows["answer_bytes"]),
         }
-
-
-def _joined(pieces: list[dict[str, Any]]) -> dict[str, Any]:
-    if len(pieces) == 1:
-        return pieces[0]
-    return {
-        name: (np.concatenate if name in ("n", "ts") else pa.concat_arrays)([piece[name] for piece in pieces])
-        for name in pieces[0]
-    }
 
 
 def _texts(ends: NDArray[np.int32], text: NDArray[np.uint8]) -> pa.Array:

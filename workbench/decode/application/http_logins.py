@@ -62,7 +62,9 @@ class HttpLogins:
             for n in ended[np.isin(ended, np.fromiter(self._open, np.int64, len(self._open)))].tolist():
                 self._end(n)
         told, self._rows = self._rows, {}
-        return {table: _columns(table, found) for table, found in told.items()}
+        from workbench.decode.application.read_columns import columns_of  # Arrow: loaded where there is a row
+
+        return {table: columns_of(table, found) for table, found in told.items()}
 
     def _head(self, n: int, ts: int, head: bytes) -> None:
         found = tokens(head)
@@ -90,19 +92,3 @@ class HttpLogins:
                 self._rows.setdefault(table, []).append({"n": n, **row})
         except Malformed:
             self.malformed += 1
-
-
-def _columns(table: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as columns; a number that its column cannot hold (a day between request and reply) is null."""
-    import pyarrow as pa
-
-    from workbench.records.arrow import arrow_schema
-
-    columns: dict[str, Any] = {name: np.array([row[name] for row in rows], np.int64) for name in ("n", "ts")}
-    for field in arrow_schema(table):
-        if field.name not in ("flow_id", "ts"):
-            values = [row.get(field.name) for row in rows]
-            if pa.types.is_int32(field.type):
-                values = [value if value is None or abs(value) < 1 << 31 else None for value in values]
-            columns[field.name] = pa.array(values, field.type)
-    return columns

@@ -14,9 +14,9 @@ from workbench.decode.application import smb_rows as R  # noqa: N812
 from workbench.decode.application.nt_status import status as status_name
 from workbench.decode.application.ntlm import wide
 from workbench.decode.application.protocol import Context, Read, Row
+from workbench.decode.application.read_columns import columns_of, joined
 from workbench.decode.application.smb_connection import Connection
 from workbench.decode.application.smb_names import DIALECTS, SMB2
-from workbench.records.arrow import arrow_schema
 from workbench.records.message import MESSAGE
 
 #: Names are tidied up when so many, or so many bytes of them, are held.
@@ -162,11 +162,11 @@ class SmbReader:
     def _take_tables(self, read: Read) -> None:
         """Everything that was made since the last call."""
         told, self._rows = self._rows, {}
-        read.tables = {table: _columns(table, rows) for table, rows in told.items()}
+        read.tables = {table: columns_of(table, rows) for table, rows in told.items()}
         self._count()
         pieces, self._counts = self._counts, []
         if pieces:
-            read.tables["smb"] = _joined([*pieces, *([read.tables["smb"]] if "smb" in read.tables else [])])
+            read.tables["smb"] = joined([*pieces, *([read.tables["smb"]] if "smb" in read.tables else [])])
 
     def _count(self) -> None:
         """What the kernels counted as columns: from then on it holds no names."""
@@ -202,24 +202,3 @@ def _named(codes: NDArray[Any], name: Callable[[int], str | None]) -> pa.Array:
     """Numbers by name; each name is made once."""
     known, places = np.unique(codes, return_inverse=True)
     return pa.array([name(code) for code in known.tolist()], pa.utf8()).take(pa.array(places))
-
-
-def _columns(table: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as columns; a number that its column cannot hold is null."""
-    columns: dict[str, Any] = {name: np.array([row[name] for row in rows], np.int64) for name in ("n", "ts")}
-    for field in arrow_schema(table):
-        if field.name not in ("flow_id", "ts"):
-            values = [row.get(field.name) for row in rows]
-            if pa.types.is_int32(field.type):
-                values = [value if value is None or abs(value) < 1 << 31 else None for value in values]
-            columns[field.name] = pa.array(values, field.type)
-    return columns
-
-
-def _joined(pieces: list[dict[str, Any]]) -> dict[str, Any]:
-    if len(pieces) == 1:
-        return pieces[0]
-    return {
-        name: (np.concatenate if name in ("n", "ts") else pa.concat_arrays)([piece[name] for piece in pieces])
-        for name in pieces[0]
-    }
