@@ -161,6 +161,12 @@ class PortError(ExternalError):
     title = "Port not available"
 
 
+class CapturePermissionError(ExternalError):
+    """This user may not capture on the interface."""
+
+    title = "Not allowed to capture"
+
+
 class CaptureGoneError(ExternalError):
     """A capture that was indexed is not where it was, or was never a file that can be read again."""
 

@@ -167,6 +167,22 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachSettings:
+    """Live sources: what captures, and how long what is seen is kept."""
+
+    program: Literal["auto", "dumpcap", "tcpdump"] = _setting(
+        "auto",
+        "what captures on an interface; `auto` is dumpcap, or tcpdump where that is missing; only tcpdump tells drops as it goes",
+    )
+    promiscuous: bool = _setting(True, "also take packets that are not for this machine")
+    retain_hours: float = _setting(0.0, "flows older than this are dropped while attached; 0: none are", "h", 0.0)
+    retain_mb: int = _setting(0, "the same beyond this size of what was indexed since attaching; 0: no bound", "MB", 0)
+    evidence_mb: int = _setting(10_000, "packets kept with their payload zeroed; 0: none are kept", "MB", 0)
+    evidence_hours: float = _setting(24.0, "how long they are kept; 0: as long as there is room", "h", 0.0)
+    evidence_file_mb: int = _setting(64, "size of one file of them; whole files are dropped", "MB", 1)
+
+
+@dataclass(frozen=True, slots=True)
 class AppSettings:
     """What the app looks like, and where it begins."""
 
@@ -187,6 +203,7 @@ class Settings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     app: AppSettings = field(default_factory=AppSettings)
+    attach: AttachSettings = field(default_factory=AttachSettings)
     keys: dict[str, str] = field(
         default_factory=dict,
         metadata={

@@ -34,7 +34,10 @@ ALL = dict(commands())
 def test_the_commands_are_those_that_are_done() -> None:
     assert set(ALL) == {
         "workbench",
-        *(f"workbench {w}" for w in ["open", "index", "import", "flows", "query", "detect", "packets", "note", "audit"]),
+        *(
+            f"workbench {w}"
+            for w in ["open", "index", "import", "attach", "flows", "query", "detect", "packets", "note", "audit"]
+        ),
         *(f"workbench {w}" for w in ["serve", "doctor", "completions"]),
         "workbench audit show",
         "workbench audit verify",

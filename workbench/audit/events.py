@@ -14,6 +14,8 @@ ACTIONS: Final[dict[str, str]] = {
     "source_indexed": "a source was indexed; path, sha256, packets, flows, state, settings that shaped its flows",
     "source_refused": "a source yielded nothing; path and why",
     "index_cancelled": "the person stopped indexing; how many sources were finished",
+    "attached": "a live source was begun; where, filter, snap length, whether payload is kept and why",
+    "detached": "a live source ended; path, packets, flows, drops, state",
     "case_recovered": "leftovers of a crash were found and what became of them",
     "case_rebuilt": "the index was made anew, from a foreign or an older case",
     "case_migrated": "the tables were brought to this version's schema; from, to",

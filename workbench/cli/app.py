@@ -17,7 +17,7 @@ import typer
 from typer.main import get_command
 
 from workbench import __version__
-from workbench.cli import audit, detect, house, importing, indexing, note, packets, rows, serve
+from workbench.cli import attach, audit, detect, house, importing, indexing, note, packets, rows, serve
 from workbench.cli.messages import tell_bug, tell_error
 from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
 from workbench.workflows.requests import OpenRequest, ServeRequest
@@ -62,6 +62,7 @@ def _recent(
 app.command("open")(indexing.open_)
 app.command("index")(indexing.index)
 app.command("import")(importing.import_)
+app.command("attach")(attach.attach)
 app.command("flows")(rows.flows)
 app.command("query")(rows.query)
 app.command("detect")(detect.detect)

@@ -18,6 +18,7 @@ MODULES: Final = (
     ("framing: pcapng", "workbench.decode.pcapng_blocks"),
     ("counting", "workbench.decode.tally"),
     ("copying packets", "workbench.decode.pcapng_copy"),
+    ("blanking payload", "workbench.decode.blanking"),
     ("NTP", "workbench.decode.application.ntp_kernels"),
     ("SSH", "workbench.decode.application.ssh_kernels"),
     ("RDMA", "workbench.decode.application.rdma_kernels"),

@@ -283,6 +283,19 @@ class FlowTable:
             memory.set(name, 0)
         return out | self._hearing.tables()
 
+    def tick(self, now_ns: int) -> None:
+        """Time has come to `now_ns` by the packets' clock although no packet says so: flows whose time is up end.
+
+        For live sources; costs a look at every open flow. A time before the last packet's ends nothing early.
+        """
+        from workbench.flows.ticking import end_idle  # its kernel is only needed where packets can fail to come
+
+        if not self._memory.get("seen"):
+            return
+        if self._memory.get("ended_count") >= _WAITING // 2:
+            self._set_aside()
+        end_idle(self._memory.row, now_ns, _WAITING // 2)
+
     def open_rows(self) -> pa.RecordBatch:
         """The flows that are open now, as they are; end_reason null."""
         slots = np.empty(self._memory.get("slots"), np.int32)
@@ -342,6 +355,11 @@ class FlowTable:
     def ts_first(self) -> int | None:
         """Earliest packet time, ns; None before the first packet."""
         return self._memory.get("ts_first") if self._memory.get("seen") else None
+
+    @property
+    def ts_previous(self) -> int | None:
+        """Time of the last packet taken, ns; None before the first. `ts_last` may be later, where a clock went back."""
+        return self._memory.get("ts_previous") if self._memory.get("seen") else None
 
     @property
     def ts_last(self) -> int | None:

@@ -7,6 +7,7 @@ from typing import Final
 #: (what it does, module). They share most of what they call, so that one process compiles them all.
 MODULES: Final = (
     ("flow table", "workbench.flows.update"),
+    ("passing time", "workbench.flows.ticking"),
     ("ended flows", "workbench.flows.ended"),
     ("flow columns", "workbench.flows.gather"),
     ("flow index", "workbench.flows.index"),

@@ -76,6 +76,16 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("link_control", "undecoded", "link-layer control traffic (LLDP, slow protocols, flow control)", LINK_CONTROL),
     Reason("snaplen", "unseen", "packets captured short; lengths come from their headers, later bytes were not seen"),
     Reason("dropped", "unseen", "packets the capturing side says it dropped"),
+    Reason(
+        "interface_dropped", "unseen", "packets that the interface, its driver or a full queue dropped while it was attached to"
+    ),
+    Reason("capture_gap", "unseen", "stretches in which nothing captured; detail says when and why"),
+    Reason("open_lost", "unseen", "flows that were open when a decoding process died: kept as last seen, a second old at most"),
+    Reason("retention", "note", "flows that were dropped for their age or for space, with what was said in them"),
+    Reason(
+        "evidence_dropped", "note", "bytes of evidence files dropped for their age or for space: packets cannot be shown again"
+    ),
+    Reason("evidence_failed", "unseen", "evidence could not be written further; flows were still indexed"),
     Reason("not_selected", "unseen", "frames that the capture filter given with --bpf leaves out; detail is the filter"),
     Reason(
         "not_selectable",

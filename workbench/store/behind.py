@@ -81,3 +81,10 @@ def all_paths(reader: CaseReader) -> list[str]:
     """Every path of a source or of one of its files, as the case spells it."""
     rows = reader.query("SELECT path FROM source_files UNION SELECT path FROM sources")["path"].to_pylist()
     return [path for path in rows if path != "-"]
+
+
+def marked_ranges(reader: CaseReader, flow_ids: set[int]) -> list[tuple[int, int, int]]:
+    """Source, first and last offset of the packets of these flows, of those that have any."""
+    condition, params = ids_condition(sorted(flow_ids))
+    sql = f"SELECT source_id, first_offset, last_offset FROM flows WHERE {condition} AND first_offset IS NOT NULL"
+    return [(row["source_id"], row["first_offset"], row["last_offset"]) for row in reader.query(sql, params).to_pylist()]

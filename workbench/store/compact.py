@@ -17,13 +17,22 @@ from workbench.records.columns import BY_NAME, SCHEMA_VERSION
 from workbench.store.case import CaseFolder, IngestLock
 from workbench.store.catalogue import check, prepare
 from workbench.store.closing import settle
-from workbench.store.database import CASE, consumed_names
+from workbench.store.database import CASE, consumed_names, open_rows
 from workbench.store.engine import attach, connect, identifier, literal, lock_down, writing
 from workbench.store.migrate import ADDRESS_NUMBERS, migrate
 from workbench.store.publish import publish_database, wal_of
 from workbench.store.schema import WHOLE_TABLES, column_list, schema_version
 from workbench.store.segment_check import check_segments
-from workbench.store.segments import Segment, adds_rows, list_segments, remove_segments, remove_superseded, remove_unfinished
+from workbench.store.segments import (
+    Segment,
+    adds_rows,
+    all_open,
+    list_open,
+    list_segments,
+    remove_segments,
+    remove_superseded,
+    remove_unfinished,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
 
 def needs_recovery(case: CaseFolder) -> bool:
     """Whether something is left to take in, to clear away or to migrate. Cheap: names and case.toml only."""
-    if case.database_next.exists() or not case.database.exists() or any(map(adds_rows, list_segments(case))):
+    if case.database_next.exists() or not case.database.exists() or any(map(adds_rows, list_segments(case))) or all_open(case):
         return True
     version = case.describe()["schema_version"]
     return isinstance(version, int) and version < SCHEMA_VERSION
@@ -48,7 +57,7 @@ def recover(case: CaseFolder, _lock: IngestLock) -> None:
                 _finish_first_index(case)
             return
         _remove(case.database_next)
-        if any(map(adds_rows, list_segments(case))) or _outdated(case):
+        if any(map(adds_rows, list_segments(case))) or all_open(case) or _outdated(case):
             compact(case)
 
 
@@ -75,6 +84,7 @@ def compact(case: CaseFolder) -> None:
         before = _source_ids(con)
         for table in dict.fromkeys(s.table for s in new):
             _take_in(con, case, table, [s for s in new if s.table == table])
+        _take_in_open(con, case)
         settle(con, CASE, _source_ids(con) - before)
         con.execute(f"DELETE FROM {CASE}.main.case_segments")
         for segment in new:
@@ -87,7 +97,24 @@ def compact(case: CaseFolder) -> None:
         raise
     con.close()
     case.note_schema_version(SCHEMA_VERSION)
-    remove_segments(case, [*(s.name for s in new), *done])
+    remove_segments(case, [*(s.name for s in new), *done, *(s.name for s in all_open(case))])
+
+
+def _take_in_open(con: DuckDBPyConnection, case: CaseFolder) -> None:
+    """Flows that were open when whoever wrote them died: they end there, forced (4), as far as they were seen.
+
+    One that did end, or was taken in by a compaction that died before it removed the snapshot, is there already.
+    """
+    snapshots = list_open(case)
+    check_segments(con, case, [Segment("flows", s.name, s.run, s.n) for s in snapshots])
+    flows = f"{CASE}.main.flows"
+    for snapshot in snapshots:
+        rows = open_rows(case.segments, snapshot, ())
+        con.execute(
+            f"INSERT INTO {flows} BY NAME SELECT {_columns('flows')} FROM (SELECT * REPLACE (4 AS end_reason) FROM ({rows}))"
+            f" WHERE source_id = ? AND flow_id NOT IN (SELECT flow_id FROM {flows} WHERE source_id = ?)",
+            [snapshot.source_id, snapshot.source_id],
+        )
 
 
 def _take_in(con: DuckDBPyConnection, case: CaseFolder, table: str, segments: list[Segment]) -> None:

@@ -12,6 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from workbench.records.columns import BY_NAME, TABLES
 from workbench.store.case import CaseFolder
 from workbench.store.engine import identifier, literal
 from workbench.store.schema import WHOLE_TABLES, column_list, create_views
-from workbench.store.segments import Segment
+from workbench.store.segments import OpenFlows, Segment
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -47,15 +48,22 @@ class Presented:
         self.cursors: weakref.WeakSet[DuckDBPyConnection] = weakref.WeakSet()
         self.listed: tuple[Segment, ...] = ()
         self.segments: tuple[Segment, ...] = ()
+        self.snapshots: tuple[OpenFlows, ...] = ()
         self._open: dict[int, str] = {}
         self._n = 0
         self._shown = False
         self._lock = threading.Lock()
 
-    def present(self, segments: Sequence[Segment] = (), consumed: frozenset[str] = frozenset()) -> None:
-        """Show these segments beside the attached tables; consumed: names the tables already hold."""
+    def present(
+        self,
+        segments: Sequence[Segment] = (),
+        consumed: frozenset[str] = frozenset(),
+        snapshots: Sequence[OpenFlows] = (),
+    ) -> None:
+        """Show these segments and snapshots beside the attached tables; consumed: names the tables already hold."""
         with self._lock:
             self.listed = tuple(segments)
+            self.snapshots = tuple(snapshots)
             self.segments = tuple(s for s in segments if s.name not in consumed)
             self._make_views(first=not self._shown)
             self._shown = True
@@ -63,7 +71,7 @@ class Presented:
     @property
     def native(self) -> bool:
         """Whether `flows` is the attached table and nothing else, so that its rows have row numbers."""
-        return not self._open and not any(s.table == "flows" for s in self.segments)
+        return not self._open and not self.snapshots and not any(s.table == "flows" for s in self.segments)
 
     def set_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
         """Replace the snapshot of a source's open flows; None removes it."""
@@ -112,6 +120,9 @@ class Presented:
         with contextlib.suppress(Exception):
             self.con.close()
 
+    def _still_open(self, snapshot: OpenFlows) -> str:
+        return open_rows(self.case.segments, snapshot, self.listed)
+
     def _make_views(self, *, first: bool) -> None:
         cursor = self.con.cursor()
         for table in TABLES:
@@ -131,8 +142,21 @@ class Presented:
             parts = [segments] if table in WHOLE_TABLES else [*parts, segments]
         if table == "flows":
             parts += [f"SELECT {columns} FROM memory.main.{name}" for name in self._open.values()]
+            parts += map(self._still_open, self.snapshots)
         sql = " UNION ALL ".join(parts)
         cursor.execute(f"CREATE OR REPLACE VIEW memory.main.{identifier(table)} AS {sql}")
+
+
+def open_rows(segments: Path, snapshot: OpenFlows, later: Sequence[Segment]) -> str:
+    """A SELECT of the flows of a snapshot that have not ended since, as typed columns. later: all segments that there are."""
+    typed = ", ".join(f"{identifier(c.name)}::{c.type} AS {identifier(c.name)}" for c in BY_NAME["flows"].columns)
+    options = "union_by_name = true, hive_partitioning = false"
+    sql = f"SELECT {typed} FROM read_parquet([{literal(os.fspath(segments / snapshot.name))}], {options})"
+    since = [s for s in later if s.table == "flows" and s.run == snapshot.run and s.upto >= snapshot.n]
+    if since:
+        files = ", ".join(literal(os.fspath(segments / s.name)) for s in since)
+        sql += f" WHERE flow_id NOT IN (SELECT flow_id FROM read_parquet([{files}], {options}))"
+    return sql
 
 
 def consumed_names(con: DuckDBPyConnection) -> frozenset[str]:

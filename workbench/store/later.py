@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -52,7 +53,7 @@ class SegmentSink:
         if table == "flows" and self.watched:
             self._ended.append(batch.column("flow_id"))
         if sum(b.num_rows for b in self._waiting[table]) >= _ROWS:
-            self._files.write(table, self._waiting.pop(table))
+            self._wrote(table, self._files.write(table, self._waiting.pop(table)))
 
     def commit(self, *, now: bool) -> None:
         """Write what is gathered if it is time; at once where `now`."""
@@ -60,7 +61,7 @@ class SegmentSink:
         if not now and clock - self._written < _SEEN_AFTER:
             return
         for table in list(self._waiting):
-            self._files.write(table, self._waiting.pop(table))
+            self._wrote(table, self._files.write(table, self._waiting.pop(table)))
         for table in sorted(self._dirty):
             rows = [self._sources[s] for s in sorted(self._mine)] if table == "sources" else self._small[table]
             self._files.rewrite(table, rows)
@@ -93,6 +94,9 @@ class SegmentSink:
         """Add rows of `ledger` or `source_files`."""
         self._small[table] += rows
         self._dirty.add(table)
+
+    def _wrote(self, table: str, written: Sequence[tuple[str, pa.Table]]) -> None:
+        """Told of every file that was written, with its rows."""
 
     def finish(self, sources: list[int]) -> None:
         """Write the rest and compact. Without anything new the case stays as it is."""

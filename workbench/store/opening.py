@@ -13,7 +13,7 @@ from workbench.store.database import CASE, Presented, consumed_names
 from workbench.store.engine import READ_MEMORY_LIMIT, attach, connect, lock_down
 from workbench.store.schema import schema_version
 from workbench.store.segment_check import check_segments
-from workbench.store.segments import list_segments
+from workbench.store.segments import OpenFlows, Segment, list_open, list_segments
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -57,9 +57,11 @@ def open_presented(case: CaseFolder) -> Presented:
                 f"{case.root} has an older schema and cannot be migrated in place", "Copy it to a folder that you can write to."
             )
         presented = Presented(case, con)
+        snapshots = list_open(case)  # before the segments: what ends meanwhile is then in both, and counted once
         segments, consumed = list_segments(case), consumed_names(con)
-        check_segments(con, case, [segment for segment in segments if segment.name not in consumed])
-        presented.present(segments, consumed)
+        new = [segment for segment in segments if segment.name not in consumed]
+        check_segments(con, case, [*new, *map(_as_segment, snapshots)])
+        presented.present(segments, consumed, snapshots)
         con.execute("DETACH expected")
     except BaseException:
         con.close()
@@ -69,15 +71,22 @@ def open_presented(case: CaseFolder) -> Presented:
 
 def refreshed(presented: Presented) -> bool:
     """List the segments again; whether something changed. ForeignCaseError for a new one that lacks what ours have."""
+    snapshots = tuple(list_open(presented.case))
     now = tuple(list_segments(presented.case))
     known = presented.listed
-    if now == known:
+    if now == known and snapshots == presented.snapshots:
         return False
     cursor = presented.con.cursor()
-    check_segments(cursor, presented.case, [segment for segment in now if segment not in known])
-    presented.present(now, consumed_names(cursor))
+    new = set(now) - set(known)
+    fresh = [_as_segment(snapshot) for snapshot in snapshots if snapshot not in presented.snapshots]
+    check_segments(cursor, presented.case, [*sorted(new), *fresh])
+    presented.present(now, consumed_names(cursor), snapshots)
     cursor.close()
     return True
+
+
+def _as_segment(snapshot: OpenFlows) -> Segment:
+    return Segment("flows", snapshot.name, snapshot.run, snapshot.n)
 
 
 def _attach_read_only(con: DuckDBPyConnection, case: CaseFolder) -> None:

@@ -3,7 +3,10 @@
 Named `segments/<table>/day=YYYY-MM-DD/sensor=<name>/<run>-<n>.parquet`, or without the two folders where a
 table has no time. A file is written under another name and renamed, so that whoever lists the folder sees
 whole files only. Rows are sorted as the column list says; the footer names table, run and schema version.
-`segments/open/` is kept for the snapshots of open flows that live sources write.
+A live source writes a file a second; every so often some are joined: `<run>-<first>_<last>.parquet` stands for all files of
+that run and folder from the one number to the other, which are then removed. `segments/open/` holds snapshots of the open
+flows of live sources, `<run>-<n>-<source>.parquet`: only the newest of a source counts, and of its flows those that are not
+in a file that the run wrote later (n or above).
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,18 +33,39 @@ from workbench.store.schema import SMALL_TABLES, WHOLE_TABLES
 #: Folder under segments/ for snapshots of open flows; never compacted.
 OPEN: Final = "open"
 
-_NAME: Final = re.compile(r"(?P<run>[0-9]{8}T[0-9]{6}-[0-9a-f]{8})-(?P<n>[0-9]{6})\.parquet")
+_NAME: Final = re.compile(r"(?P<run>[0-9]{8}T[0-9]{6}-[0-9a-f]{8})-(?P<n>[0-9]{6,12})(?:_(?P<last>[0-9]{6,12}))?\.parquet")
+#: A snapshot of open flows: the run, how many files that had written before, the source.
+_OPEN_NAME: Final = re.compile(r"(?P<run>[0-9]{8}T[0-9]{6}-[0-9a-f]{8})-(?P<n>[0-9]{6,12})-(?P<source>[0-9]{1,9})\.parquet")
 _ROW_GROUP: Final = 122_880
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
-    """One segment file: its table, its path under segments/ (with /), its run and number in it."""
+    """One segment file: its table, its path under segments/ (with /), its run and number in it.
+
+    last: number of the last file that it stands for, its own where it was not joined; -1 says the same.
+    """
 
     table: str
     name: str
     run: str
     n: int
+    last: int = -1
+
+    @property
+    def upto(self) -> int:
+        """Number of the last file that it stands for."""
+        return max(self.n, self.last)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OpenFlows:
+    """A snapshot of a source's open flows: its path under segments/, its run, how many files that had written, the source."""
+
+    name: str
+    run: str
+    n: int
+    source_id: int
 
 
 def new_run() -> str:
@@ -58,6 +82,25 @@ def list_segments(case: CaseFolder) -> list[Segment]:
     found = _all_segments(case)
     old = set(_superseded(found))
     return [s for s in found if s not in old]
+
+
+def list_open(case: CaseFolder) -> list[OpenFlows]:
+    """The newest snapshot of open flows of every live source. List these before the segments: what has ended since is there."""
+    newest: dict[int, OpenFlows] = {}
+    for found in all_open(case):
+        if found.source_id not in newest or (found.run, found.n) > (newest[found.source_id].run, newest[found.source_id].n):
+            newest[found.source_id] = found
+    return sorted(newest.values())
+
+
+def all_open(case: CaseFolder) -> list[OpenFlows]:
+    """Every snapshot that lies there."""
+    found = []
+    for name in _walk(case.segments, OPEN, 1):
+        match = _OPEN_NAME.fullmatch(name.rsplit("/", 1)[-1])
+        if match:
+            found.append(OpenFlows(name, match["run"], int(match["n"]), int(match["source"])))
+    return found
 
 
 def adds_rows(segment: Segment) -> bool:
@@ -82,7 +125,7 @@ def _all_segments(case: CaseFolder) -> list[Segment]:
         for name in _walk(case.segments, table, 3):
             match = _NAME.fullmatch(name.rsplit("/", 1)[-1])
             if match:
-                found.append(Segment(table, name, match["run"], int(match["n"])))
+                found.append(Segment(table, name, match["run"], int(match["n"]), int(match["last"] or -1)))
     return sorted(found)
 
 
@@ -91,9 +134,28 @@ def _superseded(segments: list[Segment]) -> list[Segment]:
     for s in segments:
         newest[s.table, s.run] = max(s.n, newest.get((s.table, s.run), 0))
     small = [s for s in segments if s.table in SMALL_TABLES and s.n < newest[s.table, s.run]]
+    small += _joined(segments)
     whole = [s for s in segments if s.table in WHOLE_TABLES]
     current = max(((s.run, s.n) for s in whole if s.table == WHOLE_TABLES[-1]), default=None)
     return small + [s for s in whole if (s.run, s.n) != current]
+
+
+def _joined(segments: list[Segment]) -> list[Segment]:
+    """Those that another one of their run and folder stands for."""
+    joins: dict[tuple[str, str], list[Segment]] = {}
+    for s in segments:
+        if s.last > s.n:
+            joins.setdefault((s.name.rpartition("/")[0], s.run), []).append(s)
+    if not joins:
+        return []
+    return [
+        s
+        for s in segments
+        if any(
+            j.n <= s.n and s.upto <= j.upto and j != s and (j.n, j.upto) != (s.n, s.upto)
+            for j in joins.get((s.name.rpartition("/")[0], s.run), ())
+        )
+    ]
 
 
 def _walk(root: Path, name: str, depth: int) -> Iterable[str]:
@@ -132,7 +194,10 @@ def remove_unfinished(case: CaseFolder) -> None:
 
 
 class SegmentFiles:
-    """Writes the segments of one run. sensors: source_id -> sensor, kept current by the owner."""
+    """Writes the segments of one run. sensors: source_id -> sensor, kept current by the owner.
+
+    remove: what is done with files that others have taken the place of.
+    """
 
     def __init__(self, case: CaseFolder, sensors: Mapping[int, str]) -> None:
         self.case = case
@@ -140,29 +205,62 @@ class SegmentFiles:
         self._sensors = sensors
         self._n = 0
         self._small: dict[str, str] = {}
+        self.remove: Callable[[list[str]], None] = self._remove
 
-    def write(self, name: str, batches: list[pa.RecordBatch]) -> None:
-        """Write rows of a table, sorted, a file for each day and sensor that occur."""
+    @property
+    def written(self) -> int:
+        """How many files were written so far: the number of the next one."""
+        return self._n
+
+    def write(self, name: str, batches: list[pa.RecordBatch]) -> list[tuple[str, pa.Table]]:
+        """Write rows of a table, sorted, a file for each day and sensor that occur; their names and rows."""
         table, schema = BY_NAME[name], arrow_schema(name)
-        rows = pa.Table.from_batches([plain(b, schema) for b in batches], schema)
+        rows = _sorted(table, pa.Table.from_batches([plain(b, schema) for b in batches], schema))
         if not rows.num_rows:
-            return
-        if table.sort:
-            rows = rows.take(pc.sort_indices(rows, [(c, "ascending") for c in table.sort]))
-        for folder, part in self._partitioned(table, rows):
-            self._file(name, folder, part)
+            return []
+        return [(self._file(name, folder, part), part) for folder, part in self._partitioned(table, rows)]
+
+    def join(self, table: str, names: list[str]) -> str:
+        """Write files of one folder, of this run and one behind the other, as one, then remove them; its name.
+
+        Whoever lists the folder meanwhile sees the many or the one, never both.
+        """
+        from pyarrow import parquet
+
+        schema = arrow_schema(table)
+        parts = [parquet.read_table(self.case.segments / name, partitioning=None).cast(schema) for name in names]
+        rows = _sorted(BY_NAME[table], pa.concat_tables(parts))
+        ends = [_NAME.fullmatch(name.rsplit("/", 1)[-1]) for name in (names[0], names[-1])]
+        assert ends[0] is not None
+        assert ends[1] is not None
+        last = int(ends[1]["last"] or ends[1]["n"])
+        folder = names[0].rpartition("/")[0]
+        joined = f"{folder}/{self.run}-{int(ends[0]['n']):06d}_{last:06d}.parquet"
+        self._write(table, joined, rows)
+        self.remove(names)
+        return joined
+
+    def _remove(self, names: list[str]) -> None:
+        remove_segments(self.case, names)
+
+    def snapshot(self, source_id: int, batch: pa.RecordBatch) -> str:
+        """Write the open flows of a source; the name. What ended before this must have been written before."""
+        rows = pa.Table.from_batches([plain(batch, arrow_schema("flows"))])
+        name = f"{OPEN}/{self.run}-{self._n:06d}-{source_id}.parquet"
+        self._write("flows", name, rows)
+        return name
 
     def rewrite(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Replace this run's rows of a small table: the new file is there before the old one goes."""
-        if not rows:
+        old = self._small.get(name)
+        if not rows and old is None:
             return
         schema = arrow_schema(name)
-        old = self._small.get(name)
         self._small[name] = self._file(
             name, "", pa.Table.from_pylist([{n: r.get(n) for n in schema.names} for r in rows], schema)
         )
         if old is not None:
-            remove_segments(self.case, [old])
+            self.remove([old])
 
     def replace_whole(self, tables: Mapping[str, pa.Table]) -> None:
         """Write all rows of the tables that are written whole; from then on they stand for all that was kept before.
@@ -218,6 +316,12 @@ class SegmentFiles:
             for source_id in pc.unique(sources.filter(of_day)).to_pylist():
                 here = pc.and_(of_day, pc.equal(sources, source_id))
                 yield f"day={day}/sensor={folder_name(self._sensors.get(source_id, ''))}", rows.filter(here)
+
+
+def _sorted(table: Table, rows: pa.Table) -> pa.Table:
+    if not table.sort or not rows.num_rows:
+        return rows
+    return rows.take(pc.sort_indices(rows, [(c, "ascending") for c in table.sort]))
 
 
 def folder_name(sensor: str) -> str:

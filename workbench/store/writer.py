@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from workbench.store.case import CaseFolder, IngestLock
 from workbench.store.compact import recover
 from workbench.store.engine import writing
 from workbench.store.later import SegmentSink
+from workbench.store.live import Dropped, LiveSink, marked_flows
 from workbench.store.native import NativeSink
 from workbench.store.reader import CaseReader
 
@@ -30,9 +32,10 @@ class CaseWriter:
     keeps what was committed: sources not yet done become partial.
     """
 
-    def __init__(self, case_dir: Path, *, private: bool = False) -> None:
+    def __init__(self, case_dir: Path, *, private: bool = False, live: bool = False) -> None:
         """Make or open the case, take its lock, recover what a crash left.
 
+        live: other processes read the case from now on, also where it gets its first rows.
         Raises CaseBusyError, MissingPathError, NotACaseError, ForeignCaseError, DiskFullError.
         """
         self.case = CaseFolder.create(Path(case_dir), private=private)
@@ -46,7 +49,12 @@ class CaseWriter:
             with writing(str(self.case.root)):
                 recover(self.case, self._lock)
                 self._sink: NativeSink | SegmentSink
-                if self.case.database.exists():
+                if live and not self.case.database.exists():
+                    NativeSink(self.case).finish([])  # an empty index, for others to open
+                if live:
+                    self._sink = LiveSink(self.case, self._sources)
+                    self._load_sources()
+                elif self.case.database.exists():
                     self._sink = SegmentSink(self.case, self._sources)
                     self._load_sources()
                 else:
@@ -114,20 +122,48 @@ class CaseWriter:
 
     def add_ledger(self, source_id: int, lines: Sequence[LedgerLine]) -> None:
         """Add ledger lines of a source."""
-        rows = [
-            {
-                "source_id": source_id,
-                "reason": line.reason,
-                "kind": REASONS[line.reason].kind,
-                "count": line.count,
-                "first_frames": ",".join(map(str, line.first_frames)) or None,
-                "detail": _text(line.detail) or None,
-            }
-            for line in lines
-        ]
+        rows = _ledger_rows(source_id, lines)
         if rows:
             with writing(str(self.case.root)):
                 self._sink.put_rows("ledger", rows)
+
+    # -- live sources -----------------------------------------------------------------------------
+
+    @property
+    def live(self) -> LiveSink:
+        """What only a live writer can do."""
+        if not isinstance(self._sink, LiveSink):
+            raise TypeError("the writer was not opened live")
+        return self._sink
+
+    def set_ledger(self, source_id: int, lines: Sequence[LedgerLine]) -> None:
+        """What the ledger says of a live source, in place of what it said before."""
+        with writing(str(self.case.root)):
+            self.live.put_rows("ledger", _ledger_rows(source_id, lines), source_id=source_id)
+
+    def set_files(self, source_id: int, rows: Sequence[dict[str, Any]]) -> None:
+        """The files that now hold the packets of a live source."""
+        with writing(str(self.case.root)):
+            plain = [{n: _text(v) for n, v in row.items()} for row in rows]
+            self.live.put_rows("source_files", plain, source_id=source_id)
+
+    def keep_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
+        """Flows that were open when whoever decoded them died: they end there, forced (4), and the snapshot goes."""
+        if batch is not None and batch.num_rows:
+            at = batch.schema.get_field_index("end_reason")
+            forced = pa.array([4] * batch.num_rows, batch.schema.field(at).type)
+            self.append("flows", batch.set_column(at, batch.schema.field(at), forced))
+        self.set_open(source_id, None)
+
+    def tidy(self) -> None:
+        """Join small segments of this run, where there are many."""
+        with writing(str(self.case.root)):
+            self.live.tidy()
+
+    def retain(self, before: dt.datetime | None, most_bytes: int | None) -> Dropped:
+        """Drop old segments of this run, except those of flows that somebody marked."""
+        with writing(str(self.case.root)):
+            return self.live.retain(before, most_bytes, marked_flows(self.case))
 
     # -- rows -------------------------------------------------------------------------------------
 
@@ -193,6 +229,20 @@ class CaseWriter:
         for row in con.sql("SELECT source_id, path, bytes, mtime_ns FROM source_files").to_arrow_table().to_pylist():
             self._files.setdefault(row["path"], []).append(row)
         con.close()
+
+
+def _ledger_rows(source_id: int, lines: Sequence[LedgerLine]) -> list[dict[str, Any]]:
+    return [
+        {
+            "source_id": source_id,
+            "reason": line.reason,
+            "kind": REASONS[line.reason].kind,
+            "count": line.count,
+            "first_frames": ",".join(map(str, line.first_frames)) or None,
+            "detail": _text(line.detail) or None,
+        }
+        for line in lines
+    ]
 
 
 def _text(value: Any) -> Any:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 BLOCK_SHIFT: Final = 22
 #: What besides the 5-tuple can key the flows of a source.
 SCOPES: Final = ("none", "vni", "vlan", "both")
+#: Kind of a source that was attached to: its files are the evidence that is left.
+LIVE: Final = "live"
 _STEP: Final = 1 << 20
 _INDEX_AGAIN: Final = "Index it into another case, or put back the file that was indexed."
 
@@ -99,13 +101,19 @@ def find_capture(reader: CaseReader, source_id: int, first: int = 0, last: int |
     files = tuple(_files(reader, source))
     for file in files:
         _check(file)
-    if source["state"] == "indexing" and last is not None:
+    if source["state"] == "indexing" and source["kind"] != LIVE and last is not None:
         _check_reach(files[-1], last)
     until = (1 << 62) if last is None else last >> BLOCK_SHIFT
     rows = source_places(reader, source_id, first >> BLOCK_SHIFT, until)
-    places = tuple(Place(**row) for row in rows)
+    live = source["kind"] == LIVE
+    if live and not files:
+        why = f"the packets of source {source_id} were not kept, or were dropped for their age or for space"
+        raise CaptureGoneError(why, "Settings [attach] say how long evidence is kept; see docs/attach.md.")
+    # of a ring the oldest files are gone, and with them the places in them
+    places = tuple(Place(**row) for row in rows if not live or row["record_offset"] >= files[0].first_offset)
     offsets = np.array([p.record_offset for p in places], np.int64)
-    return Capture(source_id, source["path"], scope, files, offsets, places, source["bpf"])
+    bpf = None if live else source["bpf"]  # evidence has what passed; without its payload it need not pass again
+    return Capture(source_id, source["path"], scope, files, offsets, places, bpf)
 
 
 def check_unchanged(capture: Capture) -> None:
@@ -130,7 +138,7 @@ def spelled(path: str) -> str:
 def _files(reader: CaseReader, source: dict[str, Any]) -> list[CaptureFile]:
     source_id = source["source_id"]
     rows = source_files(reader, source_id)
-    if not rows:  # it is still being indexed: its files are noted at the end
+    if not rows and source["kind"] != LIVE:  # it is still being indexed: its files are noted at the end
         rows = [{"path": source["path"], "first_offset": 0, "bytes": None, "mtime_ns": source["mtime_ns"], "sha256": None}]
     for row in rows:
         if row["path"] == "-" or row["path"].startswith("/dev/fd/"):

@@ -121,6 +121,10 @@ class Pipeline:
             row["section_offset"] = None if section is None else section + self._base
             self._places.append(row)
 
+    def _index(self, data: NDArray[np.uint8], kept: int, base: int, numbers: NDArray[np.int64] | None) -> None:
+        """Take the packets that were decoded from `data` into the flow table; base: source offset of data[0]."""
+        self.table.update(data, self._packets, kept, base, numbers)
+
     def _take(self, data: NDArray[np.uint8], start: int, end: int, base: int, *, eof: bool) -> int:
         framer, frames, packets = self.framer, self._frames, self._packets
         assert framer is not None
@@ -135,7 +139,7 @@ class Pipeline:
                     kept = len(numbers)
                 decode_frames(data, frames, kept, packets, self._flags)
                 self.tally.add(packets, kept, self.frames_seen + 1, numbers)
-                self.table.update(data, packets, kept, base, numbers)
+                self._index(data, kept, base, numbers)
                 self.frames_seen += n
                 self.packets += kept
             elif at == start:

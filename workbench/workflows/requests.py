@@ -50,6 +50,55 @@ class OpenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachRequest:
+    """Index what arrives at `source` (an interface, or '-' for a capture on standard input) into the case, until stopped.
+
+    bpf: as IndexRequest's; on an interface the kernel applies it. keep_payload: why packets are kept as they are; None: their
+    application payload is zeroed. snaplen: bytes taken of each packet, 0 = all. seconds: stop by itself after so long.
+    """
+
+    source: str
+    case: Path
+    bpf: str | None = None
+    keep_payload: str | None = None
+    snaplen: int = 0
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachStatus:
+    """How a live source is doing. Counts since it began; rates over the last second or so.
+
+    source_id: grows where a decoding process died. dropped: lost between the wire and us, None where nobody has said.
+    behind: bytes that wait for the decoder. lag: seconds between the last packet's time stamp and now, None before the first.
+    gaps: how often nothing captured. state: starting, capturing, waiting (for the interface to come back) or stopping.
+    interface_packets: what the interface itself counted, None where it cannot.
+    """
+
+    source: str
+    source_id: int
+    state: str
+    packets: int = 0
+    bytes: int = 0
+    flows: int = 0
+    open_flows: int = 0
+    packets_per_second: float = 0.0
+    bits_per_second: float = 0.0
+    dropped: int | None = None
+    interface_packets: int | None = None
+    interface_dropped: int | None = None
+    behind: int = 0
+    lag: float | None = None
+    gaps: int = 0
+    evidence_bytes: int = 0
+    segment_bytes: int = 0
+    note: str = ""
+
+
+AttachSink = Callable[[AttachStatus], None]
+
+
+@dataclass(frozen=True, slots=True)
 class ServeRequest:
     """Show the app in browsers. words: the command line that each of them runs; port: of loopback, 0 for any."""
 

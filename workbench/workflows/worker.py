@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the parent imports this module before it spawns anything: n
 
     from workbench.decode.framing import Framer
     from workbench.sources.bytes import ByteReader
+    from workbench.workflows.live_worker import LiveRun
     from workbench.workflows.selection import Selection
 
 #: Ended flows are shipped by this many rows: large enough to amortise, small enough to stay flat.
@@ -170,11 +171,16 @@ def main(conn: Connection[Any, Any]) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     loading = threading.Thread(target=_load_kernels, name="kernels", daemon=True)
     loading.start()
-    run: Run | None = None
+    run: Run | LiveRun | None = None
     try:
         while (message := conn.recv()) is not None:
             if isinstance(message, Job):
                 run = _run_of(conn, message, loading)
+                run.run()
+            elif not isinstance(message, str):  # a word is for a job that is over
+                from workbench.workflows.live_worker import LiveRun
+
+                run = LiveRun(conn, message, loading)
                 run.run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)  # the parent is gone: nobody is left to tell, and threads may still be reading

@@ -1,0 +1,169 @@
+"""`workbench attach`: index what arrives, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.cli import options
+from workbench.cli.formats import SummaryFormat
+from workbench.cli.interrupt import cancel_on_interrupt
+from workbench.cli.messages import tell, tell_error
+from workbench.errors import ExitCode, UsageError
+from workbench.workflows.requests import AttachRequest, AttachStatus, IndexResult
+
+if TYPE_CHECKING:
+    from workbench.workflows.attach import AttachResult
+
+
+class StatusChoice(StrEnum):
+    """How the status is told on stderr."""
+
+    TEXT = "text"
+    JSON = "json"
+    OFF = "off"
+
+
+def attach(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="An interface, or - for a capture on standard input.", show_default=False)
+    ],
+    case: options.Case,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Without the app: for a service, or a terminal of its own.")
+    ] = False,
+    bpf: Annotated[
+        str | None,
+        typer.Option(
+            "--bpf",
+            metavar="FILTER",
+            help="Take only packets that pass this capture filter, as tcpdump has it.",
+            show_default=False,
+            callback=options.utf8,
+        ),
+    ] = None,
+    keep_payload: Annotated[
+        str | None,
+        typer.Option(
+            "--keep-payload",
+            metavar="REASON",
+            help="Keep packets as they are, not with their payload zeroed. The reason is logged.",
+            show_default=False,
+            callback=options.utf8,
+        ),
+    ] = None,
+    snaplen: Annotated[
+        int,
+        typer.Option(
+            "--snaplen", metavar="BYTES", min=0, max=262_144, help="Bytes taken of each packet; metadata is lost. 0: all."
+        ),
+    ] = 0,
+    status: Annotated[StatusChoice, typer.Option("--status", help="How stderr is told how it goes.")] = StatusChoice.TEXT,
+    every: Annotated[float, typer.Option("--status-every", metavar="SECONDS", min=0.5, help="How often.")] = 5.0,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.1, help="Stop after so long. Default: at Ctrl-C.", show_default=False)
+    ] = None,
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option("--metrics-file", metavar="FILE", help="Keep figures for Prometheus in this file.", show_default=False),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option("--metrics-port", min=0, max=65535, help="Offer them on this port of loopback.", show_default=False),
+    ] = None,
+    form: options.Summary = SummaryFormat.TABLE,
+) -> int:
+    """Index live traffic into a case; others can read it meanwhile.
+
+    Ctrl-C or SIGTERM ends it: what is open is written, and the case compacted.
+    """
+    if not headless:
+        raise UsageError(
+            "the app does not show live sources yet", "Use --headless; `workbench flows --case DIR` reads meanwhile."
+        )
+    request = AttachRequest(source, case, bpf, keep_payload, snaplen, seconds)
+    from workbench.workflows.attach import attach as run
+
+    with cancel_on_interrupt() as stop, ExitStack() as stack:
+        telling = _Telling(status, every)
+        sinks = [telling.hear]
+        if metrics_file is not None or metrics_port is not None:
+            from workbench.workflows.metrics import Metrics
+
+            metrics = stack.enter_context(Metrics(metrics_file, metrics_port))
+            if metrics.port is not None:
+                tell(f"Metrics on http://127.0.0.1:{metrics.port}/metrics")
+            sinks.append(metrics.hear)
+
+        def hear(now: AttachStatus) -> None:
+            for sink in sinks:
+                sink(now)
+
+        result = run(request, hear, stop)
+    return _said(result, form)
+
+
+class _Telling:
+    """Status lines on stderr. every: seconds between two; a change of state is told at once."""
+
+    def __init__(self, form: StatusChoice, every: float) -> None:
+        self._form = form
+        self._every = every
+        self._due = 0.0
+        self._state = ""
+
+    def hear(self, status: AttachStatus) -> None:
+        """Tell it, if it is time."""
+        now = time.monotonic()
+        if self._form is StatusChoice.OFF or (now < self._due and status.state == self._state):
+            return
+        self._due, self._state = now + self._every, status.state
+        tell(as_json(status) if self._form is StatusChoice.JSON else as_text(status))
+
+
+def as_json(status: AttachStatus) -> str:
+    """One line of JSON: every figure under its name, and the time."""
+    fields = {name: getattr(status, name) for name in AttachStatus.__dataclass_fields__}
+    rounded = {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}
+    return json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **rounded})
+
+
+def as_text(status: AttachStatus) -> str:
+    """One line for people."""
+    clock = time.strftime("%H:%M:%S", time.gmtime())
+    lost = "drops not told" if status.dropped is None else f"{status.dropped:,} dropped"
+    parts = [
+        f"{clock}Z {status.source} {status.state}",
+        f"{status.packets_per_second:,.0f} packets/s",
+        f"{status.bits_per_second / 1e6:,.1f} Mbit/s",
+        f"{status.packets:,} packets",
+        f"{status.flows:,} flows ({status.open_flows:,} open)",
+        lost,
+    ]
+    if status.interface_dropped:
+        parts.append(f"{status.interface_dropped:,} dropped by the interface")
+    if status.gaps:
+        parts.append(f"{status.gaps} gaps")
+    if status.behind:
+        parts.append(f"{status.behind / 1e6:,.1f} MB behind")
+    if status.note:
+        parts.append(status.note)
+    return " · ".join(parts)
+
+
+def _said(result: AttachResult, form: SummaryFormat) -> int:
+    from workbench.cli.summary import print_json, print_tables
+
+    shown = IndexResult(result.case, result.sources, result.ledger, result.seconds)
+    (print_json if form is SummaryFormat.JSON else print_tables)(shown)
+    sys.stdout.flush()
+    if result.error is not None:
+        return tell_error(result.error)
+    return int(ExitCode.OK)
