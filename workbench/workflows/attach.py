@@ -12,19 +12,21 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import reduction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
 from workbench.errors import BadInputError, ExternalError, InternalError, UsageError, WorkbenchError
-from workbench.records.links import link_name
 from workbench.records.reasons import LedgerLine
 from workbench.records.visible import path_text
 from workbench.settings import Settings, load_settings
+from workbench.workflows.capturing import Capturing
 from workbench.workflows.evidence import EvidenceFile, EvidencePlan
 from workbench.workflows.kernels import prepare_kernel_cache
+from workbench.workflows.live_source import LiveSource
+from workbench.workflows.live_status import Pace, status_of
 from workbench.workflows.live_worker import LiveJob, LiveTick, Stream, StreamEnded
 from workbench.workflows.pool import Worker, first_worker, wait
 from workbench.workflows.requests import AttachRequest, AttachSink, AttachStatus
@@ -32,24 +34,15 @@ from workbench.workflows.retention import Ring
 from workbench.workflows.worker import Crashed, Ready, Report
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from workbench.sources.capture_process import CaptureProcess
-    from workbench.sources.interfaces import Counters
     from workbench.store.writer import CaseWriter
     from workbench.workflows.shipping import Shipment
 
-_EPOCH: Final = dt.datetime(1970, 1, 1)
 _EVERY: Final = 1.0
 #: Seconds between looks at what is small or old.
 _TIDY_EVERY: Final = 5.0
 _RETAIN_EVERY: Final = 30.0
-#: Seconds until a capture that ended is tried again, first and at most.
-_AGAIN: Final = (0.5, 30.0)
 #: Workers that may die within a minute before the case is given up as hopeless.
 _MOST_DEATHS: Final = 5
-#: What dumpcap notes on every capture of its own.
-_OWN_COMMENT: Final = "Counters provided by dumpcap"
 #: Seconds after which a capture that took nothing yet has begun all the same.
 _SETTLED: Final = 5.0
 #: Seconds a worker may take to finish after its stream ended.
@@ -93,26 +86,6 @@ def attach(
     return _Attach(request, settings, tell, stop or threading.Event(), on_writer).run()
 
 
-@dataclass(slots=True)
-class _Live:
-    """One source of the run: its row, what the worker last said of it, and what else happened."""
-
-    row: dict[str, Any]
-    tick: LiveTick | None = None
-    lines: list[LedgerLine] = field(default_factory=list)
-    gaps: list[str] = field(default_factory=list)
-    open: pa.RecordBatch | None = None
-    files: list[EvidenceFile] = field(default_factory=list)
-    program_dropped: int | None = None  # by captures that are over, as their programs said
-    stream_dropped: int | None = None
-    done: bool = False
-    partial: str | None = None
-
-    @property
-    def source_id(self) -> int:
-        return int(self.row["source_id"])
-
-
 class _Attach:
     def __init__(
         self,
@@ -128,20 +101,14 @@ class _Attach:
         self.stop = stop
         self.on_writer = on_writer
         self.started = time.monotonic()
-        self.capture: CaptureProcess | None = None
+        self.capturing = Capturing(request, settings.attach)
         self.streaming = False
         self.state = "starting"
         self.began = False  # whether packets were ever taken, or nothing was wrong for a while
-        self.again_at: float | None = None  # when a capture that ended is tried again
-        self.pause = _AGAIN[0]
-        self.gap_since: dt.datetime | None = None
-        self.gap_why = ""
         self.deaths: list[float] = []
         self.error: WorkbenchError | None = None
-        self.all: list[_Live] = []
-        self.counted: Counters | None = None
-        self.counted_first: Counters | None = None
-        self.rate = (time.monotonic(), 0, 0, 0.0, 0.0)  # when, packets, bytes, their rates
+        self.all: list[LiveSource] = []
+        self.pace = Pace(time.monotonic())
         self.due = {"second": 0.0, "tidy": time.monotonic() + _TIDY_EVERY, "retain": time.monotonic() + _RETAIN_EVERY}
         self.dropped_rows: dict[str, int] = {}
 
@@ -199,11 +166,14 @@ class _Attach:
                 if ending is not None and now - ending > _PATIENCE:
                     self.worker.process.kill()
                     ending = now
-                if ending is None and not self.streaming and self.again_at is not None and now >= self.again_at:
+                if ending is None and not self.streaming and self._due_again(now):
                     self._open_stream(first=False)
                 self._periodic(now)
             except KeyboardInterrupt:
                 self.stop.set()
+
+    def _due_again(self, now: float) -> bool:
+        return self.capturing.again_at is not None and now >= self.capturing.again_at
 
     def _periodic(self, now: float) -> None:
         if now >= self.due["second"]:
@@ -219,7 +189,7 @@ class _Attach:
     # -- sources ----------------------------------------------------------------------------------
 
     @property
-    def live(self) -> _Live:
+    def live(self) -> LiveSource:
         """The source that packets now go to."""
         return self.all[-1]
 
@@ -239,7 +209,7 @@ class _Attach:
             "key_scope": self.settings.flows.key_scope,
             "bpf": request.bpf,
         }
-        self.all.append(_Live(row))
+        self.all.append(LiveSource(row))
         self.writer.add_source(row)
         self.writer.commit(now=True)
         here = self.settings.attach
@@ -259,52 +229,31 @@ class _Attach:
 
     def _open_stream(self, *, first: bool) -> None:
         """Start capturing and hand the pipe to the worker; what fails the first time is raised, later it is tried again."""
-        if self.request.source == "-":
-            fd = 0
-        else:
-            from workbench.sources.capture_words import CaptureWords, start_capture
-            from workbench.sources.interfaces import check_interface, counters
-
-            here = self.settings.attach
-            try:
-                name = check_interface(self.request.source)
-                words = CaptureWords(name, self.request.bpf, self.request.snaplen, here.promiscuous)
-                self.capture = start_capture(words, here.program)
-            except ExternalError as error:
-                if first:
-                    raise
-                self._try_later(error.message)
-                return
-            self.counted = counters(name)
-            self.counted_first = self.counted_first or self.counted
-            fd = self.capture.fd
-        self.again_at = None
+        try:
+            fd = self.capturing.open()
+        except ExternalError as error:
+            if first:
+                raise
+            self._try_later(error.message)
+            return
         self.worker.conn.send(Stream())
         reduction.send_handle(self.worker.conn, fd, self.worker.process.pid)
         self.streaming = True
-        if self.capture is not None:
-            self.capture.let_go()
+        self.capturing.handed_over()
         self._end_gap()
 
     def _end_gap(self) -> None:
-        if self.gap_since is not None:
-            since, now = self.gap_since, dt.datetime.now(dt.UTC)
-            self.live.gaps.append(f"{since:%Y-%m-%dT%H:%M:%SZ} to {now:%Y-%m-%dT%H:%M:%SZ}: {self.gap_why}")
-            self.gap_since = None
+        if (gap := self.capturing.end_gap()) is not None:
+            self.live.gaps.append(gap)
 
     def _try_later(self, why: str) -> None:
         self.state = "waiting"
-        if self.gap_since is None:
-            self.gap_since, self.gap_why = dt.datetime.now(dt.UTC), why
-        self.again_at = time.monotonic() + self.pause
-        self.pause = min(2 * self.pause, _AGAIN[1])
+        self.capturing.try_later(why)
 
     def _stop(self) -> None:
         """No more packets: the capture writes what it has, the worker reads that, then both are done."""
         self.state = "stopping"
-        if self.capture is not None and self.streaming:
-            self.capture.ask_to_stop()
-        else:
+        if not (self.streaming and self.capturing.ask_to_stop()):
             self.worker.tell("stop")
         if not self.streaming:
             self._end_gap()
@@ -351,12 +300,12 @@ class _Attach:
         """What it last showed as open is kept, and a new source goes on: its flows cannot be told from the dead one's."""
         live = self.live
         self.streaming = False
-        drops = self._put_away_capture()
+        self._put_away_capture()
         now = time.monotonic()
         self.deaths = [at for at in self.deaths if now - at < 60] + [now]
         when = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
         unread = live.tick.behind if live.tick is not None else 0
-        live.lines.append(LedgerLine("worker_died", unread, (), f"{when}: decoding process died ({how}){drops}"))
+        live.lines.append(LedgerLine("worker_died", unread, (), f"{when}: decoding process died ({how})"))
         kept = live.open
         if kept is not None and kept.num_rows:
             live.lines.append(LedgerLine("open_lost", kept.num_rows, (), f"{when}: as they were a second before"))
@@ -372,44 +321,34 @@ class _Attach:
         if self.stop.is_set() or len(self.deaths) > _MOST_DEATHS:
             self.error = None if self.stop.is_set() else InternalError(f"decoding processes keep dying: {how}", "")
             return
-        self.gap_since, self.gap_why = dt.datetime.now(dt.UTC), f"the decoding process died ({how})"
+        self.capturing.begin_gap(f"the decoding process died ({how})")
         self.worker = Worker()
         self._begin_source()
-        self.again_at = time.monotonic()
+        self.capturing.again_at = time.monotonic()
 
     def _stream_ended(self, ended: StreamEnded) -> None:
         self.streaming = False
         live = self.live
         stopping = self.stop.is_set() or self.state == "stopping"
-        if self.capture is None:  # standard input: it is over
+        if self.capturing.stdin:  # it is over
             self.error = self.error or (ended.error if not (live.tick and live.tick.packets) else None)
             if ended.error is not None:
                 live.partial = ended.error.message
             self.worker.tell("finish")
             return
-        from workbench.sources.capture_words import why_ended
-
-        self.capture.stop(grace=1.0)
-        error = why_ended(self.capture)
+        error = self.capturing.why_ended()
         self._put_away_capture()
         if stopping:
             self.worker.tell("finish")
-        elif not self.began and not (live.tick is not None and live.tick.frames):
+        elif not self.began and not live.frames:
             self.error = error  # it never began: the person must do something
             self.worker.tell("finish")
         else:
             self._try_later(error.message)
 
-    def _put_away_capture(self) -> str:
-        """End the capturing program and note what it lost; for a sentence, what it said in the end."""
-        capture, self.capture = self.capture, None
-        if capture is None:
-            return ""
-        capture.stop()
-        live = self.live
-        if capture.drops.lost is not None:
-            live.program_dropped = (live.program_dropped or 0) + capture.drops.lost
-        return ""
+    def _put_away_capture(self) -> None:
+        """End the capturing program and note what it lost."""
+        self.live.lost(self.capturing.put_away())
 
     # -- evidence and retention -------------------------------------------------------------------
 
@@ -418,22 +357,8 @@ class _Attach:
         live.files = [f for f in live.files if f.n != file.n] + [file]
         self._note_files(live)
 
-    def _note_files(self, live: _Live) -> None:
-        self.writer.set_files(
-            live.source_id,
-            [
-                {
-                    "source_id": live.source_id,
-                    "n": n,
-                    "path": path_text(f.path),
-                    "sha256": f.sha256,
-                    "bytes": f.bytes if f.done else None,
-                    "first_offset": f.first_offset,
-                    "mtime_ns": f.mtime_ns,
-                }
-                for n, f in enumerate(live.files)
-            ],
-        )
+    def _note_files(self, live: LiveSource) -> None:
+        self.writer.set_files(live.source_id, live.file_rows())
 
     def _retain(self) -> None:
         """Drop what is too old or too much, of evidence and of rows; nothing that somebody marked."""
@@ -456,62 +381,31 @@ class _Attach:
 
     def _second(self) -> None:
         live = self.live
-        if self.capture is not None:
-            self.capture.ask_drops()
-            from workbench.sources.interfaces import counters
-
-            self.counted = counters(self.request.source) or self.counted
+        self.capturing.look()
         if self.streaming and live.tick is not None and self.state != "stopping":
             self.state = "capturing"
             if live.tick.packets or time.monotonic() - self.started > _SETTLED:
                 self.began = True
-                self.pause = _AGAIN[0]
+                self.capturing.went_well()
         if not live.done:
             self._describe(live)
             self.writer.commit()
         if self.told is not None:
             self.told(self._status())
 
-    def _dropped(self, live: _Live) -> int | None:
-        """Lost between the wire and us, as far as anybody says: the capture's own statistics say it once more in its end."""
-        running = self.capture.drops.lost if self.capture is not None and live is self.live else None
-        said = [n for n in (live.program_dropped, running) if n is not None]
-        own = live.tick.dropped if live.tick is not None else None
-        if said:
-            return max(sum(said), own or 0)
-        return own
+    def _dropped(self, live: LiveSource) -> int | None:
+        return live.dropped(self.capturing.dropped if live is self.live else None)
 
-    def _describe(self, live: _Live) -> None:
+    def _describe(self, live: LiveSource) -> None:
         """Bring the rows of `sources` and `ledger` up to date."""
-        tick = live.tick
-        if tick is None:
-            return
-        fields: dict[str, Any] = {
-            "packets": tick.packets,
-            "flows": tick.flows,
-            "bytes": tick.bytes,
-            "ts_first": _time(tick.ts_first),
-            "ts_last": _time(tick.ts_last),
-            "link_type": ",".join(link_name(n) for n in tick.links) or None,
-            "snaplen": None if not tick.snaplens or 0 in tick.snaplens else max(tick.snaplens),
-            "dropped": self._dropped(live),
-        }
-        live.row.update(fields)
-        self.writer.update_source(live.source_id, **fields)
-        self.writer.set_ledger(live.source_id, self._lines(live))
+        if fields := live.describe(self._dropped(live)):
+            self.writer.update_source(live.source_id, **fields)
+            self.writer.set_ledger(live.source_id, self._lines(live))
 
-    def _lines(self, live: _Live) -> list[LedgerLine]:
-        said = [line for line in (live.tick.lines if live.tick is not None else ()) if line.detail != _OWN_COMMENT]
-        lines = [*said, *live.lines]
-        if dropped := self._dropped(live):
-            lines.append(LedgerLine("dropped", dropped, (), "by the kernel, the interface or the program that captured"))
-        if self.counted is not None and self.counted_first is not None:
-            lost = self.counted.dropped - self.counted_first.dropped
-            if lost > 0:
-                lines.append(LedgerLine("interface_dropped", lost, (), f"as {self.request.source} itself counts"))
-        if live.gaps:
-            told = "; ".join(live.gaps[:5]) + (f"; and {len(live.gaps) - 5} more" if len(live.gaps) > 5 else "")
-            lines.append(LedgerLine("capture_gap", len(live.gaps), (), told))
+    def _lines(self, live: LiveSource) -> list[LedgerLine]:
+        lines = live.ledger(self._dropped(live))
+        if lost := self.capturing.interface_counts[1]:
+            lines.append(LedgerLine("interface_dropped", lost, (), f"as {self.request.source} itself counts"))
         if live is self.live and (rows := self.dropped_rows.get("flows")):
             others = ", ".join(f"{n} of {table}" for table, n in sorted(self.dropped_rows.items()) if table != "flows")
             lines.append(LedgerLine("retention", rows, (), f"rows of flows, and {others}" if others else "rows of flows"))
@@ -520,50 +414,25 @@ class _Attach:
         return lines
 
     def _status(self) -> AttachStatus:
-        live, tick = self.live, self.live.tick
-        packets, octets = (tick.packets, tick.bytes) if tick is not None else (0, 0)
-        then, had, had_bytes, *_ = self.rate
-        now = time.monotonic()
-        if now > then:
-            per = max(0, packets - had) / (now - then), 8 * max(0, octets - had_bytes) / (now - then)
-            self.rate = (now, packets, octets, *per)
-        counted, first = self.counted, self.counted_first
-        known = counted is not None and first is not None
-        lag = None if tick is None or tick.ts_last is None else max(0.0, time.time() - tick.ts_last / 1e9)
-        return AttachStatus(
+        return status_of(
+            self.live,
+            self.capturing,
+            self.pace,
             source=self.request.source,
-            source_id=live.source_id,
             state=self.state,
-            packets=packets,
-            bytes=octets,
-            flows=tick.flows if tick is not None else 0,
-            open_flows=tick.open_flows if tick is not None else 0,
-            packets_per_second=self.rate[3],
-            bits_per_second=self.rate[4],
-            dropped=self._dropped(live),
-            interface_packets=counted.packets - first.packets if known and counted and first else None,
-            interface_dropped=counted.dropped - first.dropped if known and counted and first else None,
-            behind=tick.behind if tick is not None else 0,
-            lag=lag,
             gaps=sum(len(one.gaps) for one in self.all),
             evidence_bytes=sum(self.ring.size(f) for one in self.all for f in one.files),
             segment_bytes=self.writer.live.bytes,
-            note=self.gap_why if self.gap_since is not None else "",
         )
 
     # -- the end ----------------------------------------------------------------------------------
 
-    def _finish_source(self, live: _Live, why: str | None) -> None:
+    def _finish_source(self, live: LiveSource, why: str | None) -> None:
         if live.done:
             return
-        live.done = True
         self._describe(live)
-        live.partial = why or live.partial
+        live.end(why)
         row = live.row
-        if live.tick is not None and not live.tick.frames and why is None and not live.partial:
-            row["state"], row["detail"] = "ok", "nothing arrived"
-        else:
-            row["state"], row["detail"] = ("partial", live.partial) if live.partial or live.gaps else ("ok", None)
         self.writer.set_open(live.source_id, None)
         live.files = [self.ring.settled(f) for f in live.files]
         self._note_files(live)
@@ -579,7 +448,3 @@ class _Attach:
         ledger = [line.row(one.source_id) for one in self.all for line in self._lines(one)]
         seconds = time.monotonic() - self.started
         return AttachResult(self.request.case, [one.row for one in self.all], ledger, seconds, self.error)
-
-
-def _time(ns: int | None) -> dt.datetime | None:
-    return None if ns is None else _EPOCH + dt.timedelta(microseconds=ns // 1000)

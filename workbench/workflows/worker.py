@@ -177,7 +177,7 @@ def main(conn: Connection[Any, Any]) -> None:
             if isinstance(message, Job):
                 run = _run_of(conn, message, loading)
                 run.run()
-            elif not isinstance(message, str):  # a word is for a job that is over
+            elif not isinstance(message, str | int):  # words and numbers answer a job that is over
                 from workbench.workflows.live_worker import LiveRun
 
                 run = LiveRun(conn, message, loading)
