@@ -146,6 +146,9 @@ class TelemetrySettings:
         "s",
         1.0,
     )
+    exporters: tuple[str, ...] = _setting(
+        (), "addresses and networks, `192.0.2.0/24`, that `attach` takes telemetry from; empty: any; `--exporter` overrides it"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,12 @@ class StatusChoice(StrEnum):
 
 def attach(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="An interface, or - for a capture on standard input.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="An interface, - for a capture on standard input, or ipfix://:4739, netflow://:2055, sflow://:6343.",
+            show_default=False,
+        ),
     ],
     case: options.Case,
     headless: Annotated[
@@ -65,6 +70,16 @@ def attach(
             "--snaplen", metavar="BYTES", min=0, max=262_144, help="Bytes taken of each packet; metadata is lost. 0: all."
         ),
     ] = 0,
+    exporter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exporter",
+            metavar="ADDRESS",
+            help="Take telemetry from this address or network only; again for others.",
+            show_default=False,
+            callback=options.utf8,
+        ),
+    ] = None,
     status: Annotated[StatusChoice, typer.Option("--status", help="How stderr is told how it goes.")] = StatusChoice.TEXT,
     every: Annotated[float, typer.Option("--status-every", metavar="SECONDS", min=0.5, help="How often.")] = 5.0,
     seconds: Annotated[
@@ -88,7 +103,7 @@ def attach(
         raise UsageError(
             "the app does not show live sources yet", "Use --headless; `workbench flows --case DIR` reads meanwhile."
         )
-    request = AttachRequest(source, case, bpf, keep_payload, snaplen, seconds)
+    request = AttachRequest(source, case, bpf, keep_payload, snaplen, seconds, tuple(exporter or ()))
     from workbench.workflows.attach import attach as run
 
     with cancel_on_interrupt() as stop, ExitStack() as stack:
@@ -137,6 +152,8 @@ def as_json(status: AttachStatus) -> str:
 
 def as_text(status: AttachStatus) -> str:
     """One line for people."""
+    if status.exporters is not None:
+        return _collecting(status)
     clock = time.strftime("%H:%M:%S", time.gmtime())
     lost = "drops not told" if status.dropped is None else f"{status.dropped:,} dropped"
     parts = [
@@ -153,6 +170,26 @@ def as_text(status: AttachStatus) -> str:
         parts.append(f"{status.gaps} gaps")
     if status.behind:
         parts.append(f"{status.behind / 1e6:,.1f} MB behind")
+    if status.note:
+        parts.append(status.note)
+    return " · ".join(parts)
+
+
+def _collecting(status: AttachStatus) -> str:
+    """The same of a port that takes telemetry."""
+    lost = "drops not told" if status.dropped is None else f"{status.dropped:,} dropped"
+    parts = [
+        f"{time.strftime('%H:%M:%S', time.gmtime())}Z {status.source} {status.state}",
+        f"{status.packets_per_second:,.0f} messages/s",
+        f"{status.exporters:,} exporters",
+        f"{status.packets:,} messages",
+        f"{status.records:,} records",
+        f"{status.flows:,} flows ({status.open_flows:,} open)",
+        lost,
+    ]
+    for count, words in ((status.lost, "lost on the way"), (status.refused, "refused"), (status.gaps, "gaps")):
+        if count:
+            parts.append(f"{count:,} {words}")
     if status.note:
         parts.append(status.note)
     return " · ".join(parts)

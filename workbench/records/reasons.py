@@ -119,6 +119,7 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("template_changed", "note", "templates that came again with other fields; data is read by the latest"),
     Reason("template_refused", "unseen", "templates that cannot be used: no bytes in a record, or more of them than are kept"),
     Reason("exporter_restarted", "note", "numbering that began anew: the exporter restarted, or messages came out of order"),
+    Reason("exporter_refused", "unseen", "datagrams of exporters that are not on the list of those who may send; detail: whose"),
     Reason("exporters_full", "unseen", "messages of exporters beyond the bound on how many are followed"),
     Reason("sampled", "unseen", "flow records or packets of traffic sampled before it was counted; detail: 1 in N"),
     Reason("interface_losses", "unseen", "packets that interfaces discarded or found damaged, by an exporter's latest counters"),

@@ -22,6 +22,7 @@ from workbench.errors import BadInputError, ExternalError, InternalError, UsageE
 from workbench.records.reasons import LedgerLine
 from workbench.records.visible import path_text
 from workbench.settings import Settings, load_settings
+from workbench.sources.listening import is_place
 from workbench.workflows.capturing import Capturing
 from workbench.workflows.evidence import EvidenceFile, EvidencePlan
 from workbench.workflows.kernels import prepare_kernel_cache
@@ -70,9 +71,19 @@ def attach(
 
     tell: called about once a second from the calling thread. on_writer: given the open case, for a screen in this process.
     Raises UsageError, BpfError, CaseBusyError, DiskFullError, ExternalError (no such interface, nothing to capture with),
-    CapturePermissionError.
+    CapturePermissionError, PortError.
     """
     settings = load_settings()
+    stop = stop or threading.Event()
+    if is_place(request.source):
+        from workbench.workflows.collect import Collect
+
+        run = Collect(request, settings, tell, stop, on_writer)
+        run.run()
+        seconds = time.monotonic() - run.started
+        return AttachResult(request.case, [one.row for one in run.sources], run.ledger, seconds, run.error)
+    if request.exporters:
+        raise UsageError("--exporter is for telemetry", "Name a port to listen at, such as ipfix://:4739, or leave it out.")
     if request.bpf is not None:
         from workbench.sources.bpf import check_filter
 
@@ -83,7 +94,7 @@ def attach(
         from workbench.sources.interfaces import check_interface
 
         check_interface(request.source)
-    return _Attach(request, settings, tell, stop or threading.Event(), on_writer).run()
+    return _Attach(request, settings, tell, stop, on_writer).run()
 
 
 class _Attach:

@@ -25,6 +25,10 @@ _FIGURES: Final = (
     ("lag", "workbench_lag_seconds", "gauge", "Since the last packet's time stamp."),
     ("gaps", "workbench_capture_gaps_total", "counter", "Times in which nothing captured."),
     ("evidence_bytes", "workbench_evidence_bytes", "gauge", "Size of the evidence that is kept."),
+    ("exporters", "workbench_exporters", "gauge", "Exporters that telemetry came from."),
+    ("records", "workbench_telemetry_records_total", "counter", "Flow records and samples taken."),
+    ("lost", "workbench_telemetry_lost_total", "counter", "Records or messages that exporters numbered and that did not arrive."),
+    ("refused", "workbench_refused_datagrams_total", "counter", "Datagrams of exporters that are not on the list."),
     ("segment_bytes", "workbench_segment_bytes", "gauge", "Size of the rows that are not yet compacted."),
 )
 

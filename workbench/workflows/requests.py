@@ -55,6 +55,8 @@ class AttachRequest:
 
     bpf: as IndexRequest's; on an interface the kernel applies it. keep_payload: why packets are kept as they are; None: their
     application payload is zeroed. snaplen: bytes taken of each packet, 0 = all. seconds: stop by itself after so long.
+    A source such as ipfix://:4739 is a port that exporters send telemetry to; exporters: addresses and networks that may, empty:
+    as the settings have it.
     """
 
     source: str
@@ -63,6 +65,7 @@ class AttachRequest:
     keep_payload: str | None = None
     snaplen: int = 0
     seconds: float | None = None
+    exporters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class AttachStatus:
     behind: bytes that wait for the decoder. lag: seconds between the last packet's time stamp and now, None before the first.
     gaps: how often nothing captured. state: starting, capturing, waiting (for the interface to come back) or stopping.
     interface_packets: what the interface itself counted, None where it cannot.
+    Of a port that takes telemetry, packets are datagrams, and these are known: exporters; records: of flows, and samples; lost:
+    records and messages that were numbered and did not arrive; refused: datagrams of those not on the list.
     """
 
     source: str
@@ -93,6 +98,10 @@ class AttachStatus:
     evidence_bytes: int = 0
     segment_bytes: int = 0
     note: str = ""
+    exporters: int | None = None
+    records: int | None = None
+    lost: int | None = None
+    refused: int | None = None
 
 
 AttachSink = Callable[[AttachStatus], None]

@@ -52,6 +52,7 @@ class Feed:
     unpaired: int = 0
     first: int | None = None
     last: int | None = None
+    sampled: list[LedgerLine] = field(default_factory=list)  # what its samples tell
     lines: list[LedgerLine] = field(default_factory=list)
 
     def saw(self, first: int, last: int) -> None:
@@ -216,7 +217,9 @@ class TelemetryPipeline:
         for exporter in self._collector.exporters:
             self._feed(exporter)
         for feed in self.feeds:
-            feed.lines += self._lines(feed)
+            feed.lines = self.lines(feed)
+        if self.feeds:
+            self.feeds[0].lines += self.own_lines()
 
     def _sampled(self, *, whole: bool) -> Iterator[tuple[int, Tables]]:
         for sampled in self._samples.drain(whole=whole):
@@ -224,8 +227,7 @@ class TelemetryPipeline:
             feed.packets, feed.flows = sampled.packets, sampled.flows
             if sampled.first is not None and sampled.last is not None:
                 feed.saw(sampled.first, sampled.last)
-            if whole:
-                feed.lines += sampled.lines
+            feed.sampled = sampled.lines
             if sampled.tables:
                 yield n, sampled.tables
 
@@ -239,24 +241,23 @@ class TelemetryPipeline:
         self.feeds.append(Feed(exporter.kind, sensor, exporter, main=not part))
         return len(self.feeds) - 1, self.feeds[-1]
 
-    def _lines(self, feed: Feed) -> list[LedgerLine]:
+    def lines(self, feed: Feed) -> list[LedgerLine]:
+        """What the ledger is told of a feed, so far."""
         if not feed.main:
-            return []
+            return feed.sampled
         exporter = feed.exporter
         told = f"{exporter.messages} messages, {exporter.templates} templates, {exporter.options} options records or counters"
-        lines = [LedgerLine("telemetry_read", exporter.records, (), told), *exporter.tally.ledger()]
+        lines = [*feed.sampled, LedgerLine("telemetry_read", exporter.records, (), told), *exporter.tally.ledger()]
         for index, counters in sorted(exporter.interfaces.items())[:_INTERFACES]:
             if counters:
                 told = f"interface {index}: " + ", ".join(f"{name} {count}" for name, count in counters.items())
                 lines.append(LedgerLine("interface_losses", sum(counters.values()), (), told))
         if feed.unpaired:
             lines.append(LedgerLine("records_unpaired", feed.unpaired))
-        if feed is self.feeds[0]:
-            lines += self._own_lines()
         return lines
 
-    def _own_lines(self) -> list[LedgerLine]:
-        """What concerns no single exporter; told with the first."""
+    def own_lines(self) -> list[LedgerLine]:
+        """What concerns no single exporter."""
         lines = list(self._collector.tally.ledger())
         if self._table.merged:
             lines.append(LedgerLine("records_merged", self._table.merged))

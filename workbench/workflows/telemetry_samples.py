@@ -6,6 +6,7 @@ are not read. Packets that an agent tells it dropped are flows of their own, wit
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -120,6 +121,29 @@ class SampleTables:
         """Rows that came since the last `drain`."""
         return sum(s.table.pending() for s in self._tables.values())
 
+    def tick(self, now: int) -> None:
+        """Time has come to `now` (ns since 1970) although no sample says so."""
+        for sampled in self._tables.values():
+            sampled.table.tick(now)
+
+    def ended(self) -> dict[int, int]:
+        """By exporter: how many of its flows are over."""
+        out: dict[int, int] = {}
+        for s in self._tables.values():
+            out[s.exporter.number] = out.get(s.exporter.number, 0) + s.table.flows - s.table.open_flows
+        return out
+
+    def open_rows(self, exporters: Container[int]) -> list[SampledRows]:
+        """The flows of these exporters that are open, as they are."""
+        out = []
+        for sampled in self._tables.values():
+            if sampled.exporter.number in exporters:
+                table = sampled.table
+                kept = {"flows": _marked(table.open_rows(), sampled)}
+                sums = (sampled.seen, table.flows, table.ts_first, table.ts_last)
+                out.append(SampledRows(sampled.exporter, sampled.part, kept, *sums, []))
+        return out
+
     def drain(self, *, whole: bool) -> list[SampledRows]:
         """What ended; whole: everything ends."""
         out = []
@@ -132,7 +156,7 @@ class SampleTables:
                 kept["tunnels"] = tables["tunnels"]
             rows = SampledRows(
                 *(sampled.exporter, sampled.part, kept, sampled.seen, table.flows, table.ts_first, table.ts_last),
-                [line for line in [*sampled.tally.ledger(), *table.ledger()] if line.reason != "snaplen"] if whole else [],
+                [line for line in [*sampled.tally.ledger(), *table.ledger()] if line.reason != "snaplen"],
             )
             out.append(rows)
         return out

@@ -64,7 +64,7 @@ class TelemetryRun(Run):
         """The tables with the source's number and the sensor's name in them."""
         source_id = self._source(n)
         sensor = self.feeds.feeds[n].sensor
-        return {name: _numbered(batch, source_id, sensor) for name, batch in tables.items()}
+        return {name: numbered(batch, source_id, sensor) for name, batch in tables.items()}
 
     def _summary(self) -> Report:
         """The report of the first exporter, with the others' in it."""
@@ -92,7 +92,8 @@ def _describe(report: Report, feed: Feed) -> None:
     report.lines.extend(feed.lines)
 
 
-def _numbered(batch: pa.RecordBatch, source_id: int, sensor: str) -> pa.RecordBatch:
+def numbered(batch: pa.RecordBatch, source_id: int, sensor: str) -> pa.RecordBatch:
+    """The batch with the source's number and the sensor's name where it has columns for them."""
     for name, values in (
         ("flow_id", lambda ids: ids & ((1 << _ID_SHIFT) - 1) | (source_id << _ID_SHIFT)),
         ("source_id", lambda ids: np.full(len(ids), source_id, np.int64)),

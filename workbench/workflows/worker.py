@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the parent imports this module before it spawns anything: n
 
     from workbench.decode.framing import Framer
     from workbench.sources.bytes import ByteReader
+    from workbench.workflows.collect_worker import CollectRun
     from workbench.workflows.live_worker import LiveRun
     from workbench.workflows.selection import Selection
 
@@ -171,16 +172,14 @@ def main(conn: Connection[Any, Any]) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     loading = threading.Thread(target=_load_kernels, name="kernels", daemon=True)
     loading.start()
-    run: Run | LiveRun | None = None
+    run: Run | LiveRun | CollectRun | None = None
     try:
         while (message := conn.recv()) is not None:
             if isinstance(message, Job):
                 run = _run_of(conn, message, loading)
                 run.run()
             elif not isinstance(message, str | int):  # words and numbers answer a job that is over
-                from workbench.workflows.live_worker import LiveRun
-
-                run = LiveRun(conn, message, loading)
+                run = _live_run_of(conn, message, loading)
                 run.run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(1)  # the parent is gone: nobody is left to tell, and threads may still be reading
@@ -207,6 +206,17 @@ def _run_of(conn: Connection[Any, Any], job: Job, loading: threading.Thread) -> 
     from workbench.workflows.telemetry_worker import TelemetryRun
 
     return TelemetryRun(conn, job, loading)
+
+
+def _live_run_of(conn: Connection[Any, Any], job: Any, loading: threading.Thread) -> LiveRun | CollectRun:
+    """The same for what is attached to."""
+    from workbench.workflows.collect_worker import CollectJob, CollectRun
+
+    if isinstance(job, CollectJob):
+        return CollectRun(conn, job, loading)
+    from workbench.workflows.live_worker import LiveRun
+
+    return LiveRun(conn, job, loading)
 
 
 def _selection(text: str | None) -> Selection | None:

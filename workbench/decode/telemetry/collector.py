@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.decode.telemetry import ipfix, netflow5, netflow9, sflow
-from workbench.decode.telemetry.exporters import MAX_EXPORTERS, Domain, Exporter
+from workbench.decode.telemetry.exporters import MAX_EXPORTERS, Domain, Exporter, Room
 from workbench.decode.telemetry.kernels import AT, BROKEN, COUNT, count_set, decode_set
 from workbench.decode.telemetry.sets import give_up
 from workbench.decode.telemetry.tallying import Tally
@@ -49,6 +49,8 @@ class Collector:
         self.exporters: list[Exporter] = []
         self.tally = Tally()
         self.samples = samples
+        self.room = Room()
+        self.learned = 0  # templates that came, changed or went
         self._sink = sink
         self._by_key: dict[tuple[str, str], Exporter] = {}
         self._rows = np.empty((rows, record.SLOTS), np.int64)
@@ -92,9 +94,16 @@ class Collector:
             if len(self.exporters) >= MAX_EXPORTERS:
                 self.tally.add("exporters_full", 1, message.number)
                 return None
-            found = self._by_key[key] = Exporter(len(self.exporters), kind, message.address)
-            self.exporters.append(found)
+            found = self.known(kind, message.address)
         found.came(message.ts)
+        return found
+
+    def known(self, kind: str, address: str) -> Exporter:
+        """The exporter, made where there is none yet. No message of it needs to have come."""
+        found = self._by_key.get((address, kind))
+        if found is None:
+            found = self._by_key[address, kind] = Exporter(len(self.exporters), kind, address, self.room)
+            self.exporters.append(found)
         return found
 
     # -- records ----------------------------------------------------------------------------------

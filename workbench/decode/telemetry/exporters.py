@@ -23,9 +23,34 @@ MAX_SAMPLERS: Final = 256
 #: Bytes of data sets that wait for their templates, of a domain; and for how long (ns of the exporter's clock).
 MAX_HELD: Final = 256 << 10
 HOLD: Final = 600 * 1_000_000_000
+#: What a data set takes that waits, beside its bytes.
+HELD_COST: Final = 256
+#: A domain that nothing came of for so long (ns) gives way to another: exporters may choose another port whenever they start.
+_SILENT: Final = 1800 * 1_000_000_000
 #: Numbers that are missing: beyond this many the exporter began anew.
 MAX_LOST: Final = 1 << 24
 _NUMBERS: Final = 1 << 32
+
+
+class Room:
+    """What all exporters of a collector may take together: about 200 MB where a hostile one sends all it can think of.
+
+    domains; fields of templates (200 bytes each); samplers; interfaces; held: bytes that wait for templates.
+    """
+
+    def __init__(self) -> None:
+        self.left = {"domains": 1 << 14, "fields": 1 << 18, "samplers": 1 << 16, "interfaces": 1 << 16, "held": 32 << 20}
+
+    def take(self, what: str, n: int = 1) -> bool:
+        """Whether there is room for n more; then it is taken."""
+        there = self.left[what] >= n
+        if there:
+            self.left[what] -= n
+        return there
+
+    def give(self, what: str, n: int = 1) -> None:
+        """n of it are free again."""
+        self.left[what] += n
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +62,11 @@ class Held:
     sent: int
     boot: int
     message: int
+
+    @property
+    def cost(self) -> int:
+        """Bytes that it takes."""
+        return HELD_COST + len(self.data)
 
 
 @dataclass(slots=True)
@@ -87,6 +117,7 @@ class Domain:
     sampling: int = 0  # 1 in N for everything; 0 where nothing was said
     samplers: dict[int, int] = field(default_factory=dict)
     boot: int = 0  # ns, where options told it (IPFIX)
+    heard: int = 0  # ns: when its last message came
     first: NDArray[np.int64] = field(default_factory=blank)
     clock: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, np.int64))
 
@@ -103,6 +134,7 @@ class Exporter:
     number: int
     kind: str
     address: str
+    room: Room = field(default_factory=Room)
     tally: Tally = field(default_factory=Tally)
     domains: dict[tuple[int, int], Domain] = field(default_factory=dict)
     messages: int = 0
@@ -117,15 +149,36 @@ class Exporter:
     def domain(self, number: int, session: int, unit: str) -> Domain | None:
         """The state of a domain in a transport session; None where there are too many."""
         found = self.domains.get((number, session))
-        if found is None and len(self.domains) < MAX_DOMAINS:
-            found = self.domains[number, session] = Domain(number, Numbering(unit))
+        if found is None:
+            if len(self.domains) >= MAX_DOMAINS:
+                self._forget_silent()
+            if len(self.domains) < MAX_DOMAINS and self.room.take("domains"):
+                found = self.domains[number, session] = Domain(number, Numbering(unit))
+        if found is not None:
+            found.heard = self.last or 0
         return found
+
+    def _forget_silent(self) -> None:
+        """Drop the domain that was silent for longest, if that is long enough."""
+        key, oldest = min(self.domains.items(), key=lambda item: item[1].heard)
+        if (self.last or 0) - oldest.heard < _SILENT:
+            return
+        del self.domains[key]
+        self.room.give("domains")
+        self.room.give("samplers", len(oldest.samplers))
+        self.room.give("fields", sum(len(t.fields) for t in oldest.templates.values()))
+        for held in oldest.held:
+            self.room.give("held", held.cost)
+            self.tally.add("template_missing", 1, held.message, f"template {held.template} of {oldest.name}")
 
     def interface(self, index: int) -> dict[str, int]:
         """The latest counters of an interface, to be written to; of one too many they are forgotten."""
-        if index not in self.interfaces and len(self.interfaces) >= MAX_INTERFACES:
-            return {}
-        return self.interfaces.setdefault(index, {})
+        found = self.interfaces.get(index)
+        if found is None:
+            if len(self.interfaces) >= MAX_INTERFACES or not self.room.take("interfaces"):
+                return {}
+            found = self.interfaces[index] = {}
+        return found
 
     def came(self, ts: int) -> None:
         """A message came at this time."""

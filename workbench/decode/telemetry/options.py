@@ -37,7 +37,7 @@ def _sampling(exporter: Exporter, domain: Domain, record: Any, names: set[str], 
     sampler = _number(record, names, "selectorId") or _number(record, names, "samplerId")
     if not sampler:
         domain.sampling = rate
-    elif sampler in domain.samplers or len(domain.samplers) < MAX_SAMPLERS:
+    elif sampler in domain.samplers or (len(domain.samplers) < MAX_SAMPLERS and exporter.room.take("samplers")):
         domain.samplers[sampler] = rate
     if rate > 1:
         exporter.tally.add("sampled", 0, message, f"1 in {rate}")

@@ -146,7 +146,7 @@ class Sets:
         tally, templates = self.exporter.tally, self.domain.templates
         self.exporter.templates += 1
         if template is None:
-            templates.pop(number, None)
+            self._forget(number)
             tally.add("template_refused", 1, self.message, f"template {number}: records without bytes")
             return
         old = templates.get(number)
@@ -156,6 +156,13 @@ class Sets:
             tally.add("template_refused", 1, self.message, f"more than {MAX_TEMPLATES} templates of {self.domain.name}")
             return
         if old is not None:
+            self.exporter.room.give("fields", len(old.fields))
+        if not self.exporter.room.take("fields", len(template.fields)):
+            templates.pop(number, None)
+            tally.add("template_refused", 1, self.message, "more fields than are kept of all exporters together")
+            return
+        self.collector.learned += 1
+        if old is not None:
             tally.add("template_changed", 1, self.message, f"template {number}")
         for field in template.unknown:
             tally.add("fields_unknown", 1, 0, field)
@@ -164,13 +171,18 @@ class Sets:
 
     def _withdraw(self, number: int) -> None:
         """RFC 7011, 8.1: a template that is no longer used; numbers 2 and 3 stand for all of a kind."""
-        templates = self.domain.templates
         if number >= _FIRST_DATA:
-            templates.pop(number, None)
+            self._forget(number)
             return
         of_options = number == self.dialect.options
-        for n in [n for n, t in templates.items() if (t.scopes is not None) == of_options]:
-            del templates[n]
+        for n in [n for n, t in self.domain.templates.items() if (t.scopes is not None) == of_options]:
+            self._forget(n)
+
+    def _forget(self, number: int) -> None:
+        old = self.domain.templates.pop(number, None)
+        if old is not None:
+            self.exporter.room.give("fields", len(old.fields))
+            self.collector.learned += 1
 
     # -- data -------------------------------------------------------------------------------------
 
@@ -198,8 +210,12 @@ class Sets:
         """Keep a data set until its template comes, within bounds; the oldest give way, and are counted."""
         domain = self.domain
         sent = int(domain.clock[0])
-        domain.held.append(Held(number, data, sent, int(domain.clock[1]), self.message))
-        domain.held_bytes += len(data)
+        held = Held(number, data, sent, int(domain.clock[1]), self.message)
+        if not self.exporter.room.take("held", held.cost):
+            self.exporter.tally.add("template_missing", 1, self.message, f"template {number} of {domain.name}")
+            return
+        domain.held.append(held)
+        domain.held_bytes += held.cost
         while domain.held and (domain.held_bytes > MAX_HELD or domain.held[0].sent < sent - HOLD):
             give_up(self.exporter, domain, domain.held.pop(0))
 
@@ -212,7 +228,8 @@ class Sets:
         domain.held = [h for h in domain.held if h.template != number]
         clock, records, sure = domain.clock.copy(), self.records, self.sure
         for held in ready:
-            domain.held_bytes -= len(held.data)
+            domain.held_bytes -= held.cost
+            self.exporter.room.give("held", held.cost)
             domain.clock[:] = (held.sent, held.boot or domain.clock[1])
             self._read_data(template, np.frombuffer(held.data, np.uint8), 0, len(held.data), held.message)
         domain.clock[:] = clock
@@ -221,5 +238,6 @@ class Sets:
 
 def give_up(exporter: Exporter, domain: Domain, held: Held) -> None:
     """A data set whose template did not come."""
-    domain.held_bytes -= len(held.data)
+    domain.held_bytes -= held.cost
+    exporter.room.give("held", held.cost)
     exporter.tally.add("template_missing", 1, held.message, f"template {held.template} of {domain.name}")

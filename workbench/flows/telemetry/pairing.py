@@ -7,8 +7,8 @@ it: the active timeout and a little, within which the other direction, and the n
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -29,6 +29,8 @@ SLACK_SECONDS: Final = 5
 _SWEEP: Final = 1 << 16
 _PIECES: Final = 1 << 18
 _EXPORTERS: Final = 1 << 10
+#: Later than any time that an exporter can tell: see `PairingTable.steady`.
+_STEADY: Final = 1 << 62
 
 #: ICMP types that answer each other (RFC 792, 1256, 950; 4443, 4861, 2710, 4620, 6275), as the packet decoder pairs them.
 _PAIRS4: Final = ((8, 0), (13, 14), (15, 16), (17, 18), (10, 9))
@@ -97,6 +99,32 @@ class PairingTable:
     def set_window(self, active: float) -> None:
         """Another active timeout (s): what an exporter's options told; never a shorter one."""
         self._window = max(self._window, round((active + SLACK_SECONDS) * NANOS))
+
+    def steady(self, now: int) -> None:
+        """From now on flows end by this clock (ns, from wherever it counts), which only goes forward.
+
+        For live sources: their records come when they are sent. An exporter that falls silent, or whose clock is set, ends no
+        flow too early or never. Pieces and directions are still told by the exporter's times.
+        """
+        self._clocks[:] = _STEADY + now
+
+    def tick(self) -> list[Batch]:
+        """What ended because time passed."""
+        return self._close(self._window, len(self._flows))
+
+    def open_rows(self, exporters: Container[int]) -> list[Batch]:
+        """The flows of these exporters that may still be told of, as they are; end_reason null, no slices."""
+        taken = np.ones(len(self._flows), np.bool_)
+        taken[self._free[: int(self._state[f.FREE])]] = False
+        slots = np.flatnonzero(taken)
+        numbers = self._flows[slots, f.EXPORTER]
+        wanted = np.array([n for n in np.unique(numbers).tolist() if n in exporters], np.int64)
+        slots = slots[np.isin(numbers, wanted)]
+        if not len(slots):
+            return []
+        found = self._flows[slots]
+        found = found[np.lexsort((found[:, f.N], found[:, f.EXPORTER]))]
+        return [_still_open(batch) for batch in self._batches(found, np.empty((0, f.PIECE_WIDTH), np.int64))]
 
     def add(self, records: NDArray[np.int64]) -> list[Batch]:
         """Take records, which are changed; what ended by them."""
@@ -187,6 +215,12 @@ class PairingTable:
                 )
             )
         return out
+
+
+def _still_open(batch: Batch) -> Batch:
+    at = batch.flows.schema.get_field_index("end_reason")
+    field = batch.flows.schema.field(at)
+    return replace(batch, flows=batch.flows.set_column(at, field, pa.nulls(batch.flows.num_rows, field.type)))
 
 
 def _whole(ended: Ended, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
