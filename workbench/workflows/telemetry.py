@@ -215,7 +215,8 @@ class TelemetryPipeline:
         yield from self.drain()
         yield from self._sampled(whole=True)
         for exporter in self._collector.exporters:
-            self._feed(exporter)
+            if exporter.messages:
+                self._feed(exporter)
         for feed in self.feeds:
             feed.lines = self.lines(feed)
         if self.feeds:
