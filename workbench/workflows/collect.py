@@ -11,21 +11,21 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from multiprocessing import reduction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
-from workbench.errors import InternalError, UsageError, WorkbenchError
+from workbench.errors import InternalError, WorkbenchError
 from workbench.records.reasons import LedgerLine
 from workbench.records.visible import path_text
 from workbench.settings import Settings
 from workbench.sources.allowed import Allowed
 from workbench.sources.listening import Listener, read_place
 from workbench.workflows.collect_worker import CollectJob, CollectTick, OpenFlows
-from workbench.workflows.collected import Collected
+from workbench.workflows.collected import Collected, Memory, check_request
 from workbench.workflows.kernels import prepare_kernel_cache
+from workbench.workflows.live_status import Pace
 from workbench.workflows.pool import Worker, first_worker, wait
 from workbench.workflows.requests import AttachRequest, AttachSink, AttachStatus
 from workbench.workflows.worker import Crashed, NewSource, Ready
@@ -33,7 +33,6 @@ from workbench.workflows.worker import Crashed, NewSource, Ready
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from workbench.decode.telemetry.remembering import Known
     from workbench.store.writer import CaseWriter
     from workbench.workflows.shipping import Shipment
 
@@ -58,7 +57,7 @@ class Collect:
         on_writer: Callable[[CaseWriter], None] | None,
     ) -> None:
         """UsageError for what makes no sense, PortError where the port cannot be had."""
-        _check(request)
+        check_request(request)
         self.request = request
         self.settings = settings
         self.allowed = tuple(request.exporters or settings.telemetry.exporters)
@@ -69,7 +68,7 @@ class Collect:
         self.state = "starting"
         self.tick: CollectTick | None = None
         self.heard = dt.datetime.now(dt.UTC)  # of the last tick: what came later may be lost with the worker
-        self.known: dict[tuple[str, str, tuple[int, int]], Known] = {}
+        self.memory = Memory()
         self.over = False
         self.error: WorkbenchError | None = None
         self.deaths: list[float] = []
@@ -80,7 +79,7 @@ class Collect:
         self.here: dict[int, Collected] = {}  # exporters of the present one, by number
         self.retained: dict[str, int] = {}
         self.dropped_before = 0
-        self.rate = (time.monotonic(), 0, 0, 0.0, 0.0)
+        self.pace = Pace(self.started)
         self.due = {"second": 0.0, "tidy": self.started + _TIDY_EVERY, "retain": self.started + _RETAIN_EVERY}
 
     # -- the run ----------------------------------------------------------------------------------
@@ -183,7 +182,7 @@ class Collect:
         self.writer.commit(now=True)
         scheme = self.listener.place.scheme
         active, key = self.settings.telemetry.active_timeout, self.writer.case.hash_key()
-        job = CollectJob(scheme, self.settings.flows, active, key, self.allowed, tuple(self.known.values()))
+        job = CollectJob(scheme, self.settings.flows, active, key, self.allowed, self.memory.known)
         self.worker.conn.send(job)
         reduction.send_handle(self.worker.conn, self.listener.fd, self.worker.process.pid)
         told = {"source": self.port.source_id, "path": self.port.row["path"], "exporters": list(self.allowed) or None}
@@ -231,18 +230,9 @@ class Collect:
         for source_id, state in tick.feeds.items():
             one = self.here[source_id]
             one.state, one.changed = state, True
-        self._remember(tick)
+        self.memory.take(tick.known, templates=tick.templates)
         if tick.done:
             self._finish()
-
-    def _remember(self, tick: CollectTick) -> None:
-        """What the next worker must know; a tick without templates leaves those that were told before."""
-        before, self.known = self.known, {}
-        for one in tick.known:
-            at = (one.kind, one.address, one.key)
-            old = before.get(at)
-            templates = one.templates if tick.templates else old.templates if old is not None else None
-            self.known[at] = replace(one, templates=templates)
 
     def _showing(self, showing: OpenFlows) -> None:
         if showing.rows:
@@ -345,22 +335,18 @@ class Collect:
 
     def _status(self) -> AttachStatus:
         tick = self.tick
-        messages, octets = (tick.messages, tick.bytes) if tick is not None else (0, 0)
-        then, had, had_bytes, *_ = self.rate
-        now = time.monotonic()
-        if now > then:
-            per = max(0, messages - had) / (now - then), 8 * max(0, octets - had_bytes) / (now - then)
-            self.rate = (now, messages, octets, *per)
+        pace = self.pace
+        pace.take(*((tick.messages, tick.bytes) if tick is not None else (0, 0)))
         return AttachStatus(
             self.request.source,
             self.port.source_id,
             self.state,
-            packets=messages,
-            bytes=octets,
+            packets=pace.packets,
+            bytes=pace.octets,
             flows=sum(one.state.flows for one in self.here.values() if one.state is not None),
             open_flows=tick.open_flows if tick is not None else 0,
-            packets_per_second=self.rate[3],
-            bits_per_second=self.rate[4],
+            packets_per_second=pace.packets_per_second,
+            bits_per_second=pace.bits_per_second,
             dropped=self.dropped,
             behind=self.listener.waiting,
             gaps=self.gaps,
@@ -410,12 +396,3 @@ class Collect:
             from workbench.audit.heads import sign_head
 
             sign_head(self.request.case, Path(audit.signing_key).expanduser(), audit.principal)
-
-
-def _check(request: AttachRequest) -> None:
-    """Options of captures make no sense here."""
-    for given, name in ((request.bpf, "--bpf"), (request.keep_payload, "--keep-payload"), (request.snaplen, "--snaplen")):
-        if given:
-            raise UsageError(
-                f"{name} is for packets; {request.source} takes telemetry", "Leave it out; --exporter says who may send."
-            )

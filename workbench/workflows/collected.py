@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from workbench.errors import UsageError
 from workbench.records.reasons import LedgerLine
+from workbench.workflows.requests import AttachRequest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from workbench.decode.telemetry.remembering import Known
     from workbench.workflows.live_telemetry import FeedState
 
 _EPOCH: Final = dt.datetime(1970, 1, 1)
@@ -72,6 +75,27 @@ class Collected:
         return [*(self.state.lines if self.state is not None else ()), *self.lines]
 
 
+class Memory:
+    """What the worker knows of its exporters, for the next one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, tuple[int, int]], Known] = {}
+
+    @property
+    def known(self) -> tuple[Known, ...]:
+        """All of it."""
+        return tuple(self._known.values())
+
+    def take(self, known: tuple[Known, ...], *, templates: bool) -> None:
+        """As it is now; templates: whether those come with it, else they are as before."""
+        before, self._known = self._known, {}
+        for one in known:
+            at = (one.kind, one.address, one.key)
+            old = before.get(at)
+            told = one.templates if templates else old.templates if old is not None else None
+            self._known[at] = replace(one, templates=told)
+
+
 def packets_of(batch: pa.RecordBatch) -> int:
     """Packets of rows of `flows`, both directions."""
     import pyarrow.compute as pc
@@ -81,3 +105,12 @@ def packets_of(batch: pa.RecordBatch) -> int:
 
 def _time(ns: int | None) -> dt.datetime | None:
     return None if ns is None else _EPOCH + dt.timedelta(microseconds=ns // 1000)
+
+
+def check_request(request: AttachRequest) -> None:
+    """UsageError where it has options that are for captures."""
+    for given, name in ((request.bpf, "--bpf"), (request.keep_payload, "--keep-payload"), (request.snaplen, "--snaplen")):
+        if given:
+            raise UsageError(
+                f"{name} is for packets; {request.source} takes telemetry", "Leave it out; --exporter says who may send."
+            )

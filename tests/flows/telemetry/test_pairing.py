@@ -203,3 +203,33 @@ def test_nothing_is_lost_or_counted_twice(told: list[tuple[int, bool, int, int, 
             mine = [s for s in batch.slices.to_pylist() if s["flow_id"] == flow_id]
             assert sum(s["src_pkts"] for s in mine) == totals[(batch.exporter, flow_id)]["src_pkts"]
             assert sum(s["dst_pkts"] for s in mine) == totals[(batch.exporter, flow_id)]["dst_pkts"]
+
+
+def test_live_flows_end_by_our_clock_whatever_the_exporters_say() -> None:
+    table = PairingTable(SERVERS, 60)
+    day = 86_400 * 10**9
+    table.steady(0)
+    assert not table.add(np.stack((there(), there(src_port=2, exported=T0 + day), there(src_port=3, exported=T0 - day))))
+    table.steady(60 * 10**9)
+    assert not table.tick()
+    assert not table.add(np.stack((back(at=59_000, exported=T0),)))
+    table.steady(66 * 10**9)
+    assert [flow["src_port"] for flow in flows(table.tick())] == [2, 3]
+    table.steady(126 * 10**9)
+    ((flow,),) = (flows(table.tick()),)
+    assert (flow["src_pkts"], flow["dst_pkts"]) == (1, 1)
+    assert table.open_flows == 0
+
+
+def test_open_flows_are_shown_as_they_are_and_stay() -> None:
+    table = PairingTable(SERVERS, 60)
+    table.steady(0)
+    table.add(np.stack((there(exporter=1), back(exporter=1, at=1), there(exporter=2, reason=3), there(exporter=0))))
+    shown = table.open_rows({1, 2})
+    assert [(batch.exporter, batch.packets) for batch in shown] == [(1, 2), (2, 1)]
+    assert [flow["end_reason"] for flow in flows(shown)] == [None, None]
+    assert flows(shown)[0]["dst_pkts"] == 1
+    assert table.open_rows({7}) == []
+    assert shown[0].flows.schema.names == arrow_schema("flows").names
+    ended = flows(table.finish())
+    assert [(f["flow_id"], f["src_pkts"], f["end_reason"]) for f in ended] == [(0, 1, 4), (0, 1, 4), (0, 1, 3)]
