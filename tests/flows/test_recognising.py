@@ -28,6 +28,50 @@ def test_requests_without_a_whole_version(line: bytes, version: str | None) -> N
     assert [(row["path"], row["version"], row["status"]) for row in rows] == ([("/old", version, None)] if version else [])
 
 
+def test_a_request_without_a_target() -> None:
+    out = heard([Piece(0, 0, b"OPTIONS HTTP/1.1\r\nHost: x.example\r\n\r\n")])
+    (row,) = out["http"].to_pylist()
+    assert (row["method"], row["path"], row["version"], row["host"]) == ("OPTIONS", None, "1.1", "x.example")
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+BANNER = b"SSH-2.0-server\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "service"),
+    [
+        ([Piece(0, 0, GET), Piece(1, 0, BANNER)], "ssh,http"),
+        ([Piece(0, 0, GET), Piece(1, 0, BANNER[:3]), Piece(1, 3, BANNER[3:])], "ssh,http"),
+        ([Piece(0, 0, GET), Piece(1, 0, b"SSH is not spoken here\r\n")], "http"),  # no version: it is an answer of no form
+        ([Piece(0, 0, b"EHLO x\r\n"), Piece(1, 0, b"220 hello\r\n250 x\r\n")], "smtp"),
+        ([Piece(1, 0, b"220 hello\r\n"), Piece(0, 0, GET)], "http"),  # what speaks against a recognised direction must be plain
+    ],
+    ids=["banner", "in pieces", "almost", "alike", "greeting"],
+)
+def test_each_direction_is_what_it_says_beyond_doubt(pieces: list[Piece], service: str) -> None:
+    assert services(heard(pieces, port=8022)) == [service]
+
+
+def test_both_sides_of_a_misunderstanding_have_rows() -> None:
+    out = heard([Piece(0, 0, GET), Piece(1, 0, BANNER)], port=22)
+    assert [(row["method"], row["status"]) for row in out["http"].to_pylist()] == [("GET", None)]
+    assert [(row["client"], row["server"]) for row in out["ssh"].to_pylist()] == [(None, "SSH-2.0-server")]
+
+
+def test_a_long_key_exchange_is_passed_over_and_listened_behind() -> None:
+    size = 40_000
+    long = (size - 4).to_bytes(4, "big") + bytes([4, 20]) + bytes(16) + (60_000).to_bytes(4, "big") + bytes(size - 26)
+    newkeys = bytes.fromhex("0000000c0a15") + bytes(10)
+    pieces = [Piece(1, 0, BANNER)]
+    pieces += [Piece(1, len(BANNER) + at, (long + newkeys)[at : at + 1400]) for at in range(0, size + 16, 1400)]
+    end = len(BANNER) + size + 16
+    pieces += [Piece(0, 0, b"SSH-2.0-client\r\n"), Piece(0, 16, newkeys), Piece(0, 32, b"x" * 48), Piece(1, end, b"x" * 48)]
+    pieces += [Piece(0, 80, b"x" * 64), Piece(1, end + 48, b"x" * 32)]
+    (row,) = heard(pieces, port=22)["ssh"].to_pylist()
+    assert (row["server"], row["hassh_server"], row["authenticated"]) == ("SSH-2.0-server", None, True)
+
+
 @pytest.mark.parametrize(
     ("side", "data", "port", "proto", "service"),
     [

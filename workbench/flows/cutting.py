@@ -31,6 +31,7 @@ _HEAD, _LENGTH, _BER, _LINES, _HTTP, _TLS, _SSH = range(1, 8)
 _HELLO: Final = 0x16
 _ENCRYPTED_TOLD: Final = 12  # sizes of encrypted segments that are told
 _LOOK: Final = 256  # bytes by which a signature that wants more must have made up its mind
+_PLAIN: Final = 4  # bytes of a signature that speaks against what the other direction is
 _MOST_HEAD: Final = 512  # empty lines and sizes of chunks: a line of those is no longer
 
 # STREAM.sub under HTTP
@@ -114,6 +115,37 @@ def _at_port(signature: Any, src: Any, dst: Any) -> Any:
 
 
 @kernel
+def _beside(state: Any, slot: Any, side: Any, stream: Any, other: Any, buf: Any, at: Any, end: Any) -> Any:
+    """Recognise a direction whose other one is: the same protocol, but where TCP begins with another's beyond doubt.
+
+    An HTTP client at an SSH server is two protocols: the server's banner is one whatever it was asked. Only signatures count
+    that leave no doubt without a port; they are few and told apart by their first byte. Returns as `listen`.
+    """
+    hot = hot_at(state, slot)
+    waits = False
+    for i in range(state.tcp_signatures if hot.proto == _TCP else np.int64(0)):
+        signature = signature_at(state, i)
+        if signature.strong == 0:  # those come first
+            break
+        if (buf[at] & signature.lead_mask) != signature.lead or signature.size < _PLAIN or signature.port_count != 0:
+            continue
+        if signature.protocol == other.protocol or (signature.side != 0 and signature.side != side + 1):
+            continue
+        fits = _fits(signature, buf, at, end)
+        if fits == 1:
+            stream.protocol = signature.protocol
+            stream.vouched = 1
+            name_service(stream, np.int64(signature.protocol))
+            return 1
+        waits = waits or fits == PROBE_MORE
+    if waits and 1 < end - at < _LOOK:  # a single byte is a whole answer in some (PostgreSQL's S)
+        return 2
+    stream.protocol = other.protocol
+    stream.vouched = other.vouched
+    return 1
+
+
+@kernel
 def listen(state: Any, slot: Any, side: Any, stream: Any, buf: Any, at: Any, end: Any) -> Any:
     """Recognise a direction by its first bytes: 1 done, 0 nothing fits, 2 more bytes are needed. end > at."""
     hot = hot_at(state, slot)
@@ -121,9 +153,7 @@ def listen(state: Any, slot: Any, side: Any, stream: Any, buf: Any, at: Any, end
     if peer != 0 and peer != DEAF:
         other = stream_at(state, (peer & 0x7FFFFFFF) - 1)
         if other.protocol != 0:
-            stream.protocol = other.protocol
-            stream.vouched = other.vouched
-            return 1
+            return _beside(state, slot, side, stream, other, buf, at, end)
     if hot.proto == _TCP:
         low, high = np.int64(0), state.tcp_signatures
     elif hot.proto == _UDP:

@@ -17,7 +17,7 @@ LOST: Final = -1
 
 _LF: Final = 10
 _MOST_RECORD: Final = 16384 + 2048  # TLS (RFC 8446, 5.2; RFC 5246, 6.2.3)
-_MOST_PACKET: Final = 35000 + 4  # SSH (RFC 4253, 6.1)
+_MOST_PACKET: Final = (256 << 10) + 4  # SSH: RFC 4253 (6.1) has 35,000 read, and more where it is needed; OpenSSH takes this
 _MOST_LINE: Final = 8192
 _NEWKEYS: Final = 21
 

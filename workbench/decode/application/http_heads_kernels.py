@@ -177,7 +177,7 @@ def _target(a: NDArray[np.uint8], at: int, end: int, connect: bool, spans: NDArr
 @kernel
 def _request(a: NDArray[np.uint8], at: int, end: int, numbers: NDArray[np.int64], spans: NDArray[np.int64]) -> int:
     """Read ``METHOD target HTTP/1.1``; ``GET /target`` alone is HTTP/0.9 and has no version,
-    whatever the method: scanners send others so too."""
+    whatever the method: scanners send others so too, and some leave out the target."""
     method = at
     while method < end and method - at <= _MOST_METHOD and _token(a[method]):
         method += 1
@@ -187,7 +187,7 @@ def _request(a: NDArray[np.uint8], at: int, end: int, numbers: NDArray[np.int64]
     while last > method and a[last - 1] != _SP:
         last -= 1
     target = _left(a, method, end)
-    if last > target and _same(a, last, end, _N_HTTP, 5):
+    if last >= target and _same(a, last, end, _N_HTTP, 5):
         if last + 5 < end and a[last + 5] != _ZERO and a[last + 5] != _ONE:
             return NOTHING  # PRI * HTTP/2.0
         _note(spans, VERSION, last + 5, min(end, last + 13))

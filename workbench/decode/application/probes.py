@@ -176,7 +176,7 @@ def _http(buf: Any, at: Any, end: Any) -> Any:
         byte = i64(buf[line])
         if byte == 10:
             back = line - 1 if i64(buf[line - 1]) == 13 else line
-            if back - place < 10:
+            if back - place < 9:
                 return _old_request(buf, at, place, back)
             if i64(buf[back - 8]) == 72 and i64(buf[back - 4]) == 47 and i64(buf[back - 2]) == 46:
                 return YES
