@@ -232,6 +232,7 @@ class RowCase:
         self.interrupted = threading.Event()
         self.generation = 0
         self.counted: list[str] = []
+        self.found: list[tuple[str, int, int]] = []
         self.stopped = 0
         self.prepared = False
         self.packets, self.slow_from, self.without_tshark = 40, -1, False
@@ -311,6 +312,9 @@ class RowCase:
             if 0 <= at < bins:
                 counts[:, at] += (1, row["src_pkts"] + row["dst_pkts"], row["src_bytes"] + row["dst_bytes"])
         return Bins(span, counts[0], counts[1], counts[2])
+
+    def moments(self, kept: str) -> Sequence[tuple[str, int, int]]:
+        return self.found
 
     # -- packets ------------------------------------------------------------------------------
 

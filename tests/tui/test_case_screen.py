@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import threading
 
 import pytest
@@ -494,3 +495,25 @@ def test_where_the_packets_of_a_flow_are():
     assert place(first_offset=148, last_offset=148) == "byte 148"
     assert place(first_offset=148, last_offset=9048) == "byte 148 to byte 9,048"
     assert place(first_offset=None, last_offset=None) == NOTHING
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_findings_are_marked_below_the_bars(size):
+    case = rack_case()
+    end = case.summary().extent.end
+    case.found = [("high", START, START + 10_000), ("low", START, START + 10_000), ("medium", (START + end) // 2, end - 1)]
+    app = app_of(case)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        assert "3 findings, gravest ▲ high, flows" in screen_text(pilot)[1]
+        row = screen_text(pilot)[screen.timeline.region.bottom - 2]
+        assert re.fullmatch(r"▲ +●╌+", row)
+        assert abs(row.index("●") - size[0] / 2) <= 1
+        await press(pilot, "t", "0")
+        assert "2 findings, gravest ▲ high" in screen_text(pilot)[1]
+        await press(pilot, "l")
+        assert "finding" not in screen_text(pilot)[1]
+        screen.post_message(Timeline.Zoomed(Span(START + 1_000_000, START + 2_000_000)))
+        await settle(pilot)
+        assert "▲" not in screen_text(pilot)[screen.timeline.region.bottom - 2]  # no row of marks, where there are none

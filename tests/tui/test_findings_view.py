@@ -85,6 +85,21 @@ async def test_judged_with_a_reason_and_its_history(case: Path) -> None:
         assert view.table.total == 2
 
 
+def test_closed_findings_and_those_of_other_flows_are_not_marked_in_time(case: Path) -> None:
+    assert StoredCase.open(case).moments("") == []
+    detect(case)
+    data = StoredCase.open(case)
+    rows = data.question().query("SELECT finding_id, severity, epoch_us(ts_first) AS first FROM findings").to_pylist()
+    assert sorted((severity, first) for severity, first, _ in data.moments("")) == sorted(
+        (row["severity"], row["first"]) for row in rows
+    )
+    assert data.moments("tcp.dstport == 1") == []
+    assert len(data.moments(f'finding == "{rows[0]["finding_id"]}"')) >= 1
+    for state, left in (("confirmed", len(rows)), ("benign", len(rows) - 1)):
+        Notebook(case).set_state(rows[0]["finding_id"], state, "seen")
+        assert len(data.moments("")) == left
+
+
 async def test_others_are_seen_and_their_text_stays_in_its_place(case: Path) -> None:
     detect(case)
     async with WorkbenchApp(StoredCase.open(case)).run_test(size=(160, 50)) as pilot:

@@ -23,6 +23,28 @@ class Found:
     rows: tuple[dict[str, Any], ...]
 
 
+def _kept(where: Where) -> tuple[str, list[Any]]:
+    """Findings with a flow that is kept; all where every flow is."""
+    if where.everything:
+        return "true", []
+    flows = f"SELECT flow_id FROM flows WHERE {where.sql}"
+    return f"finding_id IN (SELECT finding_id FROM finding_flows WHERE flow_id IN ({flows}))", list(where.params)
+
+
+def moments(asks: Asks, where: Where = EVERYTHING, count: int = 10_000) -> list[tuple[str, str, int, int]]:
+    """The gravest findings with a flow that is kept: finding_id, severity, first and last moment, us since 1970 UTC."""
+    if "findings" not in BY_NAME or not asks.query("SELECT 1 FROM findings LIMIT 1").num_rows:
+        return []  # most cases most of the time: nothing is filtered for them
+    condition, params = _kept(where)
+    rows = asks.query(
+        "SELECT finding_id, severity, epoch_us(ts_first) AS first, epoch_us(ts_last) AS last FROM findings"
+        f" WHERE {condition} AND ts_first IS NOT NULL AND ts_last IS NOT NULL"
+        f" ORDER BY {_RANK} DESC, score DESC, finding_id LIMIT {int(count)}",
+        params,
+    )
+    return [(str(row["finding_id"]), str(row["severity"]), row["first"], row["last"]) for row in rows.to_pylist()]
+
+
 def found(asks: Asks, where: Where = EVERYTHING, span: tuple[int, int] | None = None, count: int = 12) -> Found:
     """The gravest findings with a flow that `where` keeps; where it keeps everything, those that touch the span, if any.
 
@@ -30,14 +52,9 @@ def found(asks: Asks, where: Where = EVERYTHING, span: tuple[int, int] | None = 
     """
     if "findings" not in BY_NAME:
         return Found((), ())
-    condition, params = "true", list[Any]()
-    if span is not None:
+    condition, params = _kept(where)
+    if span is not None and where.everything:
         condition, params = "ts_first < make_timestamp(?) AND ts_last >= make_timestamp(?)", [span[1], span[0]]
-    if not where.everything:
-        condition = (
-            f"finding_id IN (SELECT finding_id FROM finding_flows WHERE flow_id IN (SELECT flow_id FROM flows WHERE {where.sql}))"
-        )
-        params = list(where.params)
     counted = asks.query(
         f"SELECT severity, count(*) AS n FROM findings WHERE {condition} GROUP BY severity ORDER BY {_RANK} DESC, severity",
         params,

@@ -150,6 +150,14 @@ class StoredCase:
         found = pages.timeline(self._reader, span.start, span.end, bins, self._kept(kept))
         return Bins(Span(found.start, found.start + found.width * bins), found.flows, found.packets, found.bytes)
 
+    def moments(self, kept: str) -> Sequence[tuple[str, int, int]]:
+        """Where open and confirmed findings lie in time."""
+        from workbench.analysis.found import moments
+
+        states = self._notebook.states()
+        found = moments(self._reader, self._kept(kept))
+        return [one[1:] for one in found if one[0] not in states or states[one[0]].state in ("open", "confirmed")]
+
     # -- packets ----------------------------------------------------------------------------------
 
     def prepare(self) -> None:

@@ -16,7 +16,8 @@ from textual.screen import Screen
 
 from workbench.errors import CancelledError, WorkbenchError
 from workbench.tui.data import CaseData, Span
-from workbench.tui.messages import BinsReady, CaseMoved, LayoutReady, SummaryReady, WorkFailed
+from workbench.tui.finding_marks import Marks
+from workbench.tui.messages import BinsReady, CaseMoved, LayoutReady, MarksReady, SummaryReady, WorkFailed
 
 #: The name under which a notebook keeps where the person is.
 LAYOUT: Final = "app"
@@ -76,6 +77,11 @@ class Counting:
         """Ask for a timeline."""
         self._serial += 1
         self._work("bins", partial(self._make_bins, span, bins, kept, self._serial))
+        self._mark(kept)
+
+    def _mark(self, kept: str) -> None:
+        """Ask where findings lie in time. Beside the bars, which are not to wait for it."""
+        self._work("marks", partial(self._make_marks, kept))
 
     def is_current(self, message: BinsReady | WorkFailed) -> bool:
         """Whether a message answers the latest question of its kind."""
@@ -140,6 +146,12 @@ class Counting:
         if notebook is not None:
             with contextlib.suppress(WorkbenchError):
                 notebook.save_layout(LAYOUT, dict(layout))
+
+    def _make_marks(self, kept: str) -> None:
+        try:
+            self._screen.post_message(MarksReady(Marks.of(self.data.moments(kept))))
+        except Exception as error:  # every failure is shown
+            self._failed(error, self._serial)
 
     def _make_bins(self, span: Span, bins: int, kept: str, serial: int) -> None:
         try:

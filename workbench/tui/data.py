@@ -198,6 +198,9 @@ class CaseData(Protocol):
     def timeline(self, span: Span, bins: int, kept: str) -> Bins:
         """Flows (by first packet), packets and bytes (spread over slices of long flows) that a filter keeps, per bin."""
 
+    def moments(self, kept: str) -> Sequence[tuple[str, int, int]]:
+        """Severity, first and last moment (us) of findings that nobody closed, with a flow that a filter keeps."""
+
     def detect(self, progress: Callable[[HuntProgress], None], cancel: threading.Event) -> DetectResult:
         """Run all detections and keep what they find; CancelledError once `cancel` is set."""
 

@@ -14,6 +14,7 @@ from workbench.tui.data import Bins, Order, Summary, View, Wrong
 
 if TYPE_CHECKING:
     from workbench.dissect.lines import Node
+    from workbench.tui.finding_marks import Marks
     from workbench.tui.packet_rows import PacketRows
     from workbench.workflows.carve import CarveProgress, CarveResult, Frame
 
@@ -73,6 +74,13 @@ class BinsReady(Message):
     bins: Bins
     filter: str
     serial: int
+
+
+@dataclass
+class MarksReady(Message):
+    """Where findings lie in time."""
+
+    marks: Marks
 
 
 @dataclass

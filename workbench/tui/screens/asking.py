@@ -277,6 +277,7 @@ class AskingScreen(Screen[None]):
         """Another person, or another process, wrote: what is shown follows."""
         if message.noted:
             self.shown.noted()
+            self._count()  # marks of findings follow their states
         if message.grown and not self.indexing.going_on and self.counting is not None and self.shown.resting:
             self.counting.sum_up()
 

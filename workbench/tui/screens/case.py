@@ -11,7 +11,7 @@ from textual.widgets import Input, TextArea
 
 from workbench.tui import conditions, figures
 from workbench.tui.data import Span
-from workbench.tui.messages import BookmarkTurned
+from workbench.tui.messages import BookmarkTurned, MarksReady
 from workbench.tui.screens.asking import AskingScreen
 from workbench.tui.screens.case_keys import CASE_KEYS
 from workbench.tui.screens.filtering import FilterPane
@@ -97,6 +97,10 @@ class CaseScreen(AskingScreen):
         if message.bins != self._bins:
             self._bins = message.bins
             self._count()
+
+    def on_marks_ready(self, message: MarksReady) -> None:
+        """Show where findings lie."""
+        self.timeline.set_marks(message.marks)
 
     def on_timeline_touched(self) -> None:
         """Its title says other things."""

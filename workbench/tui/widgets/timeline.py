@@ -19,6 +19,7 @@ from textual.widget import Widget
 
 from workbench.tui import figures
 from workbench.tui.data import Bins, Span
+from workbench.tui.finding_marks import Marks
 
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 
@@ -32,17 +33,18 @@ class Metric(StrEnum):
 
 
 class Timeline(Widget, can_focus=True):
-    """Bars for a span. It asks for data with `Wanted` and for another span with `Zoomed`."""
+    """Bars for a span, and marks where findings lie. It asks for data with `Wanted` and for another span with `Zoomed`."""
 
     DEFAULT_CSS = """
     Timeline { height: 4; background: $background; color: $foreground; }
     Timeline > .timeline--bar { color: $primary; }
     Timeline > .timeline--brush { color: $text-accent; background: $surface-lighten-1; }
     Timeline > .timeline--cursor { color: $block-cursor-foreground; background: $block-cursor-background; }
+    Timeline > .timeline--found { color: $text-warning; }
     Timeline > .timeline--axis { color: $text-muted; }
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"timeline--bar", "timeline--brush", "timeline--cursor", "timeline--axis"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"timeline--{part}" for part in ("bar", "brush", "cursor", "found", "axis")}
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(-1)", "Earlier", show=False, id="timeline.left", tooltip="Move the time cursor back"),
@@ -78,6 +80,7 @@ class Timeline(Widget, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
         super().__init__(id=id)
         self.bins: Bins | None = None
+        self.marks = Marks()
         self._dragging = False
 
     # -- data -------------------------------------------------------------------------------------
@@ -96,8 +99,16 @@ class Timeline(Widget, can_focus=True):
         if self.mark is not None:
             self.set_reactive(Timeline.mark, max(0, min(self.mark, len(self.values) - 1)))
         self.set_reactive(Timeline.cursor, max(0, min(self.cursor, len(self.values) - 1)))
-        self.refresh()
-        self.post_message(self.Touched())
+        self._mark_out()
+
+    def set_marks(self, marks: Marks) -> None:
+        """Show findings: a row of marks, where any lies in the span."""
+        self.marks = marks
+        self._mark_out()
+
+    def _mark_out(self) -> None:
+        self.set_class(self.bins is not None and bool(self.marks.touching(self.bins.span).words()), "-marked")
+        self._touch()
 
     def point_at(self, us: int) -> None:
         """Put the cursor on the bar that holds a time, if it is in the span."""
@@ -127,11 +138,14 @@ class Timeline(Widget, can_focus=True):
         each = figures.duration(self.bins.span.width / len(self.values) / 1e6)
         if not self.has_focus:
             whole = figures.span_text(self.bins.span.start, self.bins.span.end)
-            return f"{whole} UTC, {self.metric} per {each}, peak {self._amount(int(self.values.max()))}"
+            found = self.marks.touching(self.bins.span).words()
+            peak = f"{self.metric} per {each}, peak {self._amount(int(self.values.max()))}"
+            return f"{whole} UTC, {found}{found and ', '}{peak}"
         low, high = sorted((self.cursor if self.mark is None else self.mark, self.cursor))
         what = self._amount(int(self.values[low : high + 1].sum()))
         span = Span(self.edges(low).start, self.edges(high).end)
-        return f"{figures.span_text(span.start, span.end)}: {what}"
+        words = self.marks.touching(span).words()
+        return f"{figures.span_text(span.start, span.end)}: {what}{words and ', ' + words}"
 
     def _amount(self, value: int) -> str:
         if self.metric is Metric.BYTES:
@@ -233,9 +247,12 @@ class Timeline(Widget, can_focus=True):
             return Strip([Segment(text, base + Style(dim=True))]).adjust_cell_length(width, base)
         if y == height - 1:
             return self._axis(width)
+        marked = self.has_class("-marked") and height > 2
+        if marked and y == height - 2:
+            return Strip([Segment(self.marks.line(self.bins.span, width), self._style("found"))], width)
         columns = np.arange(width) * len(self.values) // max(1, width)
-        levels = self._levels((height - 1) * 8)[columns]
-        floor = (height - 2 - y) * 8
+        levels = self._levels((height - 1 - marked) * 8)[columns]
+        floor = (height - 2 - marked - y) * 8
         shown = np.clip(levels - floor, 0, 8)
         bar, brush, cursor = (self._style(name) for name in ("bar", "brush", "cursor"))
         low, high = sorted((self.mark, self.cursor)) if self.mark is not None else (-1, -1)
