@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+#: NumPy's linear algebra, of which nothing here makes use, starts threads when it is loaded that spin for a while: 0.15 s of a
+#: processor in every process.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main() -> None:

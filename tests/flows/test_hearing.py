@@ -103,6 +103,7 @@ def test_a_flow_comes_when_its_messages_were_read() -> None:
     assert table.pending() > 0
     assert table.drain(whole=False)["flows"].num_rows == 0
     assert table.pending() == 0
+    assert table.drain(whole=False)["flows"].num_rows == 0  # two turns may be on their way
     later = table.drain(whole=False)
     assert later["flows"].num_rows > 0
     assert {"http", "tls"} & set(later["flows"]["service"].to_pylist())

@@ -1,18 +1,21 @@
 """The readers of application protocols at work beside the flow kernels, on a thread of their own.
 
-What was heard is handed over in turns: while the readers go through one turn's messages, the kernels, which hold no lock of
-the interpreter, write the next ones into a second pair of buffers. A turn is settled when the next is handed over: then its
-rows are there, the services it recognised are noted in the flow table, and the flows that ended in it may be emitted. Turns
-begin and settle at places that the packets alone decide, so that the same bytes give the same batches in the same order.
+What was heard is handed over in turns: while the readers go through the messages of one turn or two, the kernels, which hold
+no lock of the interpreter, write the next ones into another pair of buffers. A turn is settled when the second after it is
+handed over: then its rows are there, the services it recognised are noted in the flow table, and the flows that ended in it may
+be emitted. Turns begin and settle at places that the packets alone decide, so that the same bytes give the same batches in the
+same order.
 
-It costs a second pair of buffers, of which only what was written is backed by memory: at most about 25 MB.
+Two turns, since they are unlike: the first one loads the readers' kernels, and one behind a drain is short. It costs two more
+pairs of buffers, of which only what was written is backed by memory: at most about 20 MB each.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +25,12 @@ from workbench.flows.application import Application, Hash, Notes
 from workbench.flows.ended import note_services
 from workbench.flows.memory import Memory, lazy_rows
 from workbench.records.reasons import LedgerLine
+
+#: Turns that may be on their way at once; handing over one more waits for the first of them.
+_TURNS: Final = 2
+
+#: Rows of MESSAGE, and the bytes they speak of.
+_Buffers: TypeAlias = tuple[NDArray[Any], NDArray[np.uint8]]
 
 
 @dataclass(slots=True)
@@ -42,37 +51,44 @@ class Hearing:
     def __init__(self, memory: Memory, arena: NDArray[np.uint8], source_id: int, hashed: Hash) -> None:
         self.arena = arena
         self._memory = memory
-        self._other: tuple[NDArray[Any], NDArray[np.uint8]] | None = None
+        self._free: list[_Buffers] = []
         self._application = Application(source_id, hashed)
         self._thread: ThreadPoolExecutor | None = None
-        self._turn: Future[_Turn] | None = None
+        self._turns: deque[tuple[Future[_Turn], _Buffers | None]] = deque()
         self._ready: dict[str, list[pa.RecordBatch]] = {}
         self._rows = 0
         self._finished = False
 
-    def hand_over(self, ended: NDArray[np.int64], *, drain: bool = False) -> bool:
-        """Settle the turn before and begin the next: every message in memory, and the flows that ended since (sorted numbers).
+    @property
+    def turns(self) -> int:
+        """Turns that are not settled."""
+        return len(self._turns)
 
-        drain: their rows, and those of earlier turns, are wanted as tables. Returns whether a turn began: not where there
-        was nothing to read and nobody to tell.
+    def hand_over(self, ended: NDArray[np.int64], *, drain: bool = False) -> None:
+        """Begin the next turn: every message in memory, and the flows that ended since (sorted numbers).
+
+        drain: their rows, and those of earlier turns, are wanted as tables. Before the first message of all nothing is begun:
+        there is nothing to read and nobody to tell.
         """
-        self.settle()
         memory = self._memory
-        messages, arena = memory.regions["messages"], self.arena
         count = memory.get("message_count")
-        wanted = count or self._application.busy or (drain and self._rows)
-        if self._finished or not wanted:
-            return False
+        if self._finished or not (count or self._thread):
+            return
+        while len(self._turns) >= _TURNS:
+            self._settle_first()
+        messages, arena = memory.regions["messages"], self.arena
         memory.set("message_count", 0)
         memory.set("arena_used", 0)
+        given: _Buffers | None = None
         if count:
-            free = self._other or (lazy_rows(len(messages), messages.dtype), lazy_rows(len(arena), arena.dtype))
-            memory.put("messages", free[0])
-            self.arena = free[1]
-            self._other = (messages, arena)
+            given = messages, arena
+            fresh = (
+                self._free.pop() if self._free else (lazy_rows(len(messages), messages.dtype), lazy_rows(len(arena), arena.dtype))
+            )
+            memory.put("messages", fresh[0])
+            self.arena = fresh[1]
         self._thread = self._thread or ThreadPoolExecutor(1, "readers")
-        self._turn = self._thread.submit(self._read, messages[:count], arena, ended, drain=drain)
-        return True
+        self._turns.append((self._thread.submit(self._read, messages[:count], arena, ended, drain=drain), given))
 
     def _read(self, messages: NDArray[Any], arena: NDArray[np.uint8], ended: NDArray[np.int64], *, drain: bool) -> _Turn:
         application = self._application
@@ -81,10 +97,15 @@ class Hearing:
         return _Turn(notes, application.pending(), tables)
 
     def settle(self) -> None:
-        """Wait until the turn is over, and take what came of it. Raises what its thread raised."""
-        if self._turn is None:
-            return
-        turn, self._turn = self._turn.result(), None
+        """Wait until every turn is over, and take what came of it. Raises what its thread raised."""
+        while self._turns:
+            self._settle_first()
+
+    def _settle_first(self) -> None:
+        future, given = self._turns.popleft()
+        turn = future.result()
+        if given is not None:
+            self._free.append(given)
         if len(turn.notes[0]):
             note_services(self._memory.row, *turn.notes)
         self._rows = turn.rows

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from workbench.decode.bits import be16, i64, kernel
-from workbench.flows.cutting import cut_stream, finish_stream, give, listen
+from workbench.flows.cutting import cut_stream, finish_stream, give, listen, pass_over
 from workbench.flows.holes import ahead
 from workbench.flows.memory import end_at, framing_at, held_at, hot_at, stream_at
 from workbench.flows.pools import drop_buffer, drop_held, drop_stream, take_buffer, take_stream
@@ -192,6 +192,9 @@ def _segment(state: Any, slot: Any, side: Any, stream: Any, packet: Any, buf: An
     at = np.int64(packet.pay)
     past = min(at + np.int64(packet.pay_cap), np.int64(len(buf)))
     length = np.int64(packet.payload)
+    if distance == 0 and stream.held < 0 and past - at == length and pass_over(state, stream, length, packet.ts):
+        stream.seq = np.uint32((np.int64(seq) + length) & 0xFFFFFFFF)
+        return
     if distance > 0:
         if _hold(state, stream, buf, at, past, seq, packet.ts):
             return

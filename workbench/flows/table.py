@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections import deque
 from functools import partial
 from typing import Any, Final
 
@@ -157,6 +158,7 @@ class FlowTable:
         self._hearing = Hearing(self._memory, arena, source_id, partial(keyed_hash, key or os.urandom(32)))
         self._told_ended = 0  # of the flows that ended and wait, those of which the readers know
         self._read_ended = 0  # of them, those whose messages were all read
+        self._marks: deque[int] = deque()  # what `_read_ended` becomes with each turn of the readers that is settled
         self._scratch = np.zeros((2, 0), np.uint64)
         self._aside: list[pa.RecordBatch] = []
         self._told: NDArray[np.int64] | None = None  # as STATE.frames, with the numbers that `update` was given
@@ -236,16 +238,22 @@ class FlowTable:
         hang_up_ended(memory.row, self._told_ended, self._pool, self._hearing.arena)
         ended = memory.get("ended_count")
         slots = memory.regions["ended"]["value"][self._told_ended : ended]
-        began = self._hearing.hand_over(np.sort(memory.regions["cold"]["n"][slots]), drain=drain)
-        self._read_ended = self._told_ended if began else ended
+        self._hearing.hand_over(np.sort(memory.regions["cold"]["n"][slots]), drain=drain)
         self._told_ended = ended
+        self._marks.append(ended)
+        self._take_marks()
+
+    def _take_marks(self) -> None:
+        """Flows whose turn is settled were read; one that no turn began for had nothing to read."""
+        while len(self._marks) > self._hearing.turns:
+            self._read_ended = self._marks.popleft()
 
     def _take_ended(self, *, whole: bool) -> pa.RecordBatch:
         """The flows that ended and whose messages were read; whole: wait until that is all of them."""
         self._hear(drain=True)
         if whole:
             self._hearing.settle()
-            self._read_ended = self._told_ended
+            self._take_marks()
         memory = self._memory
         ended = self._read_ended
         self._grow("slice_rows", memory.get("slice_count"), ended)
@@ -255,6 +263,7 @@ class FlowTable:
         release_ended(memory.row, ended)
         self._told_ended -= ended
         self._read_ended = 0
+        self._marks = deque(mark - ended for mark in self._marks)
         return batch
 
     def _set_aside(self) -> None:

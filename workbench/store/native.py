@@ -21,21 +21,23 @@ from workbench.store.engine import attach, connect, identifier, lock_down
 from workbench.store.publish import publish_database
 from workbench.store.schema import column_list, create_schema
 
-#: Log size at which the engine checkpoints by itself. Small logs recover fast; each checkpoint costs a sync.
+#: Log size at which the engine checkpoints by itself. Small logs recover fast; each checkpoint costs a sync. The last commit is
+#: a checkpoint at once: through the log, its rows would be written twice.
 _CHECKPOINT: Final = "256MB"
+_CHECKPOINT_LAST: Final = "1KB"
 
 #: Compressing a row costs more than everything else that is done to store it (1.4 of 2.5 us), and it is the last
 #: thing a person waits for. So the first rows of a case and the last part of a row group are stored plain
 #: (330 instead of 65 bytes a flow), and what lies between, the bulk of a large case, is compressed.
 _PLAIN: Final = "SET force_compression = 'uncompressed'"
 _COMPRESSED: Final = "SET force_compression = 'auto'"
-_PLAIN_ROWS: Final = 245_760
+_PLAIN_ROWS: Final = 600_000
 
 #: Seconds after which a commit waits for the end of a row group, and twice that for nothing: with readers in this
 #: process, and without. Every commit inside a row group leaves two halves, which the last checkpoint would join
 #: by writing their neighbours again: 2 us a row when committing each half second wherever it fell.
 _SEEN_AFTER: Final = 0.5
-_SAFE_AFTER: Final = 2.0
+_SAFE_AFTER: Final = 5.0
 _ROW_GROUP: Final = 122_880
 
 
@@ -136,6 +138,7 @@ class NativeSink:
         self._begin()
         self._con.execute(_PLAIN)
         settle(self._con, CASE, sources)
+        self._con.execute(f"SET checkpoint_threshold = '{_CHECKPOINT_LAST}'")
         self._commit()
         self.presented.leaving.set()
         self.presented.gate.set()

@@ -182,7 +182,7 @@ class CaseWriter:
         self._sink.set_open(source_id, batch)
 
     def commit(self, *, now: bool = False) -> None:
-        """A good moment to make rows safe and visible: done at the latest four seconds after the last time.
+        """A good moment to make rows safe and visible: done at the latest ten seconds after the last time.
 
         Readers of this writer see rows within a second. now: at once.
         """

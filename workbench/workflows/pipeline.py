@@ -27,8 +27,9 @@ from workbench.sources.blocks import Block
 if TYPE_CHECKING:  # its kernel is only loaded where there is a filter
     from workbench.workflows.selection import Selection
 
-#: Packets a chunk: 2048 rows of both kinds are about 500 KB.
-CHUNK: Final = 2048
+#: Packets a chunk: 8192 rows of both kinds are about 2 MB, which the caches still hold. Kernels give the interpreter's lock back
+#: and want it again once a chunk; with smaller ones they wait for the readers more often than the caches save.
+CHUNK: Final = 8192
 VERIFY_CHECKSUMS: Final = 1
 _NOTHING: Final = np.empty(0, np.uint8)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import os
 import sys
 import threading
@@ -41,6 +42,10 @@ SNAPSHOT_SECONDS: Final = 1.0
 #: How long a thread of the worker may keep the interpreter while another wants it. Kernels run without it and need it for
 #: microseconds between two chunks; readers of application protocols would keep it for the usual 5 ms each time.
 _SWITCH_SECONDS: Final = 0.0002
+
+
+#: Bytes of a file that make it likely that most protocols are in it.
+_LARGE: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,16 @@ def _load_kernels() -> None:
         import workbench.workflows.pipeline  # noqa: F401
 
 
+def _load_readers() -> None:
+    """Load the kernels of application protocols ahead of their first message; what goes wrong is told where they are used."""
+    from workbench.decode.warm import MODULES
+
+    with contextlib.suppress(Exception):
+        for _, module in MODULES:
+            if module.startswith("workbench.decode.application."):
+                importlib.import_module(module)
+
+
 def _run_of(conn: Connection[Any, Any], job: Job, loading: threading.Thread) -> Run:
     """What does a job: packets or telemetry, whose kernels are only loaded where they are needed."""
     if job.telemetry is None:
@@ -250,6 +265,7 @@ class Run:
         self._prepare()
         self.loaded = True
         self.conn.send(Ready())
+        self._load_ahead(opened)
         try:
             for n in range(len(self.job.paths)):
                 if n:
@@ -263,6 +279,12 @@ class Run:
             self.report.error = error
         self._finish()
         self.conn.send(self._summary())
+
+    def _load_ahead(self, opened: _Opened | WorkbenchError) -> None:
+        """Load what readers need beside the first kernels, where the file is so large that they will be wanted."""
+        large = not isinstance(opened, WorkbenchError) and (opened.reader.raw_size or 0) >= _LARGE
+        if large and self.job.flows.application and self.job.telemetry is None:
+            threading.Thread(target=_load_readers, name="readers' kernels", daemon=True).start()
 
     def _prepare(self) -> None:
         """Load the kernels and make the pipeline."""
