@@ -161,6 +161,23 @@ class PortError(ExternalError):
     title = "Port not available"
 
 
+class FarError(ExternalError):
+    """A command on a DPU failed: no way there, or the command said no.
+
+    code: the exit code of the command there; None where the way there is what failed. said: its last lines on stderr.
+    """
+
+    title = "DPU says no"
+
+    def __init__(self, message: str, remedy: str = "", code: int | None = None, said: str = "") -> None:
+        super().__init__(message, remedy)
+        self.code = code
+        self.said = said
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.remedy, self.code, self.said)
+
+
 class CapturePermissionError(ExternalError):
     """This user may not capture on the interface."""
 

@@ -41,6 +41,8 @@ def test_the_commands_are_those_that_are_done() -> None:
         *(f"workbench {w}" for w in ["serve", "doctor", "completions"]),
         "workbench audit show",
         "workbench audit verify",
+        "workbench mirror",
+        *(f"workbench mirror {w}" for w in ["setup", "list", "teardown"]),
     }
 
 

@@ -17,7 +17,7 @@ import typer
 from typer.main import get_command
 
 from workbench import __version__
-from workbench.cli import attach, audit, detect, house, importing, indexing, note, packets, rows, serve
+from workbench.cli import attach, audit, detect, house, importing, indexing, mirror, note, packets, rows, serve
 from workbench.cli.messages import tell_bug, tell_error
 from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
 from workbench.workflows.requests import OpenRequest, ServeRequest
@@ -70,6 +70,7 @@ app.command("packets")(packets.packets)
 app.command("note")(note.note)
 app.command("serve")(serve.serve)
 app.add_typer(audit.app, name="audit")
+app.add_typer(mirror.app, name="mirror")
 app.command("doctor")(house.doctor)
 app.command("completions")(house.completions)
 

@@ -36,7 +36,8 @@ def attach(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="An interface, - for a capture on standard input, or ipfix://:4739, netflow://:2055, sflow://:6343.",
+            help="An interface, ssh://user@dpu/p0, netns:NAME/p0, - for a capture on standard input, or ipfix://:4739, netflow://:2055,"
+            " sflow://:6343.",
             show_default=False,
         ),
     ],
@@ -137,7 +138,13 @@ class _Telling:
     def hear(self, status: AttachStatus) -> None:
         """Tell it, if it is time."""
         now = time.monotonic()
-        if self._form is StatusChoice.OFF or (now < self._due and status.state == self._state):
+        if not self._state and self._form is not StatusChoice.JSON:  # its lines have them
+            for sentence in status.unseen:
+                tell(f"not seen: {sentence}")
+        if self._form is StatusChoice.OFF:
+            self._state = status.state
+            return
+        if now < self._due and status.state == self._state:
             return
         self._due, self._state = now + self._every, status.state
         tell(as_json(status) if self._form is StatusChoice.JSON else as_text(status))
@@ -166,6 +173,10 @@ def as_text(status: AttachStatus) -> str:
     ]
     if status.interface_dropped:
         parts.append(f"{status.interface_dropped:,} dropped by the interface")
+    if status.far_capture_cpu is not None:
+        parts.append(f"{100 * status.far_capture_cpu:.1f}% of a core there")
+    if status.far_bits_per_second is not None:
+        parts.append(f"{status.far_bits_per_second / 1e6:,.1f} Mbit/s from there")
     if status.gaps:
         parts.append(f"{status.gaps} gaps")
     if status.behind:

@@ -80,6 +80,10 @@ REASONS: Final[tuple[Reason, ...]] = (
         "interface_dropped", "unseen", "packets that the interface, its driver or a full queue dropped while it was attached to"
     ),
     Reason("capture_gap", "unseen", "stretches in which nothing captured; detail says when and why"),
+    Reason("far_unseen", "unseen", "what a capture at that port of the DPU can't show; detail says it in words"),
+    Reason("own_connection", "unseen", "our own ssh connection to the DPU, left out of what is captured there"),
+    Reason("coverage", "note", "packets that the captured ports counted meanwhile; detail says how many are here"),
+    Reason("far_cost", "note", "captures on a DPU, one for each connection; detail is what the last one cost there"),
     Reason("open_lost", "unseen", "flows that were open when a decoding process died: kept as last seen, a second old at most"),
     Reason("retention", "note", "flows that were dropped for their age or for space, with what was said in them"),
     Reason(

@@ -61,9 +61,15 @@ class CaptureProcess:
     """
 
     def __init__(
-        self, name: str, words: Sequence[str], hear: Callable[[str, Drops], Drops], asks: signal.Signals | None = None
+        self,
+        name: str,
+        words: Sequence[str],
+        hear: Callable[[str, Drops], Drops],
+        asks: signal.Signals | None = None,
+        *,
+        hold_input: bool = False,
     ) -> None:
-        """Start it. ExternalError where it cannot be started."""
+        """Start it. ExternalError where it cannot be started. hold_input: its input is a pipe that we hold open."""
         self.name = name
         self.drops = Drops()
         self._hear = hear
@@ -72,7 +78,7 @@ class CaptureProcess:
         try:
             self._process = subprocess.Popen(  # noqa: S603  the words are made by the modules of this floor, never by a shell
                 list(words),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if hold_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pipesize=_PIPE_BYTES,
@@ -117,6 +123,24 @@ class CaptureProcess:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(self._asks)
 
+    @property
+    def said(self) -> list[str]:
+        """The last lines of its stderr, as they came."""
+        return list(self._said)
+
+    def write_input(self, data: bytes) -> None:
+        """Tell it something, where its input is held; it may be gone."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(data)
+                self._process.stdin.flush()
+
+    def close_input(self) -> None:
+        """It reads the end of its input."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
     def ask_to_stop(self) -> None:
         """It writes what it has and ends; the reader sees the end of the capture."""
         with contextlib.suppress(ProcessLookupError):
@@ -136,6 +160,7 @@ class CaptureProcess:
             end()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PATIENCE)
+        self.close_input()
         self.let_go()
         self._listening.join(_PATIENCE)
         return self._process.wait()

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from workbench.errors import BpfError, CapturePermissionError, ExternalError, WorkbenchError
 from workbench.sources.capture_process import CaptureProcess
+from workbench.sources.ssh import LOST
 
 Program = Literal["auto", "dumpcap", "tcpdump"]
 
@@ -45,6 +46,10 @@ def start_capture(words: CaptureWords, program: Program = "auto") -> CaptureProc
 
 def why_ended(process: CaptureProcess) -> WorkbenchError:
     """The error for a capture that ended by itself, by what its program said."""
+    from workbench.sources.remote_capture import RemoteCapture
+
+    if isinstance(process, RemoteCapture) and process.exit_code == LOST:
+        return process.why_ended()
     said = process.ended_how()
     if _DENIED.search(said):
         remedy = (

@@ -46,8 +46,9 @@ _RETAIN_EVERY: Final = 30.0
 _MOST_DEATHS: Final = 5
 #: Seconds after which a capture that took nothing yet has begun all the same.
 _SETTLED: Final = 5.0
-#: Seconds a worker may take to finish after its stream ended.
+#: Seconds in which a worker that is to finish must come on by something, and those that it may take to load.
 _PATIENCE: Final = 30.0
+_LOADING: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,26 @@ def attach(
         request = replace(request, bpf=check_filter(request.bpf))
     if request.keep_payload is not None and not request.keep_payload.strip():
         raise UsageError("--keep-payload needs a reason", "Say why the content of packets must be kept: it is in the audit log.")
+    capturing = _capturing(request, settings)
+    return _Attach(request, settings, capturing, tell, stop, on_writer).run()
+
+
+def is_far(source: str) -> bool:
+    """Whether a capture is made on a DPU: through ssh, or in a network namespace of this machine."""
+    return source.startswith(("ssh://", "netns:"))
+
+
+def _capturing(request: AttachRequest, settings: Settings) -> Capturing:
+    """What captures there; what can't be is seen before a case is made."""
+    if is_far(request.source):
+        from workbench.workflows.far_capturing import FarCapturing
+
+        return FarCapturing(request, settings.attach)
     if request.source != "-":
         from workbench.sources.interfaces import check_interface
 
         check_interface(request.source)
-    return _Attach(request, settings, tell, stop, on_writer).run()
+    return Capturing(request, settings.attach)
 
 
 class _Attach:
@@ -102,6 +118,7 @@ class _Attach:
         self,
         request: AttachRequest,
         settings: Settings,
+        capturing: Capturing,
         tell: AttachSink | None,
         stop: threading.Event,
         on_writer: Callable[[CaseWriter], None] | None,
@@ -112,10 +129,12 @@ class _Attach:
         self.stop = stop
         self.on_writer = on_writer
         self.started = time.monotonic()
-        self.capturing = Capturing(request, settings.attach)
+        self.capturing = capturing
         self.streaming = False
         self.state = "starting"
         self.began = False  # whether packets were ever taken, or nothing was wrong for a while
+        self.moved = 0.0  # when the worker last came on: time.monotonic()
+        self.forced = False  # whether the capture had to be ended by force
         self.deaths: list[float] = []
         self.error: WorkbenchError | None = None
         self.all: list[LiveSource] = []
@@ -174,14 +193,26 @@ class _Attach:
                 if ending is None and (self.stop.is_set() or over or self.error is not None):
                     ending = now
                     self._stop()
-                if ending is not None and now - ending > _PATIENCE:
-                    self.worker.process.kill()
-                    ending = now
+                if ending is not None:
+                    self._hurry(now, ending)
                 if ending is None and not self.streaming and self._due_again(now):
                     self._open_stream(first=False)
                 self._periodic(now)
             except KeyboardInterrupt:
                 self.stop.set()
+
+    def _hurry(self, now: float, ending: float) -> None:
+        """Something doesn't end: first the capture is ended by force, and what it wrote is read; then the worker is.
+
+        A worker that has a backlog, or on a busy machine is still loading, is left to it: killed, it would take packets along.
+        """
+        stuck = now - max(ending, self.moved) > (_PATIENCE if self.worker.ready else _LOADING)
+        if self.streaming and not self.forced and (stuck or now - ending > _LOADING):
+            self.forced, self.moved = True, now
+            self._put_away_capture()
+        elif stuck:
+            self.worker.process.kill()
+            self.moved = now
 
     def _due_again(self, now: float) -> bool:
         return self.capturing.again_at is not None and now >= self.capturing.again_at
@@ -275,6 +306,9 @@ class _Attach:
     def _listen(self) -> None:
         try:
             message = self.worker.conn.recv()
+            self.worker.ready = True
+            if not (isinstance(message, LiveTick) and self.live.tick is not None and message.bytes == self.live.tick.bytes):
+                self.moved = time.monotonic()
             if isinstance(message, LiveTick):
                 self.live.tick = message
             elif isinstance(message, EvidenceFile):
@@ -351,7 +385,7 @@ class _Attach:
         self._put_away_capture()
         if stopping:
             self.worker.tell("finish")
-        elif not self.began and not live.frames:
+        elif self.capturing.never_worked or (not self.began and not live.frames):
             self.error = error  # it never began: the person must do something
             self.worker.tell("finish")
         else:
@@ -417,6 +451,7 @@ class _Attach:
         lines = live.ledger(self._dropped(live))
         if lost := self.capturing.interface_counts[1]:
             lines.append(LedgerLine("interface_dropped", lost, (), f"as {self.request.source} itself counts"))
+        lines += self.capturing.ledger(sum(one.frames for one in self.all))
         if live is self.live and (rows := self.dropped_rows.get("flows")):
             others = ", ".join(f"{n} of {table}" for table, n in sorted(self.dropped_rows.items()) if table != "flows")
             lines.append(LedgerLine("retention", rows, (), f"rows of flows, and {others}" if others else "rows of flows"))

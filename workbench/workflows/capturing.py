@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workbench.errors import ExternalError, WorkbenchError
+from workbench.records.reasons import LedgerLine
 from workbench.settings import AttachSettings
 from workbench.workflows.requests import AttachRequest
 
@@ -16,6 +18,19 @@ if TYPE_CHECKING:
 
 #: Seconds until a capture that ended is tried again, first and at most.
 _AGAIN: Final = (0.5, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FarFigures:
+    """What the far end of a capture on a DPU says of itself; None: not told.
+
+    unseen: what a capture there can't show, in words. capture_cpu, ssh_cpu: share of a core there; bits_per_second: sent here.
+    """
+
+    unseen: tuple[str, ...] = ()
+    capture_cpu: float | None = None
+    ssh_cpu: float | None = None
+    bits_per_second: float | None = None
 
 
 class Capturing:
@@ -57,6 +72,20 @@ class Capturing:
         if now is None or first is None:
             return None, None
         return now.packets - first.packets, now.dropped - first.dropped
+
+    @property
+    def far(self) -> FarFigures:
+        """What the far end says; nothing where the capture is made here."""
+        return FarFigures()
+
+    @property
+    def never_worked(self) -> bool:
+        """Whether it is sure that no capture has begun yet, however long that took."""
+        return False
+
+    def ledger(self, frames: int) -> list[LedgerLine]:  # noqa: ARG002  what those that are elsewhere say of theirs
+        """What is to be said of how it was captured. frames: packets that have come, of all captures of the run."""
+        return []
 
     def open(self) -> int:
         """Begin to capture: the descriptor to read from. ExternalError, UsageError where that cannot be."""

@@ -16,7 +16,8 @@ from workbench import __version__
 from workbench.errors import ExternalError, WorkbenchError
 from workbench.workflows.kernels import cache_folder, prepare_kernel_cache, warmed
 
-#: ok; info: worth knowing, nothing to do; missing: optional, something does not work without; wrong: must be put right.
+#: ok; info: worth knowing, nothing to do; missing: optional, something does not work without, or was left undone; wrong: must be
+#: put right.
 State = Literal["ok", "info", "missing", "wrong"]
 
 
@@ -53,7 +54,7 @@ _PACKAGES: Final = (
     ("typer", "0.26"),
     ("zstandard", "0.23"),
 )
-#: Programs and what they are for. Nothing that this version does needs one of them.
+#: Programs and what they are for: the rest works without them.
 _TOOLS: Final = (
     ("dumpcap", "capturing from an interface"),
     ("tcpdump", "capturing where dumpcap is absent"),
@@ -83,6 +84,7 @@ def examine() -> Iterator[Check]:
         yield _tool(name, purpose)
     yield _libpcap()
     yield _tshark()
+    yield from _mirrors()
 
 
 def _python() -> Check:
@@ -199,7 +201,7 @@ def _tool(name: str, purpose: str) -> Check:
 
     tool = find_tool(name)
     if tool.path is None:
-        return Check("tool", name, "missing", "not found", f"Nothing in this version needs it; it is for {purpose}.")
+        return Check("tool", name, "missing", "not found", f"Needed for {purpose}.")
     return Check("tool", name, "ok", f"{tool.version or 'version unknown'}, {tool.path}")
 
 
@@ -210,6 +212,16 @@ def _libpcap() -> Check:
         return Check("tool", "libpcap", "ok", libpcap_version())
     except ExternalError as error:
         return Check("tool", "libpcap", "missing", error.message, error.remedy)
+
+
+def _mirrors() -> Iterator[Check]:
+    """Mirrors that were set up from here and not torn down from here; nobody is asked whether they still stand."""
+    from workbench.workflows.mirror_notes import FORGOTTEN, age_words, standing
+
+    for host, name, age in standing():
+        old = age is None or age > FORGOTTEN
+        value = f"on {host}, set up {'at a time unknown' if age is None else age_words(age) + ' ago'}"
+        yield Check("mirror", name, "missing" if old else "info", value, f"Forgotten? workbench mirror teardown {host}")
 
 
 def _cores() -> int:

@@ -43,6 +43,7 @@ def status_of(
     """What to tell. Sizes and gaps are those of the whole run, the rest is the present source's."""
     tick = live.tick
     pace.take(*((tick.packets, tick.bytes) if tick is not None else (0, 0)))
+    far = capturing.far
     counted, lost = capturing.interface_counts
     lag = None if tick is None or tick.ts_last is None else max(0.0, time.time() - tick.ts_last / 1e9)
     return AttachStatus(
@@ -64,4 +65,8 @@ def status_of(
         evidence_bytes=evidence_bytes,
         segment_bytes=segment_bytes,
         note=capturing.gap_why,
+        unseen=far.unseen,
+        far_capture_cpu=far.capture_cpu,
+        far_ssh_cpu=far.ssh_cpu,
+        far_bits_per_second=far.bits_per_second,
     )

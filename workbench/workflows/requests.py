@@ -78,6 +78,8 @@ class AttachStatus:
     interface_packets: what the interface itself counted, None where it cannot.
     Of a port that takes telemetry, packets are datagrams, and these are known: exporters; records: of flows, and samples; lost:
     records and messages that were numbered and did not arrive; refused: datagrams of those not on the list.
+    Of a capture on a DPU only: unseen, sentences on what it can't show; far_capture_cpu, far_ssh_cpu: shares of one of its cores;
+    far_bits_per_second: what goes over ssh.
     """
 
     source: str
@@ -102,6 +104,10 @@ class AttachStatus:
     records: int | None = None
     lost: int | None = None
     refused: int | None = None
+    unseen: tuple[str, ...] = ()
+    far_capture_cpu: float | None = None
+    far_ssh_cpu: float | None = None
+    far_bits_per_second: float | None = None
 
 
 AttachSink = Callable[[AttachStatus], None]
