@@ -8,8 +8,8 @@ import numpy as np
 from numba import int32, types, uint8
 
 from workbench.decode.bits import exported
-from workbench.flows.cutting import name_service
 from workbench.flows.gather import AHEAD, ask
+from workbench.flows.giving import name_service
 from workbench.flows.holes import drop_ranges
 from workbench.flows.memory import STATE_TYPE, cold_at, ended_at, free_at, hot_at, slice_at, stream_at
 from workbench.flows.pools import drop_stream, give_letters, give_outer, give_slice

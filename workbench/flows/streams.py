@@ -13,10 +13,12 @@ from typing import Any, Final
 import numpy as np
 
 from workbench.decode.bits import be16, i64, kernel
-from workbench.flows.cutting import cut_stream, finish_stream, give, listen, pass_over
+from workbench.flows.cutting import cut_stream, finish_stream, pass_over
+from workbench.flows.giving import give
 from workbench.flows.holes import ahead
 from workbench.flows.memory import end_at, framing_at, held_at, hot_at, stream_at
 from workbench.flows.pools import drop_buffer, drop_held, drop_stream, take_buffer, take_stream
+from workbench.flows.recognising import listen
 from workbench.flows.stream_rows import (
     BUFFER,
     DEAF,
