@@ -33,8 +33,9 @@ bench: system $(STAMP) ## measure against peers on the same files; BENCH="--only
 lab: system $(STAMP) ## three DPUs with hosts behind them, tunnels and mirrors, and a shell in it (root)
 	$(BIN)/python -m tests.lab.shell
 
-soak: $(STAMP) ## index again and again for 30 minutes and watch memory; SOAK="--minutes 2" for less
+soak: $(STAMP) ## index again and again, then take live traffic (root), 30 minutes each, and watch memory; SOAK="--minutes 2" for less
 	$(BIN)/python -m benchmarks.soak $(SOAK)
+	$(BIN)/python -m benchmarks.live_soak $(SOAK)
 
 fuzz: $(STAMP) ## mutate captures and conversations, a minute each, with bounds checked
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_decode --seconds 60
