@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from sample_captures.make.lab import wait_for
-from tests.lab import marks
+from tests.lab import building, marks
 from tests.lab.dataplane import DpuLab
 from tests.lab.test_mirror import WEB, Responder
 from workbench.store.reader import CaseReader
@@ -172,6 +172,24 @@ def test_a_broken_connection_is_a_gap_and_nothing_is_left_there(dpu_lab: DpuLab,
     assert len(watch.flows("dst_port = 80")) == 2
     assert "capture on ssh://root@dpu1" in details["capture_gap"] or "ssh" in details["capture_gap"]
     wait_for("nothing left there", lambda: not capturing(dpu_lab))
+
+
+def test_a_switch_that_dies_is_a_gap_and_its_mirror_is_captured_again(
+    dpu_lab: DpuLab, responder: Responder, tmp_path: Path, mirrored: str
+) -> None:
+    watch = Watch.at(responder, f"ssh://root@dpu1/{mirrored}", tmp_path / "case").begun()
+    dpu_lab.run("app1", ["curl", "-sf", WEB])
+    before = watch.until("the first connection", lambda now: now["packets"] > 8)
+    dpu_lab.end(dpu_lab.switches["dpu1"], signal.SIGKILL)
+    watch.until("nothing that comes", lambda now: "its switch is gone" in now["note"])
+    building.start_switch(dpu_lab, "dpu1")
+    building.settle(dpu_lab, ["dpu1"])
+    watch.until("the switch's return", lambda now: now["note"] == "" and now["gaps"] == 1)
+    dpu_lab.run("app1", ["curl", "-sf", WEB])
+    watch.until("the second connection", lambda now: now["packets"] >= before["packets"] + 8)
+    details, _ = watch.stop()
+    assert len(watch.flows("dst_port = 80")) == 2
+    assert "its switch is gone" in details["capture_gap"]
 
 
 def test_a_namespace_is_captured_in_without_ssh(dpu_lab: DpuLab, tmp_path: Path) -> None:

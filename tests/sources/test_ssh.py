@@ -108,7 +108,7 @@ def counts(**more: int | float) -> FarCounts:
 
 
 def test_the_far_ends_cost_is_what_was_counted_between() -> None:
-    first = parse_counts("workbench-cost 100 10.00 5 7 1000 3 3 3 3 3 3")
+    first = parse_counts("workbench-cost 100 10.00 5 7 1000 3 3 3 3 3 3 -1")
     assert first == counts()
     cost = cost_between(counts(), counts(at=14.0, capture_ticks=105, ssh_ticks=57, written=501_000, rx_packets=10, rx_missed=4))
     assert (cost.capture_cpu, cost.ssh_cpu, cost.bandwidth, cost.packets, cost.dropped) == (0.25, 0.125, 1e6, 7, 1)
@@ -117,7 +117,9 @@ def test_the_far_ends_cost_is_what_was_counted_between() -> None:
     assert cost_between(counts(), counts()).bandwidth is None
 
 
-@pytest.mark.parametrize("line", ["", "workbench-cost", "workbench-cost 100 1.2.3 5 7 1 3 3 3 3 3 3", "workbench-cost 1 1 1 1 1"])
+@pytest.mark.parametrize(
+    "line", ["", "workbench-cost", "workbench-cost 100 1.2.3 5 7 1 3 3 3 3 3 3 1", "workbench-cost 1 1 1 1 1"]
+)
 def test_other_lines_of_the_far_end_are_no_counts(line: str) -> None:
     assert parse_counts(line) is None
 

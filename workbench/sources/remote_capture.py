@@ -60,12 +60,14 @@ count before 2>/dev/null >&4 </dev/null
   ticks() { t=-1; z=Z; read -r x <"/proc/$1/stat" && { set -- ${x##*) }; z=$1; t=$((${12} + ${13})); }; }
   hz=$(getconf CLK_TCK || echo 100); d=/sys/class/net/$i/statistics
   while ticks $me; a=$t; [ $z != Z ]; do
-    read -r now x </proc/uptime; ticks $up; b=$t; [ -z "$S" ] || a=-1
+    read -r now x </proc/uptime; ticks $up; e=$t; [ -z "$S" ] || a=-1
     w=-1; while read -r k v; do [ "$k" = wchar: ] && w=$v; done <"/proc/$me/io"
     c=; for n in rx_packets tx_packets rx_bytes tx_bytes rx_dropped rx_missed_errors; do
       v=-1; [ -e "$d/$n" ] && read -r v <"$d/$n"; c="$c $v"
     done
-    echo "workbench-cost $hz $now $a $b $w$c" >&4 || { $S kill -INT $me; exit; }
+    y=-1; read -r v <"/sys/class/net/$i/carrier" && y=$v
+    [ -z "$b" ] || ! read -r v </run/openvswitch/ovs-vswitchd.pid || [ -d "/proc/$v" ] || y=0
+    echo "workbench-cost $hz $now $a $e $w$c $y" >&4 || { $S kill -INT $me; exit; }
     sleep 2 4>&-
   done
 ) >/dev/null 2>&1 &
@@ -87,14 +89,15 @@ fi
 exec $S tcpdump -n -U --immediate-mode -i "$i" -B 65536 -w - -s "$s" $m -- "$f" 3<&- 4>&-
 """
 _PORT: Final = re.compile(r"^workbench-port (before|after) (\d{1,20}) (\d{1,20}) (.{1,64})$")
-_COST: Final = re.compile(r"^workbench-cost (\d{1,9}) ([\d.]{1,20})((?: -?\d{1,20}){9})$")
+_COST: Final = re.compile(r"^workbench-cost (\d{1,9}) ([\d.]{1,20})((?: -?\d{1,20}){10})$")
 
 
 @dataclass(frozen=True, slots=True)
 class FarCounts:
     """What one line of the far end tells. Ticks of its CPU by the capture and by sshd, bytes written; -1: not known there.
 
-    at: seconds since that machine was booted. The rest: the interface's own counters.
+    at: seconds since that machine was booted. carrier: 0 where the interface has none, or the switch that fills it is gone; the
+    capture goes on then, and sees nothing. The rest: the interface's own counters.
     """
 
     hz: int
@@ -108,6 +111,7 @@ class FarCounts:
     tx_bytes: int
     rx_dropped: int
     rx_missed: int
+    carrier: int = -1
 
 
 @dataclass(frozen=True, slots=True)

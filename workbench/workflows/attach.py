@@ -297,8 +297,8 @@ class _Attach:
         self.state = "stopping"
         if not (self.streaming and self.capturing.ask_to_stop()):
             self.worker.tell("stop")
+        self._end_gap()
         if not self.streaming:
-            self._end_gap()
             self.worker.tell("finish")
 
     # -- the worker -------------------------------------------------------------------------------
@@ -426,7 +426,8 @@ class _Attach:
 
     def _second(self) -> None:
         live = self.live
-        self.capturing.look()
+        if (gap := self.capturing.look()) is not None:
+            live.gaps.append(gap)
         if self.streaming and live.tick is not None and self.state != "stopping":
             self.state = "capturing"
             if live.tick.packets or time.monotonic() - self.started > _SETTLED:

@@ -154,11 +154,12 @@ class Capturing:
         program.stop()
         return program.drops.lost
 
-    def look(self) -> None:
-        """Ask the program what it dropped, and the interface what it counted."""
+    def look(self) -> str | None:
+        """Ask the program what it dropped, and the interface what it counted; a gap that is over, in words."""
         if self._program is None:
-            return
+            return None
         self._program.ask_drops()
         from workbench.sources.interfaces import counters
 
         self.counted = counters(self._request.source) or self.counted
+        return None

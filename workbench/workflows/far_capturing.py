@@ -51,12 +51,21 @@ class FarCapturing(Capturing):
         self._program = self._remote = RemoteCapture(far, words, here.program, self._view.watched)
         return self._program.fd
 
-    def look(self) -> None:
-        """Ask the program there what it dropped; the interface's counters come by themselves."""
-        if self._remote is not None:
-            self._remote.ask_drops()
-            self.counted = self._remote.counters() or self.counted
-            self.counted_first = self.counted_first or self.counted
+    def look(self) -> str | None:
+        """Ask the program there what it dropped; the interface's counters come by themselves.
+
+        A port without a carrier, or whose switch is gone, ends no capture: that nothing comes is a gap all the same.
+        """
+        remote = self._remote
+        if remote is None:
+            return None
+        remote.ask_drops()
+        self.counted = remote.counters() or self.counted
+        self.counted_first = self.counted_first or self.counted
+        if remote.last is not None and remote.last.carrier == 0:
+            self.begin_gap("the port there has no carrier, or its switch is gone")
+            return None
+        return self.end_gap() if remote.last is not None else None
 
     def put_away(self) -> int | None:
         """As there; what it cost and what the ports counted is kept."""
