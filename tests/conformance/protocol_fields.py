@@ -13,6 +13,7 @@ from tests.conformance import test_dhcp_fields, test_dns_fields, test_ntp_fields
 from tests.conformance import test_windows_fields as windows
 from tests.conformance.captures import captures, folder
 from tests.conformance.checks import reading
+from tests.conformance.field_causes import PROVEN
 from tests.conformance.fields import Agreement, asked
 from tests.conformance.oracle import layers
 
@@ -74,6 +75,11 @@ class Compared:
     def extra(self) -> int:
         """Of those that differ, values of ours where tshark shows none."""
         return sum(agreed.extra for agreed in self.of.values())
+
+    @property
+    def proven(self) -> int:
+        """Of those, values that were looked up in the packets and are there (field_causes.PROVEN)."""
+        return sum(agreed.extra for capture, agreed in self.of.items() if (self.table, capture) in PROVEN)
 
 
 def walk() -> list[Compared]:
