@@ -71,10 +71,13 @@ def bridges(plan: Plan, dpu: str) -> list[str]:
 
 
 def exporters(bridge: str) -> list[str]:
-    """The words of the transaction that has every packet of a bridge told to loopback, as IPFIX, NetFlow v5, sFlow."""
+    """The words of the transaction that has every packet of a bridge told to loopback, as IPFIX, NetFlow v5, sFlow.
+
+    IPFIX tells of packets where they come in, once each: Open vSwitch 3.1 reads `enable-output-sampling` the wrong way round.
+    """
     return [
         *["--", "--id=@i", "create", "ipfix", f'targets="127.0.0.1:{IPFIX}"', "sampling=1", "cache_active_timeout=1"],
-        *["obs_domain_id=1", "obs_point_id=1"],
+        *["obs_domain_id=1", "obs_point_id=1", "other_config:enable-output-sampling=true"],
         *["--", "--id=@n", "create", "netflow", f'targets="127.0.0.1:{NETFLOW}"', "active_timeout=1"],
         *[
             "--",

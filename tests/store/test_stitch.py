@@ -54,6 +54,32 @@ def test_two_halves_become_one_conversation_with_both_directions(tmp_path: Path)
         assert total == reader.query("SELECT sum(src_bytes + dst_bytes) AS n FROM flows").to_pylist()
 
 
+def test_an_answer_that_was_told_alone_is_turned_back_when_its_other_half_is_found(tmp_path: Path) -> None:
+    turned = {
+        "src_pkts": 0,
+        "src_bytes": 0,
+        "src_payload": None,
+        "dst_pkts": 7,
+        "dst_bytes": 700,
+        "dst_payload": None,
+        "history": None,
+    }
+    macs = {"src_mac": "02:00:00:00:00:01", "dst_mac": "02:00:00:00:00:02"}
+    rows = [
+        half(0, "vni:1", history=None),
+        half(1, "", at=200, **turned, **macs),
+        half(2, "vni:9", at=300, **{**turned, "history": "^d"}),
+    ]
+    with case_of(tmp_path / "case", rows) as reader:
+        assert pairs(reader) == {(0, 1)}
+        (both, other) = reader.query("SELECT * FROM conversations ORDER BY conversation_id").to_pylist()
+        assert (both["src_ip"], both["src_pkts"], both["dst_pkts"], both["dst_bytes"]) == ("10.0.0.1", 10, 7, 700)
+        assert (other["src_pkts"], other["dst_pkts"]) == (0, 7)  # of packets: its history would say the opposite
+        (back,) = reader.query("FROM flows WHERE flow_id & 1 = 1").to_pylist()
+        assert (back["src_ip"], back["src_port"], back["dst_ip"], back["dst_port"]) == ("10.0.0.2", 443, "10.0.0.1", 5000)
+        assert (back["src_pkts"], back["dst_pkts"], back["src_mac"]) == (7, 0, "02:00:00:00:00:02")
+
+
 @pytest.mark.parametrize(
     "other",
     [

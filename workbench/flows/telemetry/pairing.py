@@ -26,7 +26,7 @@ MAX_OPEN: Final = 1 << 19
 #: What is added to the active timeout: exporters look at their flows every few seconds.
 SLACK_SECONDS: Final = 5
 #: Records between two looks at which flows have ended.
-_SWEEP: Final = 1 << 16
+_SWEEP: Final = 1 << 17
 _PIECES: Final = 1 << 18
 _EXPORTERS: Final = 1 << 10
 #: Later than any time that an exporter can tell: see `PairingTable.steady`.
@@ -167,16 +167,12 @@ class PairingTable:
         if not count:
             return []
         slots = slots[:count]
+        slots = slots[np.lexsort((self._flows[slots, f.N], self._flows[slots, f.EXPORTER]))]
         ended = self._flows[slots]
         pieces = self._take_pieces(slots)
         free = int(self._state[f.FREE])
         self._free[free : free + count] = slots
         self._state[f.FREE] = free + count
-        order = np.lexsort((ended[:, f.N], ended[:, f.EXPORTER]))
-        ended = ended[order]
-        place = np.empty(count, np.int64)
-        place[order] = np.arange(count)
-        pieces[:, 0] = place[pieces[:, 0]]
         return list(self._batches(ended, pieces))
 
     def _take_pieces(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
