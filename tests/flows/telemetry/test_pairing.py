@@ -178,7 +178,7 @@ def test_a_full_table_closes_the_longest_idle_and_says_so() -> None:
 
 def test_flows_end_by_their_exporters_clock() -> None:
     table = PairingTable(SERVERS, 60)
-    first = table.add(np.stack([there()] + [record(CLIENT + n, SERVER, 1, 443, at=200_000 + n) for n in range(1 << 16)]))
+    first = table.add(np.stack([there()] + [record(CLIENT + n, SERVER, 1, 443, at=200_000 + n) for n in range(1 << 17)]))
     assert flows(first)[0]["src_port"] == 40000
 
 
