@@ -101,6 +101,11 @@ def test_asking_twice_makes_one(dpu_lab: DpuLab, responder: Responder) -> None:
     rows = {row["mirror"]: row for row in responder.json("mirror", "list", "dpu1")}
     assert {name: row["ours"] for name, row in rows.items()} == {"mirror0": False, "mirror1": False, first["name"]: True}
     assert rows[first["name"]]["selects"] == "pf0vf0,pf0vf1"
+    assert 0 <= rows[first["name"]]["age_seconds"] < 600
+    assert "has stood for 0 minutes" in responder.ask("mirror", "list", "dpu1")[1]
+    dpu_lab.vsctl("dpu1", "set", "Mirror", first["name"], 'external_ids:workbench-made="2026-01-01T00:00:00Z"')
+    said = responder.ask("mirror", "list", "dpu1")[1]
+    assert "forgotten? workbench mirror teardown ssh://dpu1" in said
 
 
 def test_everything_of_a_named_bridge_is_mirrored_without_ports(dpu_lab: DpuLab, responder: Responder) -> None:
@@ -190,6 +195,34 @@ def test_a_port_that_the_switch_cannot_take_is_taken_back(dpu_lab: DpuLab, respo
         assert dump(dpu_lab) == before
     finally:
         dpu_lab.ip("dpu1", "link del squatter")
+
+
+def test_names_and_marks_made_to_be_obeyed_are_data(dpu_lab: DpuLab, responder: Responder, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    port = f"$(>{'x' * 9})"  # what a shell would make of it is a file
+    dpu_lab.vsctl("dpu1", "add-port", "ovsbr1", port, "--", "set", "Interface", port, "type=internal")
+    try:
+        before = configured(dpu_lab)
+        assert "no port that is taken" in responder.ask("mirror", "setup", "dpu1", "--ports", port, code=2)[1]
+        assert "no port that is taken" in responder.ask("mirror", "setup", "dpu1", "--ports", "p0 -- del-br ovsbr1", code=2)[1]
+        one = responder.json("mirror", "setup", "dpu1", "--bridge", "ovsbr1")
+        assert one["name"] in configured(dpu_lab)
+        evil = '\x1b[2J" -- destroy Bridge ovsbr1'
+        dpu_lab.vsctl("dpu1", "set", "Mirror", one["name"], f"external_ids:workbench-owner={json.dumps(evil)}")
+        out, said = responder.ask("mirror", "list", "dpu1", "--format", "table")
+        assert port in said
+        assert "destroy Bridge" in said
+        assert "\x1b" not in out + said
+        (gone,) = responder.json("mirror", "teardown", "dpu1", "--everybody")["removed"]
+        assert gone["owner"] == evil
+        assert configured(dpu_lab) == before
+    finally:
+        dpu_lab.vsctl("dpu1", "del-port", "ovsbr1", port)
+    for host in (f"-oProxyCommand=touch {made}", f"ssh://-oProxyCommand=touch${{IFS}}{made}", f"dpu1;touch {made}"):
+        responder.ask("mirror", "list", "--", host, code=2)
+        responder.ask("attach", "--headless", "--case", str(tmp_path / "case"), "--", f"ssh://{host}/p0", code=2)
+    assert not made.exists()
+    assert not list(ROOT.glob("xxxxxxxxx"))
 
 
 @pytest.mark.parametrize(

@@ -237,3 +237,65 @@ def test_a_switch_that_does_not_say_is_not_taken_for_one_without_offload() -> No
     assert sight.parse_probe("9 offloaded \x1b[2J p0\nipsec 0\nrdma /sys/class/infiniband/../x/ports/1/link_layer a\n") == (
         sight.Probed({}, {})
     )
+
+
+# what a DPU's database, or a person, may say to be obeyed instead of read
+
+HOSTILE = [
+    pytest.param("--", id="end-of-command"),
+    pytest.param("-- --all destroy Bridge", id="ovs-vsctl"),
+    pytest.param("--db=tcp:198.51.100.9:6640", id="option"),
+    pytest.param("-oProxyCommand=reboot", id="ssh-option"),
+    pytest.param("p0;reboot", id="shell"),
+    pytest.param("$(reboot)", id="substitution"),
+    pytest.param("p0\nreboot", id="line"),
+    pytest.param("p0' 'x", id="quote"),
+    pytest.param('p0","x":"', id="json"),
+    pytest.param("p0,p1=@new", id="set"),
+    pytest.param("../../etc/x", id="path"),
+    pytest.param("p0\u202e0p", id="direction"),
+    pytest.param("p" * 64, id="long"),
+    pytest.param("", id="empty"),
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_that_is_asked_for_is_refused(name: str) -> None:
+    for wish in ({"ports": [name]}, {"bridge": name}):
+        with pytest.raises(UsageError):
+            plan(two_bridges(), **wish)
+        with pytest.raises(UsageError):
+            mirror.plan_teardown(two_bridges().switch(), ME, **wish)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_that_is_there_never_becomes_a_word_of_a_command(name: str) -> None:
+    evil = Database()
+    evil.bridge(name, [f"{name}p"])
+    for wish in ({}, {"ports": ["p0"]}):
+        with pytest.raises((UsageError, ExternalError)):
+            plan(evil, **wish)
+    # a mirror of ours on it, as somebody there would forge it
+    ours = mirror.name_of(ME, name, ())
+    marks = {mirror.MARK: ours, mirror.OWNER: ME}
+    evil.port(ours, "internal", **marks)
+    evil.joined(name, "ports", uuid(f"p-{ours}"))
+    evil.mirror(name, ours, ours, **marks)
+    with pytest.raises(ExternalError, match="no name that is taken"):
+        mirror.plan_teardown(evil.switch(), ME)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_forged_mark_with_a_hostile_name_is_not_believed(name: str) -> None:
+    evil = two_bridges()
+    evil.mirror("ovsbr1", name, "p0", ["p0"], **{mirror.MARK: name, mirror.OWNER: ME})
+    assert mirror.plan_teardown(evil.switch(), None) == ([], [])
+
+
+def test_marks_carry_an_owners_name_as_data() -> None:
+    owner = 'eve" -- destroy Bridge ovsbr1 -- @h\n$(x)'
+    made = mirror.plan_setup(two_bridges().switch(), owner, WHEN, ports=["p0"])
+    (word, again) = [word for word in made.words if word.startswith("external_ids:workbench-owner=")]
+    assert word == again
+    assert json.loads(word.partition("=")[2]) == owner
+    assert "destroy" not in made.words

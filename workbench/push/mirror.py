@@ -96,6 +96,7 @@ def plan_setup(switch: Switch, owner: str, made: str, *, bridge: str | None = No
     """
     wanted = tuple(dict.fromkeys(safe_name(port, "port") for port in ports))
     on = _choose(switch, safe_name(bridge, "bridge") if bridge is not None else None, wanted)
+    _refuse_unsafe(on.name)
     known = {port.name: port for port in on.ports}
     for port in wanted:
         _need_port(on, port)
@@ -166,8 +167,7 @@ def plan_teardown(
         if owner is not None and ours.owner != owner:
             others.append(ours)
             continue
-        if not is_safe(ours.bridge):  # ovs-vsctl would read a bridge named -- as the end of a command
-            raise ExternalError(f"the bridge {ours.bridge!r} has no name that is taken", "Remove it there, by its UUID.")
+        _refuse_unsafe(ours.bridge)
         _refuse_hanging(switch, ours)
         mine.append(Teardown(ours, tuple(_remove_words(ours))))
     return mine, others
@@ -220,6 +220,12 @@ def _choose(switch: Switch, named: str | None, ports: tuple[str, ...]) -> Bridge
     if not having:
         raise UsageError(f"no bridge has a port {ports[0]}", f"There are: {there}.")
     return having[0]
+
+
+def _refuse_unsafe(bridge: str) -> None:
+    """ExternalError for a bridge whose name ovs-vsctl could read as something else, such as -- (the end of a command)."""
+    if not is_safe(bridge):
+        raise ExternalError(f"the bridge {bridge!r} has no name that is taken", "Change it there, by its UUID.")
 
 
 def _need_port(bridge: Bridge, name: str) -> None:
