@@ -220,7 +220,7 @@ def test_names_and_marks_made_to_be_obeyed_are_data(dpu_lab: DpuLab, responder: 
         dpu_lab.vsctl("dpu1", "del-port", "ovsbr1", port)
     for host in (f"-oProxyCommand=touch {made}", f"ssh://-oProxyCommand=touch${{IFS}}{made}", f"dpu1;touch {made}"):
         responder.ask("mirror", "list", "--", host, code=2)
-        responder.ask("attach", "--headless", "--case", str(tmp_path / "case"), "--", f"ssh://{host}/p0", code=2)
+    responder.ask("attach", "--headless", "--case", str(tmp_path / "case"), f"ssh://-oProxyCommand=touch {made}/p0", code=2)
     assert not made.exists()
     assert not list(ROOT.glob("xxxxxxxxx"))
 
