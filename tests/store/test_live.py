@@ -90,6 +90,52 @@ def test_small_files_become_one_and_nobody_sees_a_row_twice(tmp_path: Path, writ
     assert _ids(tmp_path / "case") == list(range(32))
 
 
+def test_files_beyond_the_millionth_are_joined_in_order(tmp_path: Path, writer: CaseWriter) -> None:
+    """A second's files of a few tables: there after two days."""
+    writer.live._files._n = 999_985
+    for n in range(30):
+        writer.append("flows", flow_batch([flow(n)]))
+        writer.commit(now=True)
+    writer.tidy()
+    case = CaseFolder.open(tmp_path / "case")
+    (joined,) = [s for s in list_segments(case) if s.table == "flows"]  # the old ones, still there, count no more
+    assert (joined.n, joined.last) == (999_985, 1_000_014)
+    assert _ids(tmp_path / "case") == list(range(30))
+    writer.close()
+    assert _ids(tmp_path / "case") == list(range(30))
+
+
+def test_rows_of_many_days_do_not_make_a_file_each(tmp_path: Path, writer: CaseWriter) -> None:
+    """An exporter tells what times it likes."""
+    day = 86_400_000_000
+    rows = [flow(n, ts=T0 + n * day, ts_end=T0 + n * day) for n in range(300)]
+    writer.append("flows", flow_batch([*rows, flow(300, ts=T0, ts_end=T0)]))
+    writer.commit(now=True)
+    files = [s.name for s in list_segments(CaseFolder.open(tmp_path / "case")) if s.table == "flows"]
+    assert len(files) == 64
+    assert sum(name.count("/") == 1 for name in files) == 1
+    assert _ids(tmp_path / "case") == list(range(301))
+    writer.close()
+    assert _ids(tmp_path / "case") == list(range(301))
+
+
+def test_a_flow_that_ended_behind_the_last_snapshot_is_not_kept_as_open_too(tmp_path: Path, writer: CaseWriter) -> None:
+    """Whoever decodes may die between the two."""
+    shown = flow_batch([flow(0, end_reason=None), flow(1, end_reason=None)])
+    writer.append("flows", flow_batch([flow(2, end_reason=3)]))
+    writer.set_open(1, shown)
+    assert writer.still_open(1, shown) is shown
+    writer.append("flows", flow_batch([flow(0, end_reason=3)]))
+    left = writer.still_open(1, shown)
+    assert left is not None
+    assert left.num_rows == 1
+    writer.keep_open(1, left)
+    assert _ids(tmp_path / "case") == [0, 1, 2]
+    assert writer.still_open(1, None) is None
+    writer.close()
+    assert _ids(tmp_path / "case") == [0, 1, 2]
+
+
 def test_old_files_go_but_never_those_of_a_marked_flow(tmp_path: Path, writer: CaseWriter) -> None:
     for n in range(3):
         writer.append("flows", flow_batch([flow(n)]))

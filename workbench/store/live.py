@@ -60,6 +60,7 @@ class LiveSink(SegmentSink):
         self._gone: deque[tuple[float, str]] = deque()
         self._live: list[_File] = []
         self._open_names: dict[int, str] = {}
+        self._ended_since: dict[int, list[pa.Array]] = {}  # by source with a snapshot: flows that ended behind it
         self._files.remove = self._bury
 
     def watch(self) -> None:
@@ -72,8 +73,22 @@ class LiveSink(SegmentSink):
         super().commit(now=now)
         self._remove_gone()
 
+    def append(self, table: str, batch: pa.RecordBatch) -> None:
+        """As its base."""
+        if table == "flows" and batch.num_rows and (source_id := batch.column("source_id")[0].as_py()) in self._open_names:
+            self._ended_since.setdefault(source_id, []).append(batch.column("flow_id"))
+        super().append(table, batch)
+
+    def still_open(self, source_id: int, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Of a snapshot's flows those whose end was not appended since it was set."""
+        ended = self._ended_since.get(source_id)
+        if not ended:
+            return batch
+        return batch.filter(pc.invert(pc.is_in(batch.column("flow_id"), value_set=pa.chunked_array(ended).combine_chunks())))
+
     def set_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
         """Replace a snapshot, for readers of every process: written behind all rows appended before it."""
+        self._ended_since.pop(source_id, None)
         self.commit(now=True)
         old = self._open_names.pop(source_id, None)
         if batch is not None:
@@ -162,10 +177,10 @@ class LiveSink(SegmentSink):
     def _in_a_row(self, files: list[_File]) -> bool:
         """Whether no other file of their folder lies between them by number: what a join's name would stand for, too."""
         folder = files[0].name.rpartition("/")[0]
-        here = sorted(f.name for f in self._live if f.name.rpartition("/")[0] == folder)
-        mine = sorted(f.name for f in files)
+        here = sorted(_number(f) for f in self._live if f.name.rpartition("/")[0] == folder)
+        mine = sorted(map(_number, files))
         at = here.index(mine[0])
-        files.sort(key=lambda f: f.name)
+        files.sort(key=_number)
         return here[at : at + len(mine)] == mine
 
     def _holds(self, file: _File, flow_ids: pa.Array) -> bool:
@@ -184,6 +199,11 @@ class LiveSink(SegmentSink):
         now = time.monotonic()
         while self._gone and self._gone[0][0] <= now:
             remove_segments(self.case, [self._gone.popleft()[1]])
+
+
+def _number(file: _File) -> int:
+    """The number of the first file that it stands for. As text a million would stand before 999,999."""
+    return int(file.name.rpartition("-")[2].partition(".")[0].partition("_")[0])
 
 
 def _latest(table: str, rows: pa.Table) -> dt.datetime | None:

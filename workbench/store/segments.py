@@ -37,6 +37,8 @@ _NAME: Final = re.compile(r"(?P<run>[0-9]{8}T[0-9]{6}-[0-9a-f]{8})-(?P<n>[0-9]{6
 #: A snapshot of open flows: the run, how many files that had written before, the source.
 _OPEN_NAME: Final = re.compile(r"(?P<run>[0-9]{8}T[0-9]{6}-[0-9a-f]{8})-(?P<n>[0-9]{6,12})-(?P<source>[0-9]{1,9})\.parquet")
 _ROW_GROUP: Final = 122_880
+#: Folders that one write may put files into: times and sensors are told by whoever sends, a day a row if they like.
+_MOST_FOLDERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -311,11 +313,18 @@ class SegmentFiles:
             return
         days = pc.cast(rows[time], pa.date32())
         sources = rows["source_id"] if "source_id" in table.names else pc.shift_right(rows["flow_id"], 40)
-        for day in pc.unique(days).to_pylist():
-            of_day = pc.equal(days, pa.scalar(day, pa.date32()))
-            for source_id in pc.unique(sources.filter(of_day)).to_pylist():
-                here = pc.and_(of_day, pc.equal(sources, source_id))
-                yield f"day={day}/sensor={folder_name(self._sensors.get(source_id, ''))}", rows.filter(here)
+        found = pa.table({"day": days, "source": sources}).group_by(["day", "source"], use_threads=False)
+        parts = found.aggregate([([], "count_all")]).to_pylist()
+        rest = None
+        if len(parts) > _MOST_FOLDERS:  # the smaller ones share a file without folders
+            parts = sorted(parts, key=lambda part: -part["count_all"])[: _MOST_FOLDERS - 1]
+            rest = pa.chunked_array([pa.repeat(pa.scalar(True), rows.num_rows)])
+        for part in parts:
+            here = pc.and_(pc.equal(days, pa.scalar(part["day"], pa.date32())), pc.equal(sources, part["source"]))
+            yield f"day={part['day']}/sensor={folder_name(self._sensors.get(part['source'], ''))}", rows.filter(here)
+            rest = None if rest is None else pc.and_not(rest, here)
+        if rest is not None:
+            yield "", rows.filter(rest)
 
 
 def _sorted(table: Table, rows: pa.Table) -> pa.Table:

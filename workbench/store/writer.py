@@ -147,6 +147,10 @@ class CaseWriter:
             plain = [{n: _text(v) for n, v in row.items()} for row in rows]
             self.live.put_rows("source_files", plain, source_id=source_id)
 
+    def still_open(self, source_id: int, batch: pa.RecordBatch | None) -> pa.RecordBatch | None:
+        """What of a source's last snapshot is open still: the end of a flow may have come behind it, and nothing after that."""
+        return None if batch is None else self.live.still_open(source_id, batch)
+
     def keep_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
         """Flows that were open when whoever decoded them died: they end there, forced (4), and the snapshot goes."""
         if batch is not None and batch.num_rows:

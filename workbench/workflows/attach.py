@@ -96,8 +96,8 @@ def attach(
 
 
 def is_far(source: str) -> bool:
-    """Whether a capture is made on a DPU: through ssh, or in a network namespace of this machine."""
-    return source.startswith(("ssh://", "netns:"))
+    """Whether a capture is made on a DPU: through ssh, on this machine as one, or in a network namespace of it."""
+    return source.startswith(("ssh://", "netns:", "local/"))
 
 
 def _capturing(request: AttachRequest, settings: Settings) -> Capturing:
@@ -351,7 +351,7 @@ class _Attach:
         when = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
         unread = live.tick.behind if live.tick is not None else 0
         live.lines.append(LedgerLine("worker_died", unread, (), f"{when}: decoding process died ({how})"))
-        kept = live.open
+        kept = self.writer.still_open(live.source_id, live.open)
         if kept is not None and kept.num_rows:
             live.lines.append(LedgerLine("open_lost", kept.num_rows, (), f"{when}: as they were a second before"))
         self.writer.keep_open(live.source_id, kept)

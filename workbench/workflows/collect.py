@@ -374,6 +374,7 @@ class Collect:
         when = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
         self.port.row["state"], self.port.row["detail"] = "partial", why
         for one in self.here.values():
+            one.open = self.writer.still_open(one.source_id, one.open)
             one.broken_off(when, why)
             self.writer.keep_open(one.source_id, one.open)
         self._settle()
