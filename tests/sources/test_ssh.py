@@ -14,6 +14,7 @@ from workbench.errors import FarError, UsageError
 from workbench.sources import ssh
 from workbench.sources.capture_process import Drops
 from workbench.sources.capture_words import CaptureWords
+from workbench.sources.dumpcap import hear_dumpcap
 from workbench.sources.remote_capture import (
     ITSELF,
     FarCounts,
@@ -24,6 +25,7 @@ from workbench.sources.remote_capture import (
     parse_counts,
     shell_line,
 )
+from workbench.sources.tcpdump import hear_tcpdump
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,28 @@ def test_the_far_ends_cost_is_what_was_counted_between() -> None:
 )
 def test_other_lines_of_the_far_end_are_no_counts(line: str) -> None:
     assert parse_counts(line) is None
+
+
+def test_numbers_that_no_ledger_can_hold_are_not_believed() -> None:
+    """The DPU may be somebody else's by now: 2**63 packets would end the run when they are written."""
+    told = "workbench-cost 100 10.00 5 7 1000 3 3 3 3 3 3 -1"
+    assert parse_counts(told) is not None
+    assert parse_counts(told.replace(" 3 3 3", f" 3 {2**64} 3", 1)) is None
+    known = Drops(kernel=3)
+    assert hear_tcpdump(f"{2**64} packets dropped by kernel", known) == known
+    said = "Packets received/dropped on interface 'p0': 7/{0} (pcap:{0}/dumpcap:0/flushed:0/ps_ifdrop:0)"
+    assert hear_dumpcap(said.format(9), known).kernel == 9
+    assert hear_dumpcap(said.format(2**64), known) == known
+
+
+def test_what_a_mirror_on_this_machine_is_captured_with_is_a_source() -> None:
+    """`mirror setup local` says: workbench attach local/wbm..."""
+    from workbench.workflows.attach import is_far
+
+    for far in (ssh.Far("local"), ssh.Far("netns", "dpu1"), ssh.Far("ssh", "dpu")):
+        assert is_far(f"{far}/wbm0c8f3a91d2")
+        assert ssh.parse_capture(f"{far}/wbm0c8f3a91d2") == (far, "wbm0c8f3a91d2")
+    assert not is_far("local")
 
 
 def far_words(tmp_path: Path, connection: str, bpf: str | None = None) -> list[str]:

@@ -14,7 +14,8 @@ from workbench.sources.capture_words import CaptureWords
 #: MiB of the kernel's buffer: at 1 Gbit/s half a second in which we may be busy.
 BUFFER_MIB: Final = 64
 _DROPPED: Final = re.compile(
-    r"Packets received/dropped on interface .*: (\d+)/(\d+) \(pcap:(\d+)/dumpcap:(\d+)/flushed:(\d+)/ps_ifdrop:(\d+)\)"
+    r"Packets received/dropped on interface .*: (\d{1,15})/(\d{1,15})"
+    r" \(pcap:(\d{1,15})/dumpcap:(\d{1,15})/flushed:(\d{1,15})/ps_ifdrop:(\d{1,15})\)"
 )
 
 

@@ -88,8 +88,10 @@ if [ "$p" = dumpcap ]; then
 fi
 exec $S tcpdump -n -U --immediate-mode -i "$i" -B 65536 -w - -s "$s" $m -- "$f" 3<&- 4>&-
 """
-_PORT: Final = re.compile(r"^workbench-port (before|after) (\d{1,20}) (\d{1,20}) (.{1,64})$")
-_COST: Final = re.compile(r"^workbench-cost (\d{1,9}) ([\d.]{1,20})((?: -?\d{1,20}){10})$")
+#: Ports that are listened to: what is there may be anybody's.
+_MOST_PORTS: Final = 4096
+_PORT: Final = re.compile(r"^workbench-port (before|after) (\d{1,15}) (\d{1,15}) (.{1,64})$")
+_COST: Final = re.compile(r"^workbench-cost (\d{1,9}) ([\d.]{1,20})((?: -?\d{1,18}){10})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +271,8 @@ class RemoteCapture(CaptureProcess):
 
     def _hear_far(self, line: str, known: Drops) -> Drops:
         if found := _PORT.match(line):
+            if len(self._ports[found[1]]) >= _MOST_PORTS:
+                return known
             self._ports[found[1]][found[4]] = int(found[2]), int(found[3])
             return known
         counts = parse_counts(line)

@@ -15,7 +15,7 @@ from workbench.sources.capture_words import CaptureWords
 
 #: KiB of the kernel's buffer.
 _BUFFER_KIB: Final = 65_536
-_SAID: Final = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel|dropped by interface)")
+_SAID: Final = re.compile(r"\b(\d{1,15}) packets? (captured|received by filter|dropped by kernel|dropped by interface)")
 
 
 def start_tcpdump(path: str, words: CaptureWords) -> CaptureProcess:
