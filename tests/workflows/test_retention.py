@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,18 @@ def test_nothing_goes_while_there_is_room_and_time(tmp_path: Path) -> None:
         files = _fill(writer)
         assert Ring(writer.case, AttachSettings(evidence_hours=0)).drop(files, 1, writer) == []
         assert len(Ring(writer.case, AttachSettings(evidence_hours=1)).drop(files, 1, writer)) == len(files)
+
+
+def test_a_file_whose_writer_died_grows_old_like_others(tmp_path: Path) -> None:
+    """Its last packet's time is told when it ends: then what it was left with must do."""
+    case = tmp_path / "case"
+    with CaseWriter(case, live=True) as writer:
+        writer.add_source(source(1, "live:eth0", kind="live"))
+        path = case / "evidence" / "0001-000000.pcapng"
+        path.parent.mkdir()
+        path.write_bytes(b"torn")
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        ring = Ring(writer.case, AttachSettings(evidence_hours=1))
+        file = ring.settled(EvidenceFile(0, str(path), 0, 0, 0))
+        assert file.ts_last == 1_700_000_000_000_000_000
+        assert ring.settled(EvidenceFile(0, str(path), 0, 0, 7)).ts_last == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -71,7 +72,8 @@ class Metrics:
     def hear(self, status: AttachStatus) -> None:
         """Show this one."""
         self._page = page(status, time.time())
-        self._write()
+        with contextlib.suppress(MissingPathError):  # a full disk ends no capture: the figures there say when they were told
+            self._write()
 
     def __enter__(self) -> Metrics:
         return self
@@ -85,9 +87,13 @@ class Metrics:
             return
         part = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
-            part.write_text(self._page, encoding="utf-8")
+            part.unlink(missing_ok=True)  # never through a link that somebody put there: others may write in that folder
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as sink:
+                sink.write(self._page)
             part.replace(self._file)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             raise MissingPathError(
                 f"{self._file} cannot be written: {error.strerror}", "Name another with --metrics-file."
             ) from error

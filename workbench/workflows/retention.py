@@ -44,7 +44,8 @@ class Ring:
             status = Path(file.path).stat()
         except OSError:
             return file
-        return replace(file, done=True, bytes=status.st_size, mtime_ns=status.st_mtime_ns)
+        last = file.ts_last or status.st_mtime_ns  # told at its end only, which never came
+        return replace(file, done=True, bytes=status.st_size, mtime_ns=status.st_mtime_ns, ts_last=last)
 
     def drop(self, files: list[EvidenceFile], source_id: int, writer: CaseWriter) -> list[EvidenceFile]:
         """Remove what must go of a source's files, oldest first; which those were. The one being written stays."""
