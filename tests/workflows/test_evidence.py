@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.capture_files import blocks_of, packets_of, pcap, udp_frame
+from tests.decode.wire import eth, ip4, tcp
 from workbench.settings import FlowSettings
 from workbench.sources.blocks import Block
 from workbench.workflows.evidence import Evidence, EvidenceFile, EvidencePlan
@@ -21,13 +22,13 @@ def _capture() -> bytes:
     return pcap([(1_700_000_000.0 + n, udp_frame(n % 4, 9, 1000 + n % 4, 53, _SECRET + bytes([n]))) for n in range(_PACKETS)])
 
 
-def _fed(plan: EvidencePlan, pieces: int = 1) -> tuple[LivePipeline, list[EvidenceFile]]:
+def _fed(plan: EvidencePlan, pieces: int = 1, data: bytes | None = None) -> tuple[LivePipeline, list[EvidenceFile]]:
     """A pipeline that was fed the capture in so many pieces; what it told of files."""
     told: list[EvidenceFile] = []
     evidence = Evidence(plan, 1, told.append)
     pipeline = LivePipeline(1, "s", FlowSettings(application=False), None, b"", evidence)
     pipeline.start_file(0)
-    data = _capture()
+    data = _capture() if data is None else data
     step = -(-len(data) // pieces)
     for at in range(0, len(data), step):
         piece = np.zeros(4096 + step, np.uint8)
@@ -75,6 +76,16 @@ def test_payload_is_zeroed_and_lengths_are_not(tmp_path: Path) -> None:
     first = udp_frame(0, 9, 1000, 53, _SECRET + b"\0")
     assert packets[0][2] == first[: 14 + 20 + 8] + bytes(len(_SECRET) + 1)
     assert {kind for kind, _ in blocks_of(data)} == {0x0A0D0D0A, 1, 6}
+
+
+@pytest.mark.parametrize("offset", [0x00, 0x40, 0xF0])
+def test_a_header_that_lies_about_its_length_hides_no_payload(tmp_path: Path, offset: int) -> None:
+    packet = bytearray(eth(0x0800, ip4(6, tcp(40000, 80, _SECRET))))
+    packet[14 + 20 + 12] = offset
+    _, told = _fed(EvidencePlan(str(tmp_path / "evidence")), data=pcap([(1_700_000_000.0, bytes(packet))]))
+    (file,) = _done(told)
+    (kept,) = [data for *_, data in packets_of(Path(file.path).read_bytes())]
+    assert kept == bytes(packet[: 14 + 20 + 20]) + bytes(len(_SECRET))
 
 
 def test_payload_is_kept_where_that_was_asked_for(tmp_path: Path) -> None:

@@ -83,8 +83,9 @@ def _tcp(buf: NDArray[np.uint8], w: Numbers, p: Any) -> int:
     p.ack = be32(buf, pos + 8)
     p.window = be16(buf, pos + 14)
     if header < 20 or pos + header > wire:
-        # contradicts itself: a packet of the flow, but none of its bits can be believed
-        _payload(w, p, wire - pos)
+        # contradicts itself: a packet of the flow, but none of its bits can be believed. Nothing behind the least header is
+        # one: what is blanked begins there
+        p.pay, p.payload, p.pay_cap = pos + 20, 0, 0
         p.marks |= P.L4_UNCHECKED
         return DONE
     p.flags = be16(buf, pos + 12) & 0x1FF
