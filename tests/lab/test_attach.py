@@ -129,6 +129,19 @@ def _seen(case: Path, sql: str) -> float:
     return time.monotonic() - start
 
 
+def _gone(pid: int) -> bool:
+    """Whether a process ends within ten seconds; one that nobody has asked after is over, too."""
+    start = time.monotonic()
+    while time.monotonic() < start + 10:
+        try:
+            if (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def test_traffic_is_there_while_it_goes_on_and_agrees_with_tcpdump(wire: Wire, tmp_path: Path) -> None:
     case, beside = tmp_path / "case", tmp_path / "beside.pcap"
     server = subprocess.Popen(wire.words(1, sys.executable, "-c", _HTTP), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -192,9 +205,10 @@ def test_kill_9_keeps_what_was_shown(wire: Wire, tmp_path: Path) -> None:
     attached = Attached(wire, case)
     wire.on(0, "ping", "-c", "3", "-i", "0.2", "10.99.0.2")
     _seen(case, "FROM flows WHERE proto = 1 AND src_pkts = 3")
+    (capture,) = attached.children("dumpcap")
     attached.process.kill()
     attached.process.wait()
+    assert _gone(capture)  # although no packet comes that would tell it that nobody reads
     rows = _asked(case, "SELECT src_pkts, end_reason FROM flows WHERE proto = 1")
     assert rows == [{"src_pkts": 3, "end_reason": 4}]
     assert [row["reason"] for row in _asked(case, "FROM ledger WHERE reason = 'interrupted'")] == ["interrupted"]
-    wire.on(0, "ping", "-c", "1", "10.99.0.2")  # whoever still captures notices that nobody reads

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capture_files import pcap, udp_frame
 from workbench.store.reader import CaseReader
 
 _SAMPLES = Path(__file__).parents[2] / "sample_captures"
@@ -80,3 +81,21 @@ def test_what_is_no_capture_is_refused_and_said(tmp_path: Path) -> None:
     done = _run("attach", "-", "--case", tmp_path / "case", "--headless", "--status", "off", stdin=b"no capture at all")
     assert done.returncode == 3
     assert b"not a capture" in done.stderr
+
+
+def test_a_clock_that_jumps_a_day_ends_flows_once_and_loses_no_packet(tmp_path: Path) -> None:
+    """Forward for one packet, back; then forward for good, and the same hosts speak on."""
+    day, start = 86_400.0, 1_700_000_000.0
+    times = [start, start + 1, start + day, start + 2, start + 3, start + day + 4, start + day + 5]
+    frames = [(at, udp_frame(9 if n == 2 else 1, 2, 1000, 53)) for n, at in enumerate(times)]
+    case = tmp_path / "case"
+    done = _run("attach", "-", "--case", case, "--headless", "--status", "off", "--format", "json", stdin=pcap(frames))
+    assert done.returncode == 0, done.stderr.decode()
+    shown = json.loads(done.stdout)
+    assert shown["sources"][0]["packets"] == len(times)
+    assert [line["count"] for line in shown["ledger"] if line["reason"] == "clock_back"] == [1]
+    with CaseReader(case) as reader:
+        rows = reader.query("SELECT src_port, src_pkts, end_reason, ts FROM flows ORDER BY flow_id").to_pylist()
+    assert sum(row["src_pkts"] for row in rows) == len(times)
+    assert [row["src_pkts"] for row in rows] == [4, 1, 2]
+    assert all(row["end_reason"] is not None for row in rows)

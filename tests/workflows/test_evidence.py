@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ from tests.capture_files import blocks_of, packets_of, pcap, udp_frame
 from tests.decode.wire import eth, ip4, tcp
 from workbench.settings import FlowSettings
 from workbench.sources.blocks import Block
-from workbench.workflows.evidence import Evidence, EvidenceFile, EvidencePlan
+from workbench.workflows.evidence import Evidence, EvidenceFile, EvidencePlan, _Hashing
 from workbench.workflows.live_pipeline import LivePipeline
 
 _SECRET = b"what nobody may keep"
@@ -102,6 +106,50 @@ def test_a_folder_that_cannot_be_written_costs_the_evidence_and_no_flow(tmp_path
     assert pipeline.packets == _PACKETS
     assert len(pipeline.table.finish()["flows"]) == 4
     assert all(file.bytes <= 0 for file in told)
+
+
+def test_it_goes_on_once_there_is_room_again_and_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes half a piece, then nothing, then everything again."""
+    told: list[EvidenceFile] = []
+    evidence = Evidence(EvidencePlan(str(tmp_path / "evidence")), 1, told.append)
+    pipeline = LivePipeline(1, "s", FlowSettings(application=False), None, b"", evidence)
+    pipeline.start_file(0)
+    data, room = _capture(), [10_000_000]
+    plain = os.write
+
+    def full(self: _Hashing, view: memoryview) -> int:
+        if isinstance(self.file, io.BytesIO):
+            return self.file.write(view)
+        taken = view[: room[0]]
+        if not len(taken):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        room[0] -= len(taken)
+        return plain(self.file.fileno(), taken)
+
+    monkeypatch.setattr(_Hashing, "put", full)
+    step = -(-len(data) // 4)
+    for n, at in enumerate(range(0, len(data), step)):
+        room[0] = {1: 100, 2: 0}.get(n, 10_000_000)
+        monkeypatch.setattr("workbench.workflows.evidence._AGAIN", 0.0 if n else 30.0)
+        piece = np.zeros(4096 + step, np.uint8)
+        size = len(data[at : at + step])
+        piece[4096 : 4096 + size] = np.frombuffer(data[at : at + step], np.uint8)
+        pipeline.feed(Block(piece, 4096, 4096 + size, at, 1))
+    pipeline.end_file()
+    evidence.end()
+    (line,) = evidence.ledger()
+    first, last = _done(told)
+    assert line.reason == "evidence_failed"
+    assert "No space left on device" in line.detail
+    assert " to " in line.detail
+    assert first.n < last.n
+    for file in (first, last):
+        kept = Path(file.path).read_bytes()
+        assert (len(kept), hashlib.sha256(kept).hexdigest()) == (file.bytes, file.sha256)
+    shown = [len(packets_of(Path(file.path).read_bytes())) for file in (first, last)]
+    assert all(shown)
+    assert sum(shown) + line.count == _PACKETS == pipeline.packets
+    assert last.first_offset > first.first_offset + first.bytes
 
 
 def test_what_lies_there_already_is_never_written_over(tmp_path: Path) -> None:

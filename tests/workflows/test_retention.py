@@ -78,8 +78,8 @@ def test_what_is_marked_stays_and_is_still_found(tmp_path: Path) -> None:
         notebook.turn_bookmark("flow", str((1 << 40) + 2), "the third")
         notebook.close()
         ring = Ring(writer.case, AttachSettings(evidence_mb=0, evidence_hours=0))
-        gone = ring.drop(files, 1, writer)
-        left = [f for f in files if f not in gone]
+        left = ring.drop({1: files}, writer)[1]
+        gone = [f for f in files if f not in left]
         assert [f.n for f in left] == [4, 5]
         assert ring.dropped == {1: sum(f.bytes for f in gone)}
         assert not any(Path(f.path).exists() for f in gone)
@@ -95,8 +95,41 @@ def test_nothing_goes_while_there_is_room_and_time(tmp_path: Path) -> None:
     with CaseWriter(tmp_path / "case", live=True) as writer:
         writer.add_source(source(1, "live:eth0", kind="live"))
         files = _fill(writer)
-        assert Ring(writer.case, AttachSettings(evidence_hours=0)).drop(files, 1, writer) == []
-        assert len(Ring(writer.case, AttachSettings(evidence_hours=1)).drop(files, 1, writer)) == len(files)
+        assert Ring(writer.case, AttachSettings(evidence_hours=0)).drop({1: files}, writer) == {1: files}
+        assert Ring(writer.case, AttachSettings(evidence_hours=1)).drop({1: files}, writer) == {1: []}
+
+
+def test_what_earlier_runs_left_counts_and_goes_first(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    with CaseWriter(case, live=True) as writer:
+        writer.add_source(source(1, "live:eth0", kind="live"))
+        files = _fill(writer)
+        _note(writer, files)
+    notebook = Notebook(case)
+    notebook.turn_bookmark("flow", str(1 << 40), "the first")
+    notebook.close()
+    foreign = case / "evidence" / "notes.pcapng"
+    foreign.write_bytes(b"somebody else's")
+    (case / "evidence" / "0001-000099.pcapng").symlink_to(foreign)
+    with CaseWriter(case, live=True) as writer:
+        idle = Ring(writer.case, AttachSettings(evidence_mb=1, evidence_hours=0))
+        ring = Ring(writer.case, AttachSettings(evidence_mb=0, evidence_hours=0))
+        idle.find_earlier(writer)
+        ring.find_earlier(writer)
+        writer.add_source(source(2, "live:eth0", kind="live"))
+        mine = case / "evidence" / "0002-000000.pcapng"
+        mine.write_bytes(bytes(900_000))
+        now = [EvidenceFile(0, str(mine), 0, 900_000, 0, done=True)]
+        assert idle.earlier_bytes == sum(f.bytes for f in files)
+        assert idle.drop({2: now}, writer) == {2: now}  # all within the bound
+        assert idle.dropped_before == 0
+        assert ring.drop({2: now}, writer) == {2: []}
+        assert ring.dropped == {2: 900_000}
+        assert ring.dropped_before == sum(f.bytes for f in files[2:])
+    assert [Path(f.path).exists() for f in files] == [True, True, *[False] * (len(files) - 2)]
+    assert foreign.exists()
+    assert _carved(case, 0) == _EACH
+    assert _carved(case, 3) == 0
 
 
 def test_a_file_whose_writer_died_grows_old_like_others(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason(
         "evidence_dropped", "note", "bytes of evidence files dropped for their age or for space: packets cannot be shown again"
     ),
-    Reason("evidence_failed", "unseen", "evidence could not be written further; flows were still indexed"),
+    Reason("evidence_failed", "unseen", "packets indexed but not kept, since evidence could not be written: when and why"),
     Reason("not_selected", "unseen", "frames that the capture filter given with --bpf leaves out; detail is the filter"),
     Reason(
         "not_selectable",

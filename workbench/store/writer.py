@@ -151,6 +151,11 @@ class CaseWriter:
         """What of a source's last snapshot is open still: the end of a flow may have come behind it, and nothing after that."""
         return None if batch is None else self.live.still_open(source_id, batch)
 
+    def files_before(self) -> list[dict[str, Any]]:
+        """Rows of `source_files` that live sources of earlier runs have."""
+        live = {source_id for source_id, row in self._sources.items() if row["kind"] == "live"} - set(self._added)
+        return [row for rows in self._files.values() for row in rows if row["source_id"] in live]
+
     def keep_open(self, source_id: int, batch: pa.RecordBatch | None) -> None:
         """Flows that were open when whoever decoded them died: they end there, forced (4), and the snapshot goes."""
         if batch is not None and batch.num_rows:
@@ -230,7 +235,9 @@ class CaseWriter:
         con = self._sink.presented.con.cursor()
         for row in con.sql("SELECT * FROM sources ORDER BY source_id").to_arrow_table().to_pylist():
             self._sources[row["source_id"]] = row
-        for row in con.sql("SELECT source_id, path, bytes, mtime_ns FROM source_files").to_arrow_table().to_pylist():
+        for row in (
+            con.sql("SELECT source_id, n, path, bytes, first_offset, mtime_ns FROM source_files").to_arrow_table().to_pylist()
+        ):
             self._files.setdefault(row["path"], []).append(row)
         con.close()
 

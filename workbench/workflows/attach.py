@@ -155,6 +155,7 @@ class _Attach:
             with CaseWriter(self.request.case, live=True) as writer:
                 self.writer = writer
                 self.ring = Ring(writer.case, self.settings.attach)
+                self.ring.find_earlier(writer)
                 self.audit = AuditLog(self.request.case)
                 if new:
                     self.audit.append("case_created", version=__version__)
@@ -163,6 +164,9 @@ class _Attach:
                     self.on_writer(writer)
                 try:
                     self._serve()
+                except WorkbenchError as error:
+                    self.live.lines.append(LedgerLine("interrupted", 0, (), error.message))
+                    raise
                 finally:
                     self._put_away_capture()
                     for live in self.all:
@@ -278,7 +282,7 @@ class _Attach:
                 raise
             self._try_later(error.message)
             return
-        self.worker.conn.send(Stream())
+        self.worker.conn.send(Stream(self.capturing.pid))
         reduction.send_handle(self.worker.conn, fd, self.worker.process.pid)
         self.streaming = True
         self.capturing.handed_over()
@@ -407,10 +411,10 @@ class _Attach:
 
     def _retain(self) -> None:
         """Drop what is too old or too much, of evidence and of rows; nothing that somebody marked."""
+        left = self.ring.drop({live.source_id: live.files for live in self.all}, self.writer)
         for live in self.all:
-            gone = self.ring.drop(live.files, live.source_id, self.writer)
-            if gone:
-                live.files = [f for f in live.files if f not in gone]
+            if len(left[live.source_id]) < len(live.files):
+                live.files = left[live.source_id]
                 self._note_files(live)
         here = self.settings.attach
         hours = here.retain_hours
@@ -458,6 +462,8 @@ class _Attach:
             lines.append(LedgerLine("retention", rows, (), f"rows of flows, and {others}" if others else "rows of flows"))
         if dropped_bytes := self.ring.dropped.get(live.source_id):
             lines.append(LedgerLine("evidence_dropped", dropped_bytes))
+        if live is self.live and (before := self.ring.dropped_before):
+            lines.append(LedgerLine("evidence_dropped", before, (), "of earlier sources"))
         return lines
 
     def _status(self) -> AttachStatus:
@@ -468,7 +474,7 @@ class _Attach:
             source=self.request.source,
             state=self.state,
             gaps=sum(len(one.gaps) for one in self.all),
-            evidence_bytes=sum(self.ring.size(f) for one in self.all for f in one.files),
+            evidence_bytes=self.ring.earlier_bytes + sum(self.ring.size(f) for one in self.all for f in one.files),
             segment_bytes=self.writer.live.bytes,
         )
 

@@ -98,14 +98,15 @@ def find_capture(reader: CaseReader, source_id: int, first: int = 0, last: int |
     scope = source["key_scope"] or "both"
     if scope not in SCOPES:
         raise ForeignCaseError(f"the case keyed source {source_id} by {scope!r}, which does not exist", "Do not trust this case.")
-    files = tuple(_files(reader, source))
+    live = source["kind"] == LIVE
+    # a later run's ring drops files of sources whose rows are compacted: they stay listed
+    files = tuple(file for file in _files(reader, source) if not live or Path(file.path).exists())
     for file in files:
         _check(file)
-    if source["state"] == "indexing" and source["kind"] != LIVE and last is not None:
+    if source["state"] == "indexing" and not live and last is not None:
         _check_reach(files[-1], last)
     until = (1 << 62) if last is None else last >> BLOCK_SHIFT
     rows = source_places(reader, source_id, first >> BLOCK_SHIFT, until)
-    live = source["kind"] == LIVE
     if live and not files:
         why = f"the packets of source {source_id} were not kept, or were dropped for their age or for space"
         raise CaptureGoneError(why, "Settings [attach] say how long evidence is kept; see docs/attach.md.")

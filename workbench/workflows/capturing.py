@@ -66,6 +66,11 @@ class Capturing:
         return self._program.drops.lost if self._program is not None else None
 
     @property
+    def pid(self) -> int | None:
+        """Of the program that captures; None where there is none."""
+        return self._program.pid if self._program is not None else None
+
+    @property
     def interface_counts(self) -> tuple[int, int] | tuple[None, None]:
         """Packets that the interface has counted since capturing began, and those it dropped."""
         now, first = self.counted, self.counted_first

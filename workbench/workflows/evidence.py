@@ -8,6 +8,7 @@ flows carry: the first record of the second file stands behind the first file's 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import io
 import os
@@ -26,8 +27,13 @@ from workbench.decode.framing import Interface
 from workbench.decode.pcapng_copy import DONE, NUMBER, STATE_SLOTS, TARGET_COLUMNS, UNIT, copy_packets
 from workbench.errors import InternalError
 from workbench.export.pcapng import PcapngWriter
+from workbench.records.reasons import LedgerLine
 
 _FIRST_ROOM: Final = 4 << 20
+#: Seconds after a failure until a new file is tried: somebody may have made room.
+_AGAIN: Final = 30.0
+#: Failures that are told one by one.
+_TOLD: Final = 5
 #: Characters of an interface's name that are kept.
 _NAME: Final = 64
 
@@ -73,9 +79,13 @@ class _Hashing(io.RawIOBase):
         view = memoryview(data).cast("B")
         done = 0
         while done < len(view):
-            done += self.file.write(view[done:]) or 0
+            done += self.put(view[done:])
         self.sha256.update(view)
         return done
+
+    def put(self, view: memoryview) -> int:
+        """As much of it as the disk takes at once."""
+        return self.file.write(view) or 0
 
 
 class Evidence:
@@ -83,7 +93,8 @@ class Evidence:
 
     def __init__(self, plan: EvidencePlan, source_id: int, told: Callable[[EvidenceFile], None]) -> None:
         self.plan = plan
-        self.failed: str | None = None
+        self.failed: str | None = None  # why nothing is kept just now
+        self.missed = 0  # packets that were not kept for that
         self.offset = 0  # of the source: behind the last byte
         self.header = 0  # source offset of the present file's first byte
         self.interfaces = 0
@@ -94,6 +105,8 @@ class Evidence:
         self._file: EvidenceFile | None = None
         self._targets = np.zeros((0, TARGET_COLUMNS), np.int64)
         self._until = 0.0
+        self._again_at = 0.0
+        self._failures: list[tuple[str, str]] = []  # when each began, and with its end what it was
         self._n = 0
         self._room = np.empty(_FIRST_ROOM, np.uint8)
         self._state = np.zeros(STATE_SLOTS, np.int64)
@@ -112,6 +125,8 @@ class Evidence:
         interfaces: list[Interface],
     ) -> NDArray[np.int64]:
         """Keep frames[:n] of `data`; where each of them then stands in the source. What cannot be written is lost, and told."""
+        if self.failed is not None and time.monotonic() >= self._again_at:
+            self._try_again()
         if self._file is None or self._full():
             self._begin()
         self._describe(interfaces)
@@ -121,6 +136,8 @@ class Evidence:
         total = int(ends[-1]) if n else 0
         if self.on:
             self._write(data, frames, packets, n, total)
+        if not self.on and self.plan.folder is not None:
+            self.missed += n
         self.offset += total
         return places
 
@@ -140,9 +157,22 @@ class Evidence:
             return
         self._told(replace(file, bytes=status.st_size, done=True, mtime_ns=status.st_mtime_ns, sha256=out.sha256.hexdigest()))
 
-    def ledger_detail(self) -> str | None:
-        """Why nothing more was kept, if so."""
-        return self.failed
+    def ledger(self) -> list[LedgerLine]:
+        """What could not be kept, when and why."""
+        if not self._failures:
+            return []
+        told = [f"{since} to {rest}" if rest else f"since {since}: {self.failed}" for since, rest in self._failures[:_TOLD]]
+        more = [f"and {len(self._failures) - _TOLD} more"] if len(self._failures) > _TOLD else []
+        return [LedgerLine("evidence_failed", self.missed, (), "; ".join(told + more))]
+
+    def _try_again(self) -> None:
+        """Go on with a new file: where that fails, too, it is the same failure."""
+        why, self.failed = self.failed, None
+        self.end()
+        self._begin()
+        if self.on:
+            since, _ = self._failures[-1]
+            self._failures[-1] = (since, f"{_now()}: {why}")
 
     def _full(self) -> bool:
         return self.offset - self.header >= self.plan.file_bytes or time.monotonic() >= self._until
@@ -220,13 +250,28 @@ class Evidence:
         self._file = replace(self._file, ts_last=max(self._file.ts_last, int(frames["ts"][:n].max())) if n else 0)
 
     def _fail(self, error: OSError) -> None:
-        """From here on packets are only indexed: a full disk must not stop that."""
+        """From here on packets are only indexed, until there is room again: a full disk must not stop that."""
         self.failed = f"{error.strerror}"
-        if self._out is not None:
-            self._out.file.close()
-        file, self._file = self._file, None
-        self._out = self._writer = None
-        if file is not None and file.path:  # what is in it can still be shown; its last packet may be torn
-            with contextlib.suppress(OSError):
-                status = Path(file.path).stat()
-                self._told(replace(file, done=True, bytes=status.st_size, mtime_ns=status.st_mtime_ns))
+        self._again_at = time.monotonic() + _AGAIN
+        if not self._failures or self._failures[-1][1]:
+            self._failures.append((_now(), ""))
+        file, out, self._file, self._out, self._writer = self._file, self._out, None, None, None
+        if out is None:
+            return
+        whole = self.offset - self.header  # what stands behind that is a part of a packet
+        with contextlib.suppress(OSError):
+            if file is not None and file.path:
+                out.file.truncate(whole)
+            out.file.close()
+        if file is None or not file.path:
+            return
+        if not whole:
+            Path(file.path).unlink(missing_ok=True)
+            return
+        with contextlib.suppress(OSError):
+            status = Path(file.path).stat()
+            self._told(replace(file, done=True, bytes=status.st_size, mtime_ns=status.st_mtime_ns, sha256=out.sha256.hexdigest()))
+
+
+def _now() -> str:
+    return f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -6,7 +6,9 @@ stream of old packets (a capture on standard input) ends its flows as a live one
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -50,7 +52,9 @@ class LiveJob:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Announces the descriptor of the next stream of the source."""
+    """Announces the descriptor of the next stream of the source. pid: of the program that writes it, where there is one."""
+
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class LiveRun:
         self.loaded = False
         self.in_flight = 0
         self.blocks: LiveBlocks | None = None
+        self.program: int | None = None
         self.finishing = False
         self.stopping = False
         self.said = _Said()
@@ -164,14 +169,30 @@ class LiveRun:
         elif message == "finish":
             self.finishing = True
         elif isinstance(message, Stream):
-            self._begin_stream(reduction.recv_handle(self.conn))
+            self._begin_stream(reduction.recv_handle(self.conn), message.pid)
 
-    def _begin_stream(self, fd: int) -> None:
+    def _begin_stream(self, fd: int, pid: int | None) -> None:
         from workbench.sources.live_blocks import LiveBlocks
 
         os.set_inheritable(fd, False)
+        self._watch_program(pid)
         self.blocks = LiveBlocks(_Late(f"/dev/fd/{fd}", fd))
         self.pipeline.start_file(0)
+
+    def _watch_program(self, pid: int | None) -> None:
+        """Hold on to the program that writes the stream: by a descriptor, since a number may be another's one day."""
+        if self.program is not None:
+            os.close(self.program)
+        self.program = None
+        if pid is not None:
+            with contextlib.suppress(OSError):  # it ended already
+                self.program = os.pidfd_open(pid)
+
+    def orphaned(self) -> None:
+        """The parent was killed: nobody else ends its program, which on a silent interface would go on for good."""
+        if self.program is not None:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self.program, signal.SIGTERM)
 
     def _read(self) -> None:
         """Take what has arrived; a stream that ended, or that is to be stopped and is silent, is put away."""
@@ -244,9 +265,7 @@ class LiveRun:
 
     def _tick(self) -> LiveTick:
         pipeline, table, framer = self.pipeline, self.pipeline.table, self.pipeline.framer
-        lines = [*pipeline.ledger(), *self.said.lines]
-        if self.evidence.failed is not None:
-            lines.append(LedgerLine("evidence_failed", 1, (), self.evidence.failed))
+        lines = [*pipeline.ledger(), *self.said.lines, *self.evidence.ledger()]
         links, snaplens, dropped = list(self.said.links), list(self.said.snaplens), self.said.dropped
         if framer is not None:
             lines.extend(framer.ledger())

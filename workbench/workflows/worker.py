@@ -187,6 +187,10 @@ def main(conn: Connection[Any, Any]) -> None:
                 run = _live_run_of(conn, message, loading)
                 run.run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
+        from workbench.workflows.live_worker import LiveRun
+
+        if isinstance(run, LiveRun):
+            run.orphaned()
         os._exit(1)  # the parent is gone: nobody is left to tell, and threads may still be reading
     except Exception as error:  # told to the parent: a traceback here would be painted over somebody's screen
         what = f"{type(error).__name__}: {error}"
