@@ -29,8 +29,9 @@ _PRINTS = """
 ## Fingerprints that others published
 
 nDPI's JA4 counts only where JA4_CHECK.tsv confirms it, without the count that its lists put ahead (`2:t12d...`, twice): of the
-nine that it publishes for this set six are confirmed, and ours; the other three are {ndpi}. JA4S and the other JA4+
-methods are no part of this program.
+nine that it publishes for this set six are confirmed, and ours; the other three are
+{ndpi}.
+JA4S and the other JA4+ methods are no part of this program.
 
 | source | fingerprint | published | equal |
 |---|---|---|---|

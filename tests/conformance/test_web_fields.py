@@ -36,14 +36,16 @@ HTTP = (
 #   arkime/wireshark-retrans.pcap: tshark shows an answer that was sent again twice
 #   arkime/CVE-2018-6794.pcap: a request sent again after its connection had closed is a flow, and a request, of its own
 #   communityid/tcp.pcap, py-tcp.pcap: the snap length ends within the request's head, of which tshark shows what is there
-#   zeek/traces/http/methods.pcap: request lines without a whole version, which are not taken for HTTP
+#   zeek/traces/http/methods.pcap: a request of a method alone, which is not taken for HTTP
+#   suricata/output-eve-anomaly-02: a request to an SSH server, which tshark takes for SSH
 #   zeek/traces/mixed-vlan-mpls.pcap: a request of version 0.9, which is not taken for HTTP where it begins a flow
 #   zeek/traces/http/query-method*.pcap: tshark 4.0 does not know QUERY
-SSH = ("arkime/v6.pcap", "ja4/sshv1.pcap", "ndpi/custom_categories.pcapng")
+SSH = (
+    "arkime/v6.pcap", "ja4/sshv1.pcap", "ndpi/custom_categories.pcapng", "suricata/output-eve-anomaly-02/input.pcap",
+)  # fmt: skip
 # Not among them, and why:
 #   suricata/bug-4903/bug-4903-02: a banner with NULs in it is not taken for SSH
-#   suricata/output-eve-anomaly-02: a client speaks HTTP to an SSH server: what the first of both says decides
-#   zeek/traces/ssh/kex-quadratic-1000.pcap.gz: key exchanges of 40,577 bytes, of which RFC 4253 (6.1) allows 35,000
+#   zeek/traces/ssh/kex-quadratic-1000.pcap.gz: key exchanges of 40,577 bytes, of which 8 KiB are kept: no hash
 RDP = ("zeek/traces/rdp/rdp-x509.pcap", "zeek/traces/rdp/rdp-unknown-keyboard.pcap", "arkime/socks5-rdp.pcap")
 RPC = ("zeek/traces/portmapper-many-unanswered-calls.pcapng.gz",)
 

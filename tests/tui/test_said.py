@@ -115,6 +115,8 @@ async def test_a_protocol_away_from_home_is_marked_and_said() -> None:
         await press(pilot, "G")
         (row,) = [line for line in screen_text(pilot) if "▶" in line and ":" in line]
         assert "8443" in row
+        assert row.startswith("▶!")
+        assert [line[1] for line in screen_text(pilot) if ":" in line and line[:1] == " " and "443" in line].count("!") == 0
         text = " ".join(shown(pilot).replace("│", " ").split())
         assert "contradicts its port: 8443 is" in text
         await press(pilot, *["l"] * 12)

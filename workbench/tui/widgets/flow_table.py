@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-from typing import ClassVar, Final
+from collections.abc import Mapping, Set
+from typing import Any, ClassVar, Final
 
 from rich.style import Style
 from textual.binding import Binding, BindingType
 
 from workbench.tui.looks import Look
-from workbench.tui.said import marked_service
+from workbench.tui.said import marked_service, whose
 from workbench.tui.widgets.virtual_table import VirtualTable
 
 #: Flows that can be marked: as many values as a filter may list.
 MOST_MARKED: Final = 4096
 MARK: Final = "✓"
+#: Before a flow whose protocol contradicts its port: its service stands in a column that one scrolls to.
+STRANGE: Final = "!"
 
 
 class FlowTable(VirtualTable):
-    """A table of flows; those whose flow_id is in `marked` have a mark before them."""
+    """A table of flows; those whose flow_id is in `marked` have a mark before them, those that contradict their port another."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -50,13 +52,18 @@ class FlowTable(VirtualTable):
     def _text(self, row: int, look: Look) -> str | None:
         """As any table's; a service that contradicts its port says so, once the ports are here."""
         text = super()._text(row, look)
+        there = self._served(row) if look.name == "service" and text is not None else None
+        return text if there is None else marked_service(there)
+
+    def _served(self, row: int) -> Mapping[str, Any] | None:
+        """A flow's service and ports; None until they are here."""
         found = self._cache.columns(row)
-        if look.name != "service" or text is None or found is None:
-            return text
+        if found is None:
+            return None
         page, index = found
         columns = {name: page.get(name) for name in ("service", "proto", "src_port", "dst_port")}
         there = {name: array[index].as_py() for name, array in columns.items() if array is not None}
-        return marked_service(there) if len(there) == len(columns) else text
+        return there if len(there) == len(columns) else None
 
     def _role(self, look: Look, text: str, base: Style) -> Style:
         """A contradiction stands out, where there are colours."""
@@ -68,7 +75,9 @@ class FlowTable(VirtualTable):
         """The cursor's mark, and the flow's."""
         found = self._cache.columns(row) if self.marked else None
         cursor = super().marks_of(row)[0]
-        if found is None:
-            return cursor + " "
-        page, index = found
-        return cursor + (MARK if page["flow_id"][index].as_py() in self.marked else " ")
+        if found is not None:
+            page, index = found
+            if page["flow_id"][index].as_py() in self.marked:
+                return cursor + MARK
+        there = self._served(row)
+        return cursor + (STRANGE if there is not None and whose(there) is not None else " ")
