@@ -180,6 +180,49 @@ def test_our_connection_is_left_out_whatever_else_is_asked(tmp_path: Path, conne
     assert "-p" in words
 
 
+#: What sudo does with signals: those of its own process group don't reach the command (sudo(8), "Signal handling").
+SUDO = """#!{python}
+import os, signal, subprocess, sys
+assert sys.argv[1] == "-n"
+caught = {{signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}}
+signal.pthread_sigmask(signal.SIG_BLOCK, caught)
+child = subprocess.Popen(sys.argv[2:], preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, caught))
+while True:
+    heard = signal.sigwaitinfo(caught)
+    if heard.si_signo == signal.SIGCHLD:
+        if child.poll() is not None:
+            sys.exit(child.returncode)
+        continue
+    try:
+        ours = os.getpgid(heard.si_pid) == os.getpgrp()
+    except ProcessLookupError:
+        ours = False
+    if not ours:
+        child.send_signal(heard.si_signo)
+"""
+
+
+def test_through_sudo_a_capture_ends_with_its_input_too(tmp_path: Path) -> None:
+    programs = {
+        "id": "#!/bin/sh\necho 1000\n",
+        "sudo": SUDO.format(python=sys.executable),
+        "dumpcap": "#!/bin/sh\ntrap 'echo ended; exit' INT\necho begun\nwhile :; do sleep 0.05; done\n",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    line = shell_line(CaptureWords("lo"), "dumpcap")
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with subprocess.Popen(
+        ["sh", "-c", line], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout
+        assert run.stdout.readline() == "begun\n"
+        out, said = run.communicate(timeout=60)  # closes its input
+    assert (out, run.returncode) == ("ended\n", 0)
+    assert "workbench-port after" in said
+
+
 def test_without_ssh_nothing_is_left_out(tmp_path: Path) -> None:
     words = far_words(tmp_path, "")
     assert words[words.index("-f") + 1] == ""

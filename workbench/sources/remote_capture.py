@@ -27,8 +27,9 @@ from workbench.sources.tcpdump import hear_tcpdump
 #: s (snap length), p (program), m (-p or nothing), k (1: the port is a mirror of ours, which a switch that
 #: was begun again leaves down).
 #: A line of input asks tcpdump for its losses, once it catches the signal that does so: until then it would end it, and through
-#: sudo that can't be told. Ticks of the CPU are the fields utime and stime of /proc/PID/stat (proc(5)), counted behind the
-#: command's closing bracket.
+#: sudo that can't be told. sudo passes on no signal of its own process group (sudo(8)), hence setsid, and none that it can't
+#: catch. Ticks of the CPU are the fields utime and stime of /proc/PID/stat (proc(5)), counted behind the command's closing
+#: bracket.
 SCRIPT: Final = r"""
 set -f; me=$$; up=$PPID; S=; [ "$(id -u)" = 0 ] || S='sudo -n'
 set -- $SSH_CONNECTION; f=$u
@@ -53,6 +54,7 @@ s/^ *port *"*\([^":]*\)"*: rx pkts=\([0-9]*\),.*\n *tx pkts=\([0-9]*\),.*/workbe
     read -r r <"$d/rx_packets" && read -r t <"$d/tx_packets" && echo "workbench-port $1 $r $t $i"
   fi
 }
+end() { if [ -n "$S" ]; then $S setsid kill "-$2" $me; else kill "-$1" $me; fi; }
 alive() { read -r x <"/proc/$1/stat" && { set -- ${x##*) }; [ "$1" != Z ]; }; }
 count before 2>/dev/null >&4 </dev/null
 (
@@ -67,7 +69,7 @@ count before 2>/dev/null >&4 </dev/null
     done
     y=-1; read -r v <"/sys/class/net/$i/carrier" && y=$v
     [ -z "$b" ] || ! read -r v </run/openvswitch/ovs-vswitchd.pid || [ -d "/proc/$v" ] || y=0
-    echo "workbench-cost $hz $now $a $e $w$c $y" >&4 || { $S kill -INT $me; exit; }
+    echo "workbench-cost $hz $now $a $e $w$c $y" >&4 || { end INT INT; exit; }
     sleep 2 4>&-
   done
 ) >/dev/null 2>&1 &
@@ -78,10 +80,10 @@ tells=$!
     c=0; while read -r k v; do [ "$k" = SigCgt: ] && c=$v; done <"/proc/$me/status"
     [ $((0x$c & 512)) = 0 ] || kill -USR1 $me
   done
-  $S kill -INT $me
+  end INT INT
   for n in 1 2 3 4 5 6 7 8 9 10 11 12; do alive $me || break; sleep 0.25; done
   kill $tells; count after >&4
-  alive $me && $S kill -KILL $me
+  alive $me && end KILL TERM
 ) >/dev/null 2>&1 &
 if [ "$p" = dumpcap ]; then
   exec $S dumpcap -q -i "$i" -B 64 -w - $m $([ "$s" = 0 ] || echo "-s $s") -f "$f" 3<&- 4>&-
