@@ -25,7 +25,7 @@ def test_its_output_is_read_and_its_end_told() -> None:
     reader = process.reader()
     got = reader.readinto(memoryview(into))
     assert into[:got] == b"some bytes of a "  # what its kind was told by, first
-    assert process.stop() == 3
+    assert process.stop(grace=5.0) == 3
     assert "exit code 3" in process.ended_how()
     assert "last" in process.last_words()
     assert "\033" not in process.last_words()

@@ -383,8 +383,9 @@ class Collect:
         self._describe()
         self.port.lines = self._port_lines()  # as they stand: the next worker counts anew
         self.tick = None
-        for one in (self.port, *self.here.values()):
+        for one in self.here.values():  # before any row changes: each of these writes what has changed
             self.writer.set_open(one.source_id, None)
+        for one in (self.port, *self.here.values()):
             self.writer.update_source(one.source_id, **{k: v for k, v in one.row.items() if k != "source_id"})
             self.writer.set_ledger(one.source_id, one.ledger())
             shown = ("path", "sensor", "packets", "flows", "dropped", "state")
