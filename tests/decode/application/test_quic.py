@@ -117,6 +117,36 @@ def test_google_s_hello_is_in_the_clear() -> None:
     assert quic_google.version(b"\x09" + bytes(20)) is None
 
 
+def test_a_google_hello_that_ends_anywhere_says_whole_values_or_none() -> None:
+    values = [(b"PAD\0", bytes(9)), (b"SNI\0", b"www.example.org"), (b"UAID", b"Browser/1.0")]
+    body = b"".join(value for _, value in values)
+    ends = [sum(len(value) for _, value in values[: place + 1]) for place in range(len(values))]
+    index = b"".join(tag + end.to_bytes(4, "little") for (tag, _), end in zip(values, ends, strict=True))
+    chlo = b"CHLO\3\0\0\0" + index + body
+    heard = [quic_google.hello(chlo[:end]) for end in range(len(chlo) + 1)]
+    whole = len(chlo) - len(body)
+    assert heard[: whole + ends[1]] == [(None, None)] * (whole + ends[1])
+    assert heard[whole + ends[1] : -1] == [("www.example.org", None)] * 11
+    assert heard[-1] == ("www.example.org", "Browser/1.0")
+    backwards = index[:20] + (5).to_bytes(4, "little")  # the last value would end ahead of where it begins
+    assert quic_google.hello(b"CHLO\3\0\0\0" + backwards + body) == ("www.example.org", None)
+    assert quic_google.hello(bytes(260) + chlo) == (None, None)  # too far in
+
+
+def test_versions_in_the_clear() -> None:
+    assert quic_google.version(b"\x09" + bytes(8) + b"Q039" + bytes(9)) == int.from_bytes(b"Q039", "big")
+    assert quic_google.version(b"\x09" + bytes(8) + b"Qxyz") is None
+    assert quic_google.version(b"\xc3T051") == int.from_bytes(b"T051", "big")
+    assert quic_google.version(b"\xc3Tabc") is quic_google.version(b"\xc3T05") is quic_google.version(b"") is None
+
+
+def test_a_client_s_name_that_ends_early_is_none() -> None:
+    for sized in (b"\x0b", b"\x40\x0b"):
+        named = b"hello\x71\x29" + sized + b"Browser/1.0"
+        assert quic_google.user_agent(named) == "Browser/1.0"
+        assert {quic_google.user_agent(named[:end]) for end in range(len(named))} == {None}
+
+
 def test_a_client_may_name_itself() -> None:
     def named(parameter: bytes) -> str | None:
         return quic_google.user_agent(client_hello(extension(0xFFA5, parameter)))
