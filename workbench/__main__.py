@@ -58,8 +58,10 @@ def _wrong_keys(keymap: Mapping[str, str]) -> list[str]:
 
 def _will_index(words: list[str]) -> bool:
     """Whether the command is likely to need a decoding process: told by a glance, before anything is loaded."""
-    if not words or words[0] not in {"index", "open"} or "--help" in words:
+    if not words or words[0] not in {"attach", "index", "open"} or "--help" in words:
         return False
+    if words[0] == "attach":
+        return True
     return any(Path(word).is_file() for word in words[1:])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 import time
@@ -14,10 +15,11 @@ import typer
 
 from workbench.cli import options
 from workbench.cli.formats import SummaryFormat
+from workbench.cli.indexing import need_terminal
 from workbench.cli.interrupt import cancel_on_interrupt
 from workbench.cli.messages import tell, tell_error
-from workbench.errors import ExitCode, UsageError
-from workbench.workflows.requests import AttachRequest, AttachStatus, IndexResult
+from workbench.errors import ExitCode
+from workbench.workflows.requests import AttachRequest, AttachStatus, IndexResult, OpenRequest
 
 if TYPE_CHECKING:
     from workbench.workflows.attach import AttachResult
@@ -41,7 +43,7 @@ def attach(
             show_default=False,
         ),
     ],
-    case: options.Case,
+    case: options.LiveCase = None,
     headless: Annotated[
         bool, typer.Option("--headless", help="Without the app: for a service, or a terminal of its own.")
     ] = False,
@@ -95,16 +97,21 @@ def attach(
         typer.Option("--metrics-port", min=0, max=65535, help="Offer them on this port of loopback.", show_default=False),
     ] = None,
     form: options.Summary = SummaryFormat.TABLE,
-) -> int:
-    """Index live traffic into a case; others can read it meanwhile.
+) -> int | OpenRequest:
+    """Index live traffic into a case, in the app or without it; others can read it meanwhile.
 
-    Ctrl-C or SIGTERM ends it: what is open is written, and the case compacted.
+    Quitting the app, Ctrl-C or SIGTERM ends it: what is open is written, and the case compacted.
     """
-    if not headless:
-        raise UsageError(
-            "the app does not show live sources yet", "Use --headless; `workbench flows --case DIR` reads meanwhile."
-        )
+    if case is None:
+        from workbench.workflows.live_case import live_case
+
+        case = live_case(source, dt.datetime.now(dt.UTC))
     request = AttachRequest(source, case, bpf, keep_payload, snaplen, seconds, tuple(exporter or ()))
+    if not headless:
+        need_terminal(piped=source == "-")
+        from workbench.workflows.attach import checked_request
+
+        return OpenRequest(case, attach=checked_request(request))
     from workbench.workflows.attach import attach as run
 
     with cancel_on_interrupt() as stop, ExitStack() as stack:

@@ -42,11 +42,11 @@ class Scope(StrEnum):
     NONE = "none"
 
 
-def need_terminal() -> None:
-    """UsageError where the app has neither a terminal nor a browser (`serve`) to draw on."""
+def need_terminal(*, piped: bool = False) -> None:
+    """UsageError where the app has neither a terminal nor a browser (`serve`) to draw on. piped: standard input is data."""
     if "web_driver" in os.environ.get("TEXTUAL_DRIVER", ""):
         return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not ((piped or sys.stdin.isatty()) and sys.stdout.isatty()):
         raise UsageError("the app needs a terminal", "In scripts use the other commands; see `workbench --help`.")
 
 

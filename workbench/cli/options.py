@@ -29,6 +29,16 @@ CaseOrCache = Annotated[
         "--case", metavar="DIR", help="Keep the case here. Default: your cache folder.", show_default=False, callback=utf8
     ),
 ]
+LiveCase = Annotated[
+    Path | None,
+    typer.Option(
+        "--case",
+        metavar="DIR",
+        help="Keep the case here. Default: a new folder among your live cases.",
+        show_default=False,
+        callback=utf8,
+    ),
+]
 RowsFormat = Annotated[
     Format | None,
     typer.Option("--format", help="How rows are written. Default: table on a terminal, csv in a pipe.", show_default=False),

@@ -28,6 +28,11 @@ class Counters:
     dropped: int
 
 
+def interface_names() -> list[str]:
+    """Every interface of this network namespace, by name."""
+    return sorted(_counted())
+
+
 def check_interface(name: str) -> str:
     """The name, if there is such an interface here; UsageError where it is no name, ExternalError where there is none."""
     if name == "any":

@@ -11,12 +11,13 @@ from textual.command import Provider
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
+from workbench.tui.attaching import SETTLE_SECONDS, Attachments
 from workbench.tui.colourless import Colourless
 from workbench.tui.commands import Commands
 from workbench.tui.data import CaseData
 from workbench.tui.indexing import STOP_SECONDS, IndexRun
 from workbench.tui.keymap import wrong_keys
-from workbench.tui.messages import IndexingChanged
+from workbench.tui.messages import IndexingChanged, LiveChanged
 from workbench.tui.recent import load_recent
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
@@ -27,7 +28,7 @@ from workbench.tui.views import FIRST, NAMES, VIEWS
 
 
 class WorkbenchApp(App[int]):
-    """Give it a case (`data`), an index run that fills one, both, or neither (the start screen)."""
+    """Give it a case (`data`), an index run that fills one, sources it is attached to, or nothing (the start screen)."""
 
     TITLE = "workbench"
     CSS_PATH = "styles/app.tcss"
@@ -44,6 +45,7 @@ class WorkbenchApp(App[int]):
         self,
         data: CaseData | None = None,
         run: IndexRun | None = None,
+        live: Attachments | None = None,
         *,
         keymap: Mapping[str, str] | None = None,
         theme: str = "workbench-dark",
@@ -52,6 +54,7 @@ class WorkbenchApp(App[int]):
         super().__init__()
         self._data = data
         self._run = run
+        self._live = live
         self._keys = dict(keymap or {})
         numbers = {name.lower(): number for number, name in NAMES.items() if number in VIEWS}
         self._first = numbers.get(first_view, FIRST)
@@ -72,10 +75,15 @@ class WorkbenchApp(App[int]):
         if self._keys:
             self.set_keymap(self._keys)
             self.run_worker(self._check_keys, group="keys", thread=True, exit_on_error=False)
-        if self._data is None and self._run is None:
+        if self._data is None and self._run is None and self._live is None:
             self.push_screen(StartScreen(load_recent()))
         else:
-            self.push_screen(CaseScreen(self._data, self._run, first=self._first))
+            self.push_screen(CaseScreen(self._data, self._run, first=self._first, live=self._live))
+
+    @property
+    def attached(self) -> Attachments | None:
+        """What the app is attached to, or was."""
+        return next((s.attached for s in self.screen_stack if isinstance(s, CaseScreen)), None) or self._live
 
     def _check_keys(self) -> None:
         """What is wrong with the keys of the settings, a message each; in a thread, as it looks at every part of the app."""
@@ -91,8 +99,13 @@ class WorkbenchApp(App[int]):
         self.action_leave()
 
     def action_leave(self) -> None:
-        """Leave; while indexing ask first."""
+        """Leave; while indexing, or attached to something, ask first."""
         run = self._run
+        live = self.attached
+        if live is not None and live.going_on:
+            self._live = live
+            self._ask_to_detach(live)
+            return
         if run is None or run.done:
             self._end()
             return
@@ -105,6 +118,29 @@ class WorkbenchApp(App[int]):
             "go on",
         )
         self.push_screen(question, self._stop_and_leave)
+
+    def _ask_to_detach(self, live: Attachments) -> None:
+        if isinstance(self.screen, ConfirmDialog):
+            return
+        names = ", ".join(run.name for run in live.going_on)
+        question = ConfirmDialog(
+            f"Attached to {names[:200]}",
+            "Leaving ends the capture: what was captured is taken in, and what is open is written.",
+            "detach and quit",
+            "go on",
+        )
+        self.push_screen(question, self._detach_and_leave)
+
+    def _detach_and_leave(self, yes: bool | None) -> None:
+        if yes and self._live is not None:
+            self._live.stop()
+            self.screen.post_message(LiveChanged())
+            self.run_worker(self._leave_when_settled, group="leave", thread=True, exit_on_error=False)
+
+    def _leave_when_settled(self) -> None:
+        assert self._live is not None
+        self._live.wait(SETTLE_SECONDS)
+        self.call_from_thread(self._end)
 
     def _stop_and_leave(self, yes: bool | None) -> None:
         if yes and self._run is not None:

@@ -17,7 +17,7 @@ from textual.screen import Screen
 from workbench.errors import CancelledError, WorkbenchError
 from workbench.tui.data import CaseData, Span
 from workbench.tui.finding_marks import Marks
-from workbench.tui.messages import BinsReady, CaseMoved, LayoutReady, MarksReady, SummaryReady, WorkFailed
+from workbench.tui.messages import BinsReady, CaseMoved, LayoutReady, MarksReady, SummaryReady, SummarySeen, WorkFailed
 
 #: The name under which a notebook keeps where the person is.
 LAYOUT: Final = "app"
@@ -55,6 +55,12 @@ class Counting:
         self._began = time.monotonic()
         self._summing = True
         self._work("summary", self._sum_up)
+
+    def peek(self) -> None:
+        """Ask for a summary that is counted, not shown: SummarySeen."""
+        self._began = time.monotonic()
+        self._summing = True
+        self._work("summary", self._peek)
 
     def watch(self) -> None:
         """Look whether someone wrote the case or its notebook meanwhile; told with CaseMoved."""
@@ -106,7 +112,19 @@ class Counting:
             if not self._met:  # ahead of the summary, so that nothing is asked that the person then does not want
                 self._met = True
                 self._meet()
-            self._screen.post_message(SummaryReady(self.data.summary()))
+            summary = self.data.summary()
+            self._summing = False  # before it is told: what is told may end the refresh at once
+            self._screen.post_message(SummaryReady(summary))
+        except Exception as error:  # every failure is shown
+            self._failed(error, 0)
+        finally:
+            self._summing = False
+
+    def _peek(self) -> None:
+        try:
+            summary = self.data.summary()
+            self._summing = False
+            self._screen.post_message(SummarySeen(summary))
         except Exception as error:  # every failure is shown
             self._failed(error, 0)
         finally:

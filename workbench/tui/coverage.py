@@ -24,7 +24,8 @@ _NAME: Final = 40
 class Coverage:
     """Sums over the sources of a case.
 
-    counting: whether a source is still being indexed; its losses are counted at its end.
+    counting: whether a source is still being indexed; its losses are counted at its end. live: whether a live one is,
+    whose losses are told as they come, but for drops, which some programs tell at their end.
     dropped: None where no source says; silent: sources that say nothing of drops.
     unseen, undecoded: counts by reason, most first.
     """
@@ -36,6 +37,7 @@ class Coverage:
     undecoded: tuple[tuple[str, int], ...]
     unseen: tuple[tuple[str, int], ...]
     notes: int
+    live: bool = False
 
 
 def coverage(summary: Summary) -> Coverage:
@@ -43,23 +45,29 @@ def coverage(summary: Summary) -> Coverage:
     counts: dict[str, Counter[str]] = {"undecoded": Counter(), "unseen": Counter(), "note": Counter()}
     for line in summary.ledger:
         counts.setdefault(line["kind"], Counter())[line["reason"]] += line["count"] or 0
-    counting = any(s.get("state") == "indexing" for s in summary.sources)
+    indexing = [is_live(s) for s in summary.sources if s.get("state") == "indexing"]
     said = [s["dropped"] for s in summary.sources if s.get("dropped") is not None]
     return Coverage(
         packets=sum(s.get("packets") or 0 for s in summary.sources),
-        counting=counting,
+        counting=not all(indexing),
         dropped=sum(said) if said else None,
         silent=len(summary.sources) - len(said),
         undecoded=tuple(counts["undecoded"].most_common()),
         unseen=tuple(counts["unseen"].most_common()),
         notes=len(counts["note"]),
+        live=any(indexing),
     )
+
+
+def is_live(source: dict[str, Any]) -> bool:
+    """Whether a row of `sources` is one that was attached to: an interface, a port, or a capture on standard input."""
+    return source.get("kind") == "live" or str(source.get("path") or "").startswith("live:")
 
 
 def drops_words(cover: Coverage) -> str:
     """`drops 0`, `drops unknown`, `drops 12 + unknown`: a capture that says nothing of drops is not one without."""
     if cover.dropped is None:
-        return "drops: at the end" if cover.counting else "drops unknown"
+        return "drops: at the end" if cover.counting or cover.live else "drops unknown"
     return f"drops {figures.count(cover.dropped)}" + (" + unknown" if cover.silent else "")
 
 
@@ -99,6 +107,7 @@ def sources_words(sources: Sequence[dict[str, Any]]) -> str:
         return "no source"
     if len(sources) == 1:
         path = str(sources[0].get("path") or "")
+        path = path.removeprefix("live:") if is_live(sources[0]) else path
         return "standard input" if path == "-" else _short(path.rpartition("/")[2] or path)
     return f"{len(sources)} sources"
 

@@ -93,6 +93,11 @@ def clock(when: dt.datetime | None, *, date: bool = False) -> str:
     return f"{when.month:02d}-{when.day:02d} {text}" if date else text
 
 
+def clock_day(seconds: float) -> str:
+    """The day of a time given in seconds since 1970, UTC: `2024-01-31`."""
+    return from_us(round(seconds * 1e6)).date().isoformat()
+
+
 def moment(when: dt.datetime | None) -> str:
     """A full UTC time to the microsecond: `2024-01-31 09:31:05.123456`."""
     return NOTHING if when is None else when.isoformat(sep=" ", timespec="microseconds")

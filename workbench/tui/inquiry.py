@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from textual.dom import DOMNode
 from textual.worker import get_current_worker
@@ -16,8 +16,14 @@ from textual.worker import get_current_worker
 from workbench.errors import CancelledError
 from workbench.tui.data import CaseData, Order, View
 from workbench.tui.messages import OrderComplete, OrderReady, WorkFailed
+from workbench.tui.paging import PAGE_ROWS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LOOK_EVERY: Final = 0.05
+#: Rows that a screen may show above or below the cursor.
+_SCREEN: Final = 100
 
 
 class Inquiry:
@@ -51,11 +57,12 @@ class Inquiry:
 
     # -- asking -----------------------------------------------------------------------------------
 
-    def put_in_order(self, view: View, keep: int | None = None, *, patient: bool = False) -> None:
+    def put_in_order(self, view: View, keep: int | None = None, *, patient: bool = False, near: int | None = None) -> None:
         """Ask for an order, instead of one that is being made. keep: the flow under which the cursor stays.
 
         patient: wait for the whole order to find it, and else leave the cursor at its row number; otherwise
-        go to the first row where it is not found at once.
+        go to the first row where it is not found at once. near: the row that the cursor is on: rows around it come along,
+        so that a table which is refreshed shows no gaps meanwhile.
         """
         if self._making:  # nobody waits for it any more, and a slow filter would take the engine from the next
             self.data.interrupt()
@@ -63,7 +70,7 @@ class Inquiry:
         self._making = True
         self._began = monotonic()
         self.asked = view
-        self._work("order", partial(self._make_order, view, keep, patient, self._serial))
+        self._work("order", partial(self._make_order, view, keep, patient, near, self._serial))
 
     def stop(self) -> tuple[Order, View] | None:
         """Stop sorting; what was shown before where the new order is on screen already, to be shown again."""
@@ -144,17 +151,18 @@ class Inquiry:
         if not isinstance(error, CancelledError):
             self._owner.post_message(WorkFailed(error, serial))
 
-    def _make_order(self, view: View, keep: int | None, patient: bool, serial: int) -> None:
+    def _make_order(self, view: View, keep: int | None, patient: bool, near: int | None, serial: int) -> None:
         try:
             order = self.data.order(view)
             row = None if patient else 0
             if keep is not None and (patient or order.complete):
                 row = order.position(keep)
                 row = 0 if row is None and not patient else row
+            pages = {} if near is None or not order.complete else _pages_near(order, near if row is None else row)
         except Exception as error:  # every failure is shown
             self._failed(error, serial)
             return
-        self._owner.post_message(OrderReady(order, view, row, serial))
+        self._owner.post_message(OrderReady(order, view, row, serial, pages))
         self._watch(order, serial)
 
     def _watch(self, order: Order, serial: int) -> None:
@@ -163,3 +171,10 @@ class Inquiry:
             if order.wait(_LOOK_EVERY):
                 self._owner.post_message(OrderComplete(serial))
                 return
+
+
+def _pages_near(order: Order, row: int) -> dict[int, pa.Table]:
+    """The page of a row, and the one beside it where a screen may reach into that."""
+    row = max(0, min(row, order.total - 1))
+    numbers = {max(0, row - _SCREEN) // PAGE_ROWS, row // PAGE_ROWS, min(order.total - 1, row + _SCREEN) // PAGE_ROWS}
+    return {n: order.page(n * PAGE_ROWS, PAGE_ROWS) for n in sorted(numbers)} if order.total else {}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
 from workbench.filters import Completion
-from workbench.tui.data import Bins, Order, Summary, View, Wrong
+from workbench.tui.data import Bins, CaseData, Order, Summary, View, Wrong
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from workbench.dissect.lines import Node
     from workbench.tui.finding_marks import Marks
     from workbench.tui.packet_rows import PacketRows
@@ -26,6 +28,29 @@ class IndexingChanged(Message):
     def can_replace(self, message: Message) -> bool:
         """Only the latest counts."""
         return isinstance(message, IndexingChanged)
+
+
+@dataclass
+class LiveChanged(Message):
+    """A live source began, went on, or ended; the state is in the run. Later ones replace earlier ones."""
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the latest counts."""
+        return isinstance(message, LiveChanged)
+
+
+@dataclass
+class CaseOpened(Message):
+    """A case that was not there before can be read."""
+
+    data: CaseData
+
+
+@dataclass
+class SummarySeen(Message):
+    """The case was summed up, to be counted and not to be shown."""
+
+    summary: Summary
 
 
 @dataclass
@@ -52,12 +77,13 @@ class CaseMoved(Message):
 
 @dataclass
 class OrderReady(Message):
-    """Flows are in order. row: where the cursor goes; None = it stays at its row number."""
+    """Flows are in order. row: where the cursor goes; None = it stays at its row number. pages: rows that came with it."""
 
     order: Order
     view: View
     row: int | None
     serial: int
+    pages: Mapping[int, pa.Table] = field(default_factory=dict)
 
 
 @dataclass

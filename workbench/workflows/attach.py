@@ -32,6 +32,7 @@ from workbench.workflows.live_worker import LiveJob, LiveTick, Stream, StreamEnd
 from workbench.workflows.pool import Worker, first_worker, wait
 from workbench.workflows.requests import AttachRequest, AttachSink, AttachStatus
 from workbench.workflows.retention import Ring
+from workbench.workflows.shared_writer import SharedWriter
 from workbench.workflows.worker import Crashed, Ready, Report
 
 if TYPE_CHECKING:
@@ -67,22 +68,35 @@ def attach(
     tell: AttachSink | None = None,
     stop: threading.Event | None = None,
     on_writer: Callable[[CaseWriter], None] | None = None,
+    shared: SharedWriter | None = None,
 ) -> AttachResult:
     """Index what arrives until `stop` is set, the time is over, or standard input ends; then compact.
 
     tell: called about once a second from the calling thread. on_writer: given the open case, for a screen in this process.
+    shared: the case's writer, where other runs of this process attach to it as well; it compacts after the last of them.
     Raises UsageError, BpfError, CaseBusyError, DiskFullError, ExternalError (no such interface, nothing to capture with),
     CapturePermissionError, PortError.
     """
     settings = load_settings()
     stop = stop or threading.Event()
+    request, shared = checked_request(request), shared or SharedWriter(request.case)
     if is_place(request.source):
         from workbench.workflows.collect import Collect
 
-        run = Collect(request, settings, tell, stop, on_writer)
+        run = Collect(request, settings, tell, stop, on_writer, shared)
         run.run()
         seconds = time.monotonic() - run.started
         return AttachResult(request.case, [one.row for one in run.sources], run.ledger, seconds, run.error)
+    return _Attach(request, settings, _capturing(request, settings), tell, stop, on_writer, shared).run()
+
+
+def checked_request(request: AttachRequest) -> AttachRequest:
+    """The request with its filter as libpcap takes it. UsageError, BpfError, ExternalError where it cannot be carried out."""
+    if is_place(request.source):
+        from workbench.workflows.collected import check_request
+
+        check_request(request)
+        return request
     if request.exporters:
         raise UsageError("--exporter is for telemetry", "Name a port to listen at, such as ipfix://:4739, or leave it out.")
     if request.bpf is not None:
@@ -91,8 +105,11 @@ def attach(
         request = replace(request, bpf=check_filter(request.bpf))
     if request.keep_payload is not None and not request.keep_payload.strip():
         raise UsageError("--keep-payload needs a reason", "Say why the content of packets must be kept: it is in the audit log.")
-    capturing = _capturing(request, settings)
-    return _Attach(request, settings, capturing, tell, stop, on_writer).run()
+    if request.source != "-" and not is_far(request.source):
+        from workbench.sources.interfaces import check_interface
+
+        check_interface(request.source)
+    return request
 
 
 def is_far(source: str) -> bool:
@@ -102,15 +119,11 @@ def is_far(source: str) -> bool:
 
 def _capturing(request: AttachRequest, settings: Settings) -> Capturing:
     """What captures there; what can't be is seen before a case is made."""
-    if is_far(request.source):
-        from workbench.workflows.far_capturing import FarCapturing
+    if not is_far(request.source):
+        return Capturing(request, settings.attach)
+    from workbench.workflows.far_capturing import FarCapturing
 
-        return FarCapturing(request, settings.attach)
-    if request.source != "-":
-        from workbench.sources.interfaces import check_interface
-
-        check_interface(request.source)
-    return Capturing(request, settings.attach)
+    return FarCapturing(request, settings.attach)
 
 
 class _Attach:
@@ -122,7 +135,9 @@ class _Attach:
         tell: AttachSink | None,
         stop: threading.Event,
         on_writer: Callable[[CaseWriter], None] | None,
+        shared: SharedWriter,
     ) -> None:
+        self.shared = shared
         self.request = request
         self.settings = settings
         self.told = tell
@@ -149,10 +164,9 @@ class _Attach:
         self.worker = first_worker()
         try:
             from workbench.audit.log import AuditLog
-            from workbench.store.writer import CaseWriter
 
             new = not (self.request.case / "case.toml").exists()
-            with CaseWriter(self.request.case, live=True) as writer:
+            with self.shared.joined() as writer, self.shared.turn:
                 self.writer = writer
                 self.ring = Ring(writer.case, self.settings.attach)
                 self.ring.find_earlier(writer)
@@ -190,7 +204,9 @@ class _Attach:
         ending: float | None = None
         while not self.live.done:
             try:
-                if wait([self.worker], 0.1):
+                with self.shared.turn.passed():
+                    heard = wait([self.worker], 0.1)
+                if heard:
                     self._listen()
                 now = time.monotonic()
                 over = self.request.seconds is not None and now - self.started >= self.request.seconds
@@ -276,7 +292,8 @@ class _Attach:
     def _open_stream(self, *, first: bool) -> None:
         """Start capturing and hand the pipe to the worker; what fails the first time is raised, later it is tried again."""
         try:
-            fd = self.capturing.open()
+            with self.shared.turn.passed():  # a far one may take its time
+                fd = self.capturing.open()
         except ExternalError as error:
             if first:
                 raise

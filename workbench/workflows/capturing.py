@@ -95,7 +95,7 @@ class Capturing:
     def open(self) -> int:
         """Begin to capture: the descriptor to read from. ExternalError, UsageError where that cannot be."""
         if self.stdin:
-            return 0
+            return self._request.stdin
         from workbench.sources.capture_words import CaptureWords, start_capture
         from workbench.sources.interfaces import check_interface, counters
 

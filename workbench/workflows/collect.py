@@ -28,6 +28,7 @@ from workbench.workflows.kernels import prepare_kernel_cache
 from workbench.workflows.live_status import Pace
 from workbench.workflows.pool import Worker, first_worker, wait
 from workbench.workflows.requests import AttachRequest, AttachSink, AttachStatus
+from workbench.workflows.shared_writer import SharedWriter
 from workbench.workflows.worker import Crashed, NewSource, Ready
 
 if TYPE_CHECKING:
@@ -55,10 +56,11 @@ class Collect:
         tell: AttachSink | None,
         stop: threading.Event,
         on_writer: Callable[[CaseWriter], None] | None,
+        shared: SharedWriter,
     ) -> None:
         """UsageError for what makes no sense, PortError where the port cannot be had."""
         check_request(request)
-        self.request = request
+        self.request, self.shared = request, shared
         self.settings = settings
         self.allowed = tuple(request.exporters or settings.telemetry.exporters)
         Allowed(self.allowed)
@@ -90,10 +92,9 @@ class Collect:
         self.worker = first_worker()
         try:
             from workbench.audit.log import AuditLog
-            from workbench.store.writer import CaseWriter
 
             new = not (self.request.case / "case.toml").exists()
-            with CaseWriter(self.request.case, live=True) as writer:
+            with self.shared.joined() as writer, self.shared.turn:
                 self.writer = writer
                 self.audit = AuditLog(self.request.case)
                 if new:
@@ -124,7 +125,9 @@ class Collect:
         ending: float | None = None
         while not self.over:
             try:
-                if wait([self.worker], 0.1):
+                with self.shared.turn.passed():
+                    heard = wait([self.worker], 0.1)
+                if heard:
                     self._listen()
                 now = time.monotonic()
                 late = self.request.seconds is not None and now - self.started >= self.request.seconds

@@ -42,11 +42,13 @@ class OpenRequest:
     """Show the app.
 
     case: the folder to show; None = the list of recent cases. index: what to index into it while the
-    app shows it; None when the case already holds everything that was named.
+    app shows it; None when the case already holds everything that was named. attach: what to attach to
+    while it is shown, into that request's case.
     """
 
     case: Path | None = None
     index: IndexRequest | None = None
+    attach: AttachRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class AttachRequest:
     application payload is zeroed. snaplen: bytes taken of each packet, 0 = all. seconds: stop by itself after so long.
     A source such as ipfix://:4739 is a port that exporters send telemetry to; exporters: addresses and networks that may, empty:
     as the settings have it.
+    stdin: the descriptor that '-' stands for; the app reads its keys from 0.
     """
 
     source: str
@@ -66,6 +69,7 @@ class AttachRequest:
     snaplen: int = 0
     seconds: float | None = None
     exporters: tuple[str, ...] = ()
+    stdin: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workbench.errors import UsageError
 from workbench.records.columns import FLOWS
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from workbench.store.pages import Where
     from workbench.store.query import Rows
     from workbench.store.reader import CaseReader
+
+_ATTACHED: Final = "SELECT 1 FROM sources WHERE state = 'indexing' AND path LIKE 'live:%' LIMIT 1"
 
 
 @contextmanager
@@ -31,11 +34,17 @@ def reading(case: Path) -> Iterator[CaseReader]:
 
 
 def case_filter(case: CaseReader, text: str) -> Filter:
-    """The filter of that text for this case: relative times count from its last packet. FilterError where it is wrong."""
+    """The filter of that text for this case. FilterError where it is wrong.
+
+    Relative times count from now while somebody is attached to an interface or a port, otherwise from the last packet: a capture
+    on standard input may be of any time.
+    """
     from workbench.filters import compile_filter
     from workbench.records.columns import BY_NAME
 
     compile_filter(text, tables=BY_NAME.keys())  # a wrong one is said before the case is asked anything
+    if case.query(_ATTACHED).num_rows:
+        return compile_filter(text, now=time.time_ns() // 1000, tables=BY_NAME.keys())
     last = case.query("SELECT epoch_us(max(ts_end)) AS last FROM flows")["last"][0].as_py()
     return compile_filter(text, now=last, tables=BY_NAME.keys())
 

@@ -278,7 +278,12 @@ class AskingScreen(Screen[None]):
         if message.noted:
             self.shown.noted()
             self._count()  # marks of findings follow their states
-        if message.grown and not self.indexing.going_on and self.counting is not None and self.shown.resting:
+        if message.grown:
+            self.grown()
+
+    def grown(self) -> None:
+        """The case has more than is shown."""
+        if not self.indexing.going_on and self.counting is not None and self.shown.resting:
             self.counting.sum_up()
 
     def _watch(self) -> None:

@@ -12,9 +12,9 @@ from textual.widgets import Input, TextArea
 from workbench.tui import conditions, figures
 from workbench.tui.data import Span
 from workbench.tui.messages import BookmarkTurned, MarksReady
-from workbench.tui.screens.asking import AskingScreen
 from workbench.tui.screens.case_keys import CASE_KEYS
 from workbench.tui.screens.filtering import FilterPane
+from workbench.tui.screens.live import LiveScreen
 from workbench.tui.views import VIEWS
 from workbench.tui.views.base import Subject
 from workbench.tui.widgets.timeline import Metric, Timeline
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PACKETS = 6
 
 
-class CaseScreen(AskingScreen):
+class CaseScreen(LiveScreen):
     """The frame of one case: what the person does in every view."""
 
     BINDINGS: ClassVar[list[BindingType]] = CASE_KEYS

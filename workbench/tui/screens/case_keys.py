@@ -35,6 +35,9 @@ CASE_KEYS: Final[list[BindingType]] = [
     Binding("R", "reset", "All time", id="case.reset", tooltip="Show the whole time range", show=False),
     Binding("m", "metric", "Measure", id="case.metric", tooltip="Timeline of flows, bytes or packets"),
     Binding("L", "ledger", "Ledger", id="case.ledger", tooltip="What was not decoded and not seen"),
+    Binding("a", "attach", "Attach", id="case.attach", tooltip="Attach to live traffic, into this case", show=False),
+    Binding("ctrl+x", "detach", "Detach", id="case.detach", tooltip="Detach from a live source", show=False),
+    Binding("Z", "pause", "Pause", id="case.pause", tooltip="Hold the screen still while packets come, or go on", show=False),
     Binding("r", "reload", "Reload", id="case.reload", tooltip="Show what was added to the case since", show=False),
     Binding("escape", "back", "Stop, back", id="case.back", tooltip="Stop a running query; leave the timeline", show=False),
 ]

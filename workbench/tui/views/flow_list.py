@@ -38,6 +38,7 @@ class FlowList(CaseView):
         self.groups = GroupTable(id="groups")
         self._dated = False
         self._answered = False
+        self.newest = False  # whether the cursor stays on the newest flow
 
     def compose(self) -> ComposeResult:
         """Rows, details."""
@@ -99,9 +100,11 @@ class FlowList(CaseView):
         """Order the flows again. stay: the cursor stays on its flow."""
         if self.inquiry is None:
             return
+        stay = stay and not self.newest
         record = self.table.record if stay and self.table.cursor_row else None
         keep = None if record is None else int(record["flow_id"])
-        self.inquiry.put_in_order(replace(view, sorting=self.sorting), keep, patient=patient)
+        patient, near = patient and not self.newest, (self.table.cursor_row if stay else 0) if patient else None
+        self.inquiry.put_in_order(replace(view, sorting=self.sorting), keep, patient=patient, near=near)
         self.frame.changed()
 
     def stop(self) -> bool:
@@ -129,7 +132,7 @@ class FlowList(CaseView):
             return
         self._answered = True
         self.table.empty = self._nothing()
-        self.table.set_source(message.order, message.view.sorting, message.row)
+        self.table.set_source(message.order, message.view.sorting, message.row, message.pages)
         self._titles()
         self.frame.changed()
 
@@ -188,6 +191,8 @@ class FlowList(CaseView):
     def _titles(self) -> None:
         shown = self.showing() or self.frame.view
         title = flows_title(self.table, self.sorting, shown, self._summary.flows)
+        if self.newest:
+            title = f"newest first, followed; {title}"
         if self.table.marked:
             title = f"{MARK} {len(self.table.marked):,} marked; {title}"
         self.query_one("#flows-title", TitleRule).title = title
@@ -261,6 +266,8 @@ class FlowList(CaseView):
         """The detail pane and the titles follow the cursor."""
         if message.table is not self.table:
             return
+        if message.row and self.newest:
+            self.newest = False  # the person looks at another one
         detail = self.query_one("#detail", FlowDetail)
         if message.table.total == 0:
             detail.show_flow(None, "")

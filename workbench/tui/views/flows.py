@@ -22,6 +22,7 @@ _KEYS: Final[tuple[tuple[str, str, str, str, str, bool], ...]] = (
     ("S", "reverse", "Reverse", "case.reverse", "Turn the order round", False),
     ("less_than_sign", "sort_side(-1)", "Sort left", "case.sort_left", "Sort by the column before", False),
     ("greater_than_sign", "sort_side(1)", "Sort right", "case.sort_right", "Sort by the next column", False),
+    ("N", "newest", "Newest", "flows.newest", "The newest flow first, and follow it; again, or another row, stops that", False),
     ("i", "detail", "Pane", "case.detail", "Show or hide the detail pane", False),
     ("colon", "jump", "Jump", "case.jump", "Go to a row number or percentage", False),
     ("o", "group", "Group", "flows.group", "Groups of flows by columns that you choose", True),
@@ -76,6 +77,7 @@ class FlowsView(GroupedFlows):
             self.groups.cursor_row = 0
             self.regroup(self.groups.keys, sorting)
         else:
+            self.newest = False
             self.sorting = sorting
             self._ask(self.frame.view, stay=False)
         self._titles()
@@ -83,6 +85,17 @@ class FlowsView(GroupedFlows):
     def action_reverse(self) -> None:
         """The other way round."""
         self._sort_by(Sorting(self._order.column, not self._order.descending))
+
+    def action_newest(self) -> None:
+        """Keep the newest flow under the cursor, or stop that."""
+        self.newest = not self.newest
+        if self.newest:
+            if self.grouped:
+                self.show_flows()
+            self.table.move_to(0)
+            self.sorting = Sorting("ts", descending=True)
+            self._ask(self.frame.view, stay=False)
+        self._titles()
 
     def action_sort_side(self, by: int) -> None:
         """Sort by the column beside."""

@@ -30,6 +30,7 @@ from workbench.tui.screens.ledger import LedgerDialog
 from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.views.base import FLOW_KEYS, CaseView, Subject
 from workbench.tui.widgets.board import Board, Panel, Row, aged
+from workbench.tui.widgets.rate_plots import RatePlots
 
 if TYPE_CHECKING:
     from workbench.store.reader import Question
@@ -100,7 +101,8 @@ class OverviewView(CaseView):
         return FLOW_KEYS
 
     def compose(self) -> ComposeResult:
-        """The lists, and what Enter would show."""
+        """How fast it comes while it does, the lists, and what Enter would show."""
+        yield RatePlots(id="rates")
         yield Board(id="board")
         yield Static("", id="board-line", markup=False)
 

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from workbench.tui import coverage, figures
 from workbench.tui.data import Span, Summary
+from workbench.tui.live_words import LiveNow, rate_words
 from workbench.workflows.requests import Progress
 
 _GAP = " │ "
@@ -27,22 +28,26 @@ class StatusLine(Widget):
     StatusLine { height: 2; background: $panel; color: $foreground; }
     StatusLine > .status--state { text-style: bold; color: $text-accent; background: $panel; }
     StatusLine > .status--warn { text-style: bold; color: $text-warning; background: $panel; }
+    StatusLine > .status--bad { text-style: bold; color: $text-error; background: $panel; }
     StatusLine > .status--quiet { color: $text-muted; background: $panel; }
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"status--state", "status--warn", "status--quiet"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"status--state", "status--warn", "status--bad", "status--quiet"}
 
     summary: reactive[Summary] = reactive(Summary(), init=False, always_update=True)
     activity: reactive[str] = reactive("", init=False)
     progress: reactive[Progress | None] = reactive(None, init=False)
     span: reactive[Span | None] = reactive(None, init=False)
     cost: reactive[tuple[float, int] | None] = reactive(None, init=False)
+    live: reactive[LiveNow | None] = reactive(None, init=False)
     ledger_key: reactive[str] = reactive("L", init=False)
 
     def parts(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Both lines as (text, role) in order of importance; those that do not fit are cut from the end."""
         cover = coverage.coverage(self.summary)
         first = [(self._state(), "state"), (coverage.sources_words(self.summary.sources), "")]
+        if self.live is not None:
+            return self._live_parts(self.live), self._lost_parts(cover)
         packets = max(cover.packets, self.progress.packets if self.progress is not None else 0)
         first.append((f"{figures.count(packets)} packets", ""))
         extent = self.span or self.summary.extent
@@ -51,17 +56,38 @@ class StatusLine(Widget):
             first.append((when, "") if self.span is None else (f"zoom {when}", "warn"))
         if sum(cell_len(text) + len(_GAP) for text, _ in first) - 1 > self.size.width:  # what the cost is of matters more
             first[0] = (self.activity or "ready", "state")
+        return first, self._lost_parts(cover)
+
+    def _live_parts(self, live: LiveNow) -> list[tuple[str, str]]:
+        """What is going on, which source, how fast, the clock; in a narrow terminal that is all."""
+        busy = self.activity not in ("", "ready")
+        state = (self.activity, "state") if busy else (live.state, "state")
+        parts = [(live.state, "bad") if live.bad else state, (live.names, "")]
+        if rate := rate_words(live.rate):
+            parts.append((rate, ""))
+        parts.append((live.clock, ""))
+        if live.waits:
+            parts.append((f"{figures.words_size(live.waits)} behind", "warn"))
+        if live.newest:
+            parts.append((live.newest, ""))
+        packets = coverage.coverage(self.summary).packets
+        return [*parts, (f"{figures.count(packets)} packets", ""), *([("zoomed", "warn")] if self.span is not None else [])]
+
+    def _lost_parts(self, cover: coverage.Coverage) -> list[tuple[str, str]]:
+        """What was dropped, not decoded, not seen."""
         unseen = any(reason != "dropped" for reason, _ in cover.unseen)
-        drops = cover.dropped or (cover.silent and not cover.counting)
-        second = [
-            (coverage.drops_words(cover), "warn" if drops else ""),
+        drops = cover.dropped or (cover.silent and not cover.counting and not cover.live)
+        losing = self.live is not None and bool(cover.dropped)
+        second = [(words, "bad") for words in (self.live.losses if self.live is not None else ())]
+        second += [
+            (coverage.drops_words(cover), "bad" if losing else "warn" if drops else ""),
             (coverage.undecoded_words(cover), "warn" if cover.undecoded else ""),
             (coverage.unseen_words(cover), "warn" if unseen else ""),
         ]
         if cover.notes:
             second.append((f"{cover.notes} ledger note{'s' * (cover.notes > 1)}", ""))
         second.append((f"{self.ledger_key} ledger", "quiet"))
-        return first, second
+        return second
 
     def _state(self) -> str:
         """What is going on; while nothing is, what the last answer cost: `ready, 300 rows in 12 ms`, or `ready 12 ms`."""
@@ -93,6 +119,10 @@ class StatusLine(Widget):
         return Strip(segments).adjust_cell_length(width, base)
 
     def watch_summary(self) -> None:
+        """Repaint."""
+        self.refresh()
+
+    def watch_live(self) -> None:
         """Repaint."""
         self.refresh()
 

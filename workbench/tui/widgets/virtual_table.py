@@ -8,7 +8,7 @@ The first columns stay while the rest scrolls sideways.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -182,15 +182,23 @@ class VirtualTable(ScrollView, can_focus=True):
             self.empty = text
             self.refresh()
 
-    def set_source(self, source: PageSource | None, sorting: Sorting | None, row: int | None = None) -> None:
+    def set_source(
+        self,
+        source: PageSource | None,
+        sorting: Sorting | None,
+        row: int | None = None,
+        pages: Mapping[int, pa.Table] | None = None,
+    ) -> None:
         """Show other rows. row: where the cursor goes; it keeps its height on the screen. None: stays put.
 
-        Pages of the same numbers are fetched anew.
+        Pages of the same numbers are fetched anew, but for those that come along.
         """
         above = self.cursor_row - self.scroll_offset.y
         self.source, self.sorting = source, sorting
         self._generation += 1
         self._cache.clear()
+        for number, rows in (pages or {}).items():
+            self._cache.put(number, rows)
         self._asked = None
         self._failed = False
         target = self.cursor_row if row is None else row
@@ -200,6 +208,8 @@ class VirtualTable(ScrollView, can_focus=True):
         if row is not None:
             self.scroll_to(y=max(0, target - max(0, above)), animate=False, force=True)
         self._show_cursor()
+        for number in pages or ():
+            self._grow(number)
         self._fetch()
         self._tell()
 
