@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from workbench.errors import CaseBusyError, ForeignCaseError, NotACaseError, WorkbenchError
 from workbench.records.columns import SCHEMA_VERSION
@@ -17,6 +19,10 @@ from workbench.store.segments import OpenFlows, Segment, list_open, list_segment
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_T = TypeVar("_T")
+#: How often what is there is listed again because a file of the list had gone.
+_LOOKS: Final = 5
 
 
 def tidy(case: CaseFolder) -> None:
@@ -57,11 +63,7 @@ def open_presented(case: CaseFolder) -> Presented:
                 f"{case.root} has an older schema and cannot be migrated in place", "Copy it to a folder that you can write to."
             )
         presented = Presented(case, con)
-        snapshots = list_open(case)  # before the segments: what ends meanwhile is then in both, and counted once
-        segments, consumed = list_segments(case), consumed_names(con)
-        new = [segment for segment in segments if segment.name not in consumed]
-        check_segments(con, case, [*new, *map(_as_segment, snapshots)])
-        presented.present(segments, consumed, snapshots)
+        _while_files_go(lambda: _present(presented))
         con.execute("DETACH expected")
     except BaseException:
         con.close()
@@ -69,8 +71,32 @@ def open_presented(case: CaseFolder) -> Presented:
     return presented
 
 
+def _present(presented: Presented) -> None:
+    """List, check and present what is there."""
+    con, case = presented.con, presented.case
+    snapshots = list_open(case)  # before the segments: what ends meanwhile is then in both, and counted once
+    segments, consumed = list_segments(case), consumed_names(con)
+    new = [segment for segment in segments if segment.name not in consumed]
+    check_segments(con, case, [*new, *map(_as_segment, snapshots)])
+    presented.present(segments, consumed, snapshots)
+
+
+def _while_files_go(look: Callable[[], _T]) -> _T:
+    """What it returns; where a file went between being listed and being read (a snapshot, at the end of a live source): again."""
+    import duckdb
+
+    for _ in range(_LOOKS - 1):
+        with contextlib.suppress(duckdb.IOException):
+            return look()
+    return look()
+
+
 def refreshed(presented: Presented) -> bool:
     """List the segments again; whether something changed. ForeignCaseError for a new one that lacks what ours have."""
+    return _while_files_go(lambda: _refreshed(presented))
+
+
+def _refreshed(presented: Presented) -> bool:
     snapshots = tuple(list_open(presented.case))
     now = tuple(list_segments(presented.case))
     known = presented.listed

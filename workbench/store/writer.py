@@ -188,7 +188,8 @@ class CaseWriter:
         It is shown together with what was appended before it: at the next commit, or at once where nothing waits.
         A flow that ends is never seen twice, nor for a moment not at all.
         """
-        self._sink.set_open(source_id, batch)
+        with writing(str(self.case.root)):
+            self._sink.set_open(source_id, batch)
 
     def commit(self, *, now: bool = False) -> None:
         """A good moment to make rows safe and visible: done at the latest ten seconds after the last time.
