@@ -120,6 +120,7 @@ def of_schema_3(case: Path) -> None:
         without_numbers(con)
         for table in APPLICATION:
             con.execute(f"DROP TABLE {table.name}")
+        con.execute("DROP TABLE interface_counters")
         con.execute("UPDATE case_meta SET value = '3' WHERE key = 'schema_version'")
     CaseFolder(case).note_schema_version(3)
 
@@ -155,3 +156,16 @@ def test_segments_that_schema_3_left_behind_are_taken_in_with_numbers(tmp_path: 
     with CaseReader(case) as reader:
         assert reader.query("SELECT count(*) AS n FROM flows").to_pylist() == [{"n": 3 + len(ENDS)}]
         assert numbers(reader, "src")[3:] == ENDS
+
+
+def test_a_case_of_schema_4_gets_the_table_of_interface_counters(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    index(case, 3)
+    with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
+        con.execute("DROP TABLE interface_counters")
+        con.execute("UPDATE case_meta SET value = '4' WHERE key = 'schema_version'")
+    CaseFolder(case).note_schema_version(4)
+    with CaseReader(case) as reader:
+        assert reader.query("SELECT count(*) AS n FROM interface_counters").to_pylist() == [{"n": 0}]
+        assert reader.query("SELECT count(*) AS n FROM flows").to_pylist() == [{"n": 3}]
+    assert CaseFolder(case).describe()["schema_version"] == SCHEMA_VERSION

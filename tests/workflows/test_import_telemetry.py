@@ -120,6 +120,9 @@ def test_every_method_tells_the_conversations_that_packets_do(name: str, tmp_pat
 def test_sampled_headers_are_flows_with_their_rate(tmp_path: Path) -> None:
     truth = json.loads((HERE / "telemetry-sflow.json").read_text())["telemetry"]
     result = taken(tmp_path / "case", HERE / "telemetry-sflow.pcapng", telemetry="sflow")
+    counters = rows(tmp_path / "case", "SELECT if_index, max(in_bytes) AS n FROM interface_counters GROUP BY 1 ORDER BY 1")
+    assert len(counters) > 1
+    assert any(row["n"] for row in counters)
     (source,) = result.sources
     assert source["packets"] == truth["collector_says"]["flows"]
     (found,) = rows(

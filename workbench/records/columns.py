@@ -226,6 +226,27 @@ TUNNELS: Final = Table(
     ("ts_first",),
 )
 
+INTERFACE_COUNTERS: Final = Table(
+    "interface_counters",
+    "what switches count at their interfaces, as their sFlow agents tell; the counts go on from one row to the next",
+    (
+        Column("source_id", _BIG, "row of `sources`", null=False),
+        Column("ts", _TS, "when it was told", "UTC", null=False),
+        Column("agent", _TXT, "address of the agent", privacy=_A, null=False),
+        Column("if_index", _BIG, "number of the interface there", null=False),
+        Column("speed", _BIG, "null where not told", "bits/s"),
+        Column("in_bytes", _BIG, "bytes that came in", "bytes"),
+        Column("in_pkts", _BIG, "packets that came in: to one, many or all", "packets"),
+        Column("in_discards", _BIG, "of those that came in, dropped without being wrong", "packets"),
+        Column("in_errors", _BIG, "of those that came in, damaged", "packets"),
+        Column("out_bytes", _BIG, "bytes that went out", "bytes"),
+        Column("out_pkts", _BIG, "packets that went out", "packets"),
+        Column("out_discards", _BIG, "packets to go out that were dropped", "packets"),
+        Column("out_errors", _BIG, "packets that could not go out", "packets"),
+    ),
+    ("ts",),
+)
+
 LINKS: Final = Table(
     "links",
     "flows that are parts of one conversation: stitched halves, or one flow seen at several sensors",
@@ -282,6 +303,7 @@ TABLES: Final[tuple[Table, ...]] = (
     LEDGER,
     ARP,
     TUNNELS,
+    INTERFACE_COUNTERS,
     LINKS,
     FINDINGS,
     FINDING_FLOWS,
@@ -290,4 +312,4 @@ TABLES: Final[tuple[Table, ...]] = (
 BY_NAME: Final[dict[str, Table]] = {t.name: t for t in TABLES}
 
 #: Grows by one with every change of the tables; `store` migrates older cases.
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5

@@ -81,8 +81,17 @@ def _what_was_said_and_numbers(con: DuckDBPyConnection, where: str) -> None:
     _numeric_addresses(con, where)
 
 
+def _interface_counters(con: DuckDBPyConnection, where: str) -> None:
+    """4 to 5: what switches count at their interfaces. No older version kept it."""
+    counts = ", ".join(f"{way}_{what} BIGINT" for way in ("in", "out") for what in ("bytes", "pkts", "discards", "errors"))
+    con.execute(
+        f"CREATE TABLE {where}interface_counters (source_id BIGINT NOT NULL, ts TIMESTAMP NOT NULL, agent VARCHAR NOT NULL,"
+        f" if_index BIGINT NOT NULL, speed BIGINT, {counts})"
+    )
+
+
 #: version -> what brings a case of that version to the next one. Version 1 is the first.
-STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter, 2: _findings, 3: _what_was_said_and_numbers}
+STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter, 2: _findings, 3: _what_was_said_and_numbers, 4: _interface_counters}
 
 
 def migrate(con: DuckDBPyConnection, database: str, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA_VERSION) -> int:

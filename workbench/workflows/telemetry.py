@@ -207,6 +207,8 @@ class TelemetryPipeline:
             feed.saw(batch.first, batch.last)
             yield n, {"flows": batch.flows, "flow_slices": batch.slices}
         yield from self._sampled(whole=False)
+        for exporter, counters in self._samples.drain_counters():
+            yield self._feed(exporter)[0], {"interface_counters": counters}
 
     def finish(self) -> Iterator[tuple[int, Tables]]:
         """Everything is over: what is left; the ledgers of the feeds."""

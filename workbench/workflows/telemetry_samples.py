@@ -23,6 +23,7 @@ from workbench.records.packet import FRAME, PACKET
 from workbench.records.reasons import LedgerLine
 from workbench.records.telemetry import DENIED, VERDICTS
 from workbench.settings import FlowSettings
+from workbench.workflows.counter_rows import counter_rows
 
 #: Tables at once: exporters and rates beyond it are counted with the rate that came last.
 MAX_TABLES: Final = 64
@@ -64,6 +65,7 @@ class SampleTables:
         self._settings = replace(settings, application=False, max_open_flows=min(settings.max_open_flows, _MAX_OPEN))
         self._key = key
         self._tables: dict[tuple[int, int, bool], _Sampled] = {}
+        self._counters: list[Counters] = []
 
     def sample(self, buf: NDArray[np.uint8], sample: Sample) -> None:  # noqa: ARG002  read when it is flushed
         """A sampled packet header."""
@@ -78,6 +80,7 @@ class SampleTables:
 
     def counters(self, counters: Counters) -> None:
         """Counters of an interface: what it discarded is told."""
+        self._counters.append(counters)
         values = counters.by_name()
         for name in ("in_discards", "out_discards", "in_errors", "out_errors"):
             if 0 < values[name] < (1 << 32) - 1:
@@ -119,7 +122,15 @@ class SampleTables:
 
     def pending(self) -> int:
         """Rows that came since the last `drain`."""
-        return sum(s.table.pending() for s in self._tables.values())
+        return sum(s.table.pending() for s in self._tables.values()) + len(self._counters)
+
+    def drain_counters(self) -> list[tuple[Exporter, pa.RecordBatch]]:
+        """Rows of `interface_counters` by exporter, that came since the last call."""
+        found, self._counters = self._counters, []
+        by_exporter: dict[int, list[Counters]] = {}
+        for counters in found:
+            by_exporter.setdefault(counters.exporter.number, []).append(counters)
+        return [(rows[0].exporter, counter_rows(rows)) for rows in by_exporter.values()]
 
     def tick(self, now: int) -> None:
         """Time has come to `now` (ns since 1970) although no sample says so."""

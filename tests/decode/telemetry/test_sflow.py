@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime as dt
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,6 +9,7 @@ from tests.capture_files import udp_frame
 from tests.decode.telemetry.messages import SENT, Collected, counter_sample, header_sample, sflow
 from workbench.decode.telemetry.sflow import Counters, Sample
 from workbench.records.reasons import BY_NAME
+from workbench.workflows.counter_rows import counter_rows
 
 FRAME = udp_frame(1, 2, 1000, 2000)
 VALUES = (3, 6, 10**9, 1, 3, 3910, 28, 0, 0, 5, 0, 0, 3946, 29, 0, 0, 7, 0, 0)
@@ -64,3 +67,16 @@ def test_mutated_datagrams_cost_nothing_but_lines(data: st.DataObject) -> None:
     found = Collected([bytes(wire)], kept)
     assert all(0 <= s.start <= s.end <= len(wire) for _, s in kept.samples)
     assert set(found.ledger()) <= set(BY_NAME)
+
+
+def test_counters_are_rows_and_what_is_not_told_is_null() -> None:
+    unknown, most = (1 << 32) - 1, (1 << 64) - 1
+    values = (7, 6, 10**9, 1, 3, 5000, 10, 2, unknown, 4, 1, 0, most, unknown, unknown, unknown, unknown, 0, 0)
+    kept = Kept()
+    Collected([sflow(counter_sample(values), counter_sample(VALUES))], kept)
+    row, other = counter_rows(kept.told).to_pylist()
+    assert (row["agent"], row["if_index"], row["speed"]) == ("192.0.2.9", 7, 10**9)
+    assert (row["in_bytes"], row["in_pkts"], row["in_discards"], row["in_errors"]) == (5000, 12, 4, 1)
+    assert (row["out_bytes"], row["out_pkts"], row["out_discards"], row["out_errors"]) == (None, None, None, 0)
+    assert row["ts"] == dt.datetime(2023, 11, 14, 22, 13, 20)
+    assert (other["out_bytes"], other["out_pkts"], other["out_discards"]) == (3946, 29, 7)

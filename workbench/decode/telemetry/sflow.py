@@ -59,6 +59,7 @@ class Counters:
     exporter: Exporter
     ts: int
     values: tuple[int, ...]
+    agent: str = ""
 
     def by_name(self) -> dict[str, int]:
         """The values by COUNTER_NAMES."""
@@ -99,7 +100,7 @@ def take(collector: Collector, buf: Wire, start: int, end: int, message: Message
         return end
     where = f"agent {agent}" + (f" sub-agent {sub_agent}" if sub_agent else "")
     domain.numbering.see(sequence, 1, sure=True, tally=exporter.tally, message=message.number, where=where)
-    reader = _Reader(collector, exporter, message, message.ts or uptime * 1_000_000)
+    reader = _Reader(collector, exporter, message, message.ts or uptime * 1_000_000, str(agent))
     for _ in range(min(count, _MOST_SAMPLES)):
         if end - at < 8:
             reader.malformed("fewer samples than it says")
@@ -117,11 +118,12 @@ def take(collector: Collector, buf: Wire, start: int, end: int, message: Message
 class _Reader:
     """The samples of one message."""
 
-    def __init__(self, collector: Collector, exporter: Exporter, message: Message, ts: int) -> None:
+    def __init__(self, collector: Collector, exporter: Exporter, message: Message, ts: int, agent: str) -> None:
         self.samples = collector.samples
         self.exporter = exporter
         self.number = message.number
         self.ts = ts
+        self.agent = agent
 
     def malformed(self, why: str) -> None:
         self.exporter.tally.add("telemetry_malformed", 1, self.number, why)
@@ -206,5 +208,5 @@ class _Reader:
                 self.malformed("a counter record longer than its sample")
                 return
             if kind == _INTERFACE and length >= COUNTERS.size and self.samples is not None:
-                self.samples.counters(Counters(self.exporter, self.ts, COUNTERS.unpack_from(buf, at)))
+                self.samples.counters(Counters(self.exporter, self.ts, COUNTERS.unpack_from(buf, at), self.agent))
             at += (length + 3) // 4 * 4
