@@ -37,10 +37,11 @@ soak: $(STAMP) ## index again and again, then take live traffic (root), 30 minut
 	$(BIN)/python -m benchmarks.soak $(SOAK)
 	$(BIN)/python -m benchmarks.live_soak $(SOAK)
 
-fuzz: $(STAMP) ## mutate captures, conversations and telemetry, a minute each, with bounds checked
+fuzz: $(STAMP) ## mutate captures, conversations, telemetry and live pipes, a minute each, with bounds checked
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_decode --seconds 60
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_application --seconds 60
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_telemetry --seconds 60
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_live --seconds 60
 
 conformance: $(STAMP) ## regenerate docs/conformance.md from the shared captures
 	$(BIN)/python -m tests.conformance.document
