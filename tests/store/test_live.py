@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tests.store.rows import T0, batch, flow, source
+from workbench.errors import ForeignCaseError
 from workbench.records.reasons import LedgerLine
 from workbench.store.case import CaseFolder
 from workbench.store.live import LiveSink
@@ -166,3 +168,18 @@ def test_only_a_live_writer_can_do_what_is_live(tmp_path: Path) -> None:
     with CaseWriter(tmp_path / "case") as writer, pytest.raises(TypeError):
         writer.tidy()
     assert LiveSink.__mro__[1].__name__ == "SegmentSink"
+
+
+def test_rows_never_go_through_a_link(tmp_path: Path) -> None:
+    """Of a case that somebody handed over: what is written elsewhere, no reader would find."""
+    case, elsewhere = tmp_path / "case", tmp_path / "elsewhere"
+    CaseWriter(case, live=True).close()
+    elsewhere.mkdir()
+    with contextlib.suppress(FileNotFoundError):
+        (case / "segments").rmdir()
+    (case / "segments").symlink_to(elsewhere)
+    with pytest.raises(ForeignCaseError):
+        CaseWriter(case, live=True)
+    (case / "segments").unlink()
+    CaseWriter(case, live=True).close()  # the lock was given back
+    assert list(elsewhere.iterdir()) == []

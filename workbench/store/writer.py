@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from workbench.errors import ForeignCaseError
 from workbench.records.columns import BY_NAME
 from workbench.records.reasons import BY_NAME as REASONS
 from workbench.records.reasons import LedgerLine
@@ -46,6 +47,10 @@ class CaseWriter:
         self._readers: list[CaseReader] = []
         self._closed = False
         try:
+            if self.case.segments.is_symlink():  # readers follow none: what is written there would be nowhere
+                raise ForeignCaseError(
+                    f"{self.case.segments} is a symbolic link", "Put the folder itself there, or use another case."
+                )
             with writing(str(self.case.root)):
                 recover(self.case, self._lock)
                 self._sink: NativeSink | SegmentSink
