@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,3 +39,15 @@ def test_the_end_of_many_exporters_is_written_once(tmp_path: Path, monkeypatch: 
     with CaseReader(tmp_path / "case") as reader:
         assert reader.query("SELECT count(*) AS n FROM sources")["n"].to_pylist() == [1 + _EXPORTERS]
         assert reader.query("SELECT count(*) AS n FROM flows")["n"].to_pylist() == [0]
+
+
+def test_a_worker_that_dies_while_the_run_ends_has_no_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After --seconds nobody set `stop`: another one was never told to finish, and the next after it, for good."""
+    monkeypatch.setattr(Collect, "_broken_off", lambda *_: None)
+    run: Collect = object.__new__(Collect)
+    run._port = Collected(source(1, "live:ipfix://:4739", kind="live"))
+    run.stop, run.state, run.deaths, run.error, run.over = threading.Event(), "stopping", [], None, False
+    run.worker = SimpleNamespace(stop=lambda: None)  # type: ignore[assignment]
+    run._worker_died("killed")
+    assert run.over
+    assert run.error is None

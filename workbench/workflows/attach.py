@@ -384,8 +384,9 @@ class _Attach:
                 "What was indexed is kept. Save the capture to a file and index that.",
             )
             return
-        if self.stop.is_set() or len(self.deaths) > _MOST_DEATHS:
-            self.error = None if self.stop.is_set() else InternalError(f"decoding processes keep dying: {how}", "")
+        ending = self.stop.is_set() or self.state == "stopping"  # the time may be over, too: another would never be told to end
+        if ending or len(self.deaths) > _MOST_DEATHS:
+            self.error = self.error if ending else InternalError(f"decoding processes keep dying: {how}", "")
             return
         self.capturing.begin_gap(f"the decoding process died ({how})")
         self.worker = Worker()

@@ -279,8 +279,9 @@ class Collect:
         self.worker.stop()
         now = time.monotonic()
         self.deaths = [at for at in self.deaths if now - at < 60] + [now]
-        if self.stop.is_set() or len(self.deaths) > _MOST_DEATHS:
-            self.error = None if self.stop.is_set() else InternalError(f"decoding processes keep dying: {how}", "")
+        ending = self.stop.is_set() or self.state == "stopping"  # the time may be over, too: another would never be told to end
+        if ending or len(self.deaths) > _MOST_DEATHS:
+            self.error = self.error if ending else InternalError(f"decoding processes keep dying: {how}", "")
             self.over = True
             return
         self.gap = why
