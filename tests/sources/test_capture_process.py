@@ -116,3 +116,12 @@ def test_loopback_is_there_and_counts() -> None:
     found = counters("lo")
     assert found is not None
     assert found.packets >= 0
+
+
+def test_a_program_that_does_not_listen_yet_is_not_asked() -> None:
+    """The signal that asks for losses would end it."""
+    process = _shell("printf ready; exec sleep 60", signal.SIGUSR1)
+    assert os.read(process.fd, 5) == b"ready"
+    process.ask_drops()
+    process.ask_to_stop()
+    assert process.stop() == -signal.SIGINT

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from workbench.errors import ExternalError
@@ -119,7 +120,7 @@ class CaptureProcess:
 
     def ask_drops(self) -> None:
         """Have it say its losses, where it can; they are in `drops` a moment later."""
-        if self._asks is not None and self.exit_code is None:
+        if self._asks is not None and self.exit_code is None and _catches(self.pid, self._asks):
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(self._asks)
 
@@ -187,3 +188,12 @@ class CaptureProcess:
                 line = raw.decode("utf-8", "replace").replace("\r", "").rstrip()
                 self._said.append(line[:_LINE_LENGTH])
                 self.drops = self._hear(line, self.drops)
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the program has got as far as to catch that signal (proc(5): SigCgt): before that it would end it."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
