@@ -144,13 +144,13 @@ class LiveScreen(AskingScreen):
     # -- rows that follow -------------------------------------------------------------------------
 
     def grown(self) -> None:
-        """The case has more: it is shown, or while paused only counted."""
-        if self.counting is None or not self.counting.may_refresh:
+        """The case has more: it is shown, or while paused only counted. While live, not more often than is cheap."""
+        if self.counting is None or (self.rates is not None and not self.counting.may_refresh):
             return  # asked again with the next look, in a second
-        if self.paused:
-            self.counting.peek()
-        else:
+        if not self.paused:
             super().grown()
+        elif self.counting.may_refresh:
+            self.counting.peek()
 
     def on_summary_ready(self, message: SummaryReady) -> None:
         """What is shown is what there is."""
