@@ -12,12 +12,12 @@ from tests.tui.synthetic import RowCase, flow, keeps, rack_case
 from workbench.errors import FilterError
 from workbench.tui import conditions
 from workbench.tui.application import WorkbenchApp
-from workbench.tui.data import Sorting
+from workbench.tui.data import Sorting, Wrong
 from workbench.tui.looks import flow_looks
 from workbench.tui.past_filters import KEPT, filters_path, past_filters, remember_filter
 from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.widgets.completions import CompletionList
-from workbench.tui.widgets.filter_bar import FilterInput, State, shown
+from workbench.tui.widgets.filter_bar import FilterInput, FilterMessage, State, shown
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 
@@ -450,3 +450,15 @@ def test_every_value_of_every_column_makes_a_filter_that_is_true_to_it():
         assert [r for r in rows if r.get(column) == value] == kept, (column, value)
         rest = keeps(conditions.condition(column, value, keep=False), rows)
         assert [r for r in rows if r.get(column) != value] == rest, (column, value)
+
+
+async def test_a_message_said_while_the_bar_is_out_of_sight_has_the_whole_width_once_it_is_seen():
+    async with WorkbenchApp(rack_case()).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        words = "no table tls in this case (column 1)"
+        bar = case_screen(pilot).filter_pane.bar
+        assert not bar.query_one(FilterMessage).display
+        bar.show_state(State.WRONG, Wrong(words, "Index it again.", 0, 3))
+        bar.enter()
+        await settle(pilot)
+        assert words in text_of(pilot)

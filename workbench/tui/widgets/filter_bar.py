@@ -142,13 +142,21 @@ class FilterMessage(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._caret = ""
+        self._words = ""
         self._lines: list[str] = []
         self._bad = False
 
     def say(self, text: str, *, caret: str = "", bad: bool = False) -> None:
         """Show a text, and a caret above it; both painted as they are."""
-        self._lines = broken(text, max(20, self.size.width - 2))[:_MESSAGE_LINES]
-        self._caret, self._bad = caret, bad
+        self._caret, self._words, self._bad = caret, text, bad
+        self._break()
+
+    def on_resize(self) -> None:
+        """While the line has no focus there is no width to break lines at."""
+        self._break()
+
+    def _break(self) -> None:
+        self._lines = broken(self._words, max(20, self.size.width - 2))[:_MESSAGE_LINES]
         self.styles.height = 1 + max(1, len(self._lines))
         self.refresh()
 
