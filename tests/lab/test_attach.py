@@ -198,6 +198,13 @@ def test_what_dies_is_begun_again_and_the_ledger_says_when(wire: Wire, tmp_path:
     rows = _asked(case, "SELECT source_id, src_pkts, end_reason FROM flows WHERE proto = 1 ORDER BY 1")
     assert [row["source_id"] for row in rows] == [1, 2]
     assert all(row["end_reason"] is not None for row in rows)
+    balance = """
+        SELECT packets - (SELECT coalesce(sum(src_pkts + dst_pkts), 0) FROM flows f WHERE f.source_id = s.source_id)
+            - (SELECT count(*) FROM arp a WHERE a.source_id = s.source_id)
+            - (SELECT coalesce(sum(count), 0) FROM ledger l WHERE l.source_id = s.source_id AND l.kind = 'undecoded') AS off
+        FROM sources s ORDER BY source_id
+    """
+    assert [int(row["off"]) for row in _asked(case, balance)] == [0, 0]
 
 
 def test_kill_9_keeps_what_was_shown(wire: Wire, tmp_path: Path) -> None:

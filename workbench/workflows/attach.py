@@ -359,6 +359,7 @@ class _Attach:
         else:
             for table, batch in batches.items():
                 self.writer.append(table, batch)
+                live.keep(table, batch)
             self.writer.commit()
         self.worker.tell("stored")
 
@@ -376,6 +377,7 @@ class _Attach:
         if kept is not None and kept.num_rows:
             live.lines.append(LedgerLine("open_lost", kept.num_rows, (), f"{when}: as they were a second before"))
         self.writer.keep_open(live.source_id, kept)
+        live.broken_off(kept)
         self._finish_source(live, f"decoding process died ({how})")
         self.worker.stop()
         if self.request.source == "-":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workbench.errors import UsageError
 from workbench.records.reasons import LedgerLine
+from workbench.workflows.live_source import packets_of
 from workbench.workflows.requests import AttachRequest
 
 if TYPE_CHECKING:
@@ -94,13 +95,6 @@ class Memory:
             old = before.get(at)
             told = one.templates if templates else old.templates if old is not None else None
             self._known[at] = replace(one, templates=told)
-
-
-def packets_of(batch: pa.RecordBatch) -> int:
-    """Packets of rows of `flows`, both directions."""
-    import pyarrow.compute as pc
-
-    return sum(int(pc.sum(batch.column(name)).as_py() or 0) for name in ("src_pkts", "dst_pkts"))
 
 
 def _time(ns: int | None) -> dt.datetime | None:

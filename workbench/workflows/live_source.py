@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench.records.links import link_name
+from workbench.records.reasons import BY_NAME as REASONS
 from workbench.records.reasons import LedgerLine
 from workbench.records.visible import path_text
 from workbench.workflows.evidence import EvidenceFile
@@ -26,7 +27,8 @@ _GAPS_TOLD: Final = 5
 class LiveSource:
     """row: of `sources`. program_dropped: lost by captures that are over, as their programs said, None where none did.
 
-    partial: why it is not whole. open: the open flows as the worker last showed them.
+    partial: why it is not whole. open: the open flows as the worker last showed them. stored: packets of rows stored. broken: its
+    decoder died: its packets are those that the case holds, and those that were counted as undecoded.
     """
 
     row: dict[str, Any]
@@ -38,6 +40,8 @@ class LiveSource:
     program_dropped: int | None = None
     done: bool = False
     partial: str | None = None
+    stored: int = 0
+    broken: bool = False
 
     @property
     def source_id(self) -> int:
@@ -48,6 +52,26 @@ class LiveSource:
     def frames(self) -> int:
         """Packets it has taken so far, those that the filter keeps out included."""
         return self.tick.frames if self.tick is not None else 0
+
+    def keep(self, table: str, batch: pa.RecordBatch) -> None:
+        """Rows of it were stored."""
+        if table == "flows":
+            self.stored += packets_of(batch)
+        elif table == "arp":
+            self.stored += int(batch.num_rows)
+
+    def broken_off(self, kept: pa.RecordBatch | None) -> None:
+        """Its decoder died: what that told is of another moment than its rows. kept: what was open as last shown, which stays."""
+        self.broken = True
+        if kept is not None:
+            self.keep("flows", kept)
+
+    @property
+    def packets(self) -> int:
+        """Packets in flows, in `arp` and undecoded."""
+        if self.tick is None or not self.broken:
+            return self.tick.packets if self.tick is not None else 0
+        return self.stored + sum(line.count for line in self.tick.lines if REASONS[line.reason].kind == "undecoded")
 
     def lost(self, n: int | None) -> None:
         """A capture of it is over and said that it lost so many."""
@@ -69,7 +93,7 @@ class LiveSource:
         if tick is None:
             return {}
         fields: dict[str, Any] = {
-            "packets": tick.packets,
+            "packets": self.packets,
             "flows": tick.flows,
             "bytes": tick.bytes,
             "ts_first": _time(tick.ts_first),
@@ -117,6 +141,13 @@ class LiveSource:
             }
             for n, f in enumerate(self.files)
         ]
+
+
+def packets_of(batch: pa.RecordBatch) -> int:
+    """Packets of rows of `flows`, both directions."""
+    import pyarrow.compute as pc
+
+    return sum(int(pc.sum(batch.column(name)).as_py() or 0) for name in ("src_pkts", "dst_pkts"))
 
 
 def _time(ns: int | None) -> dt.datetime | None:
