@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SAMPLE := sample_captures/esxi-lateral.pcapng
-WORKERS ?= 2
+# One more than there are cores: tests in the lab and in terminals wait most of their time.
+WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 BENCH ?=
 SOAK ?=
 

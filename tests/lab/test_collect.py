@@ -103,7 +103,8 @@ def test_four_ways_of_seeing_are_the_same_conversations(dpu_lab: DpuLab, tmp_pat
     assert networks["netflow"] == networks["sflow"] == {"", None}
     assert networks["ipfix"] == {"", "vni:5001", "vni:6001"}  # it tells of the tunnel that packets came out of
     ledger = {name: seeing.ledger(name) for name in SOURCES}
-    assert (ledger["ipfix"]["half_flows"], ledger["ipfix"]["records_unpaired"]) == (6, 12)
+    assert ledger["ipfix"]["half_flows"] == 6
+    assert ledger["ipfix"]["records_unpaired"] >= 12  # two halves each, in as many pieces as the switch told them
     for name in ("ipfix", "netflow", "sflow"):
         assert ledger[name]["telemetry_read"]
         assert not ledger[name].keys() & {"telemetry_lost", "telemetry_malformed", "dropped"}

@@ -70,7 +70,7 @@ def test_a_scan_is_found_read_followed_noted_and_there_the_next_day(start, tmp_p
     terminal.wait_for("━ 8 findings")
 
     terminal.press("v")
-    terminal.wait_for("[2 Flows]", "● applied", "34 of 193 flows, row 1", "10.20.30.5 ")
+    terminal.wait_for("[2 Flows]", "● applied", "34 of 193 flows, row 1", "10.20.30.4 ")
     terminal.press("[")
     terminal.wait(lambda text: "[5 Findings]" in text and "applied" not in text and SCAN in cursor(text))
     terminal.press("p")
