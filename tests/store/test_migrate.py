@@ -16,6 +16,7 @@ from workbench.store import catalogue, compact, opening, schema
 from workbench.store.case import CaseFolder
 from workbench.store.migrate import STEPS, migrate
 from workbench.store.reader import CaseReader
+from workbench.store.schema_six import SCHEMA_6
 from workbench.store.segments import SegmentFiles
 from workbench.store.writer import CaseWriter
 
@@ -120,7 +121,8 @@ def of_schema_3(case: Path) -> None:
         without_numbers(con)
         for table in APPLICATION:
             con.execute(f"DROP TABLE {table.name}")
-        con.execute("DROP TABLE interface_counters")
+        for name in ("interface_counters", *SCHEMA_6):
+            con.execute(f"DROP TABLE {name}")
         con.execute("UPDATE case_meta SET value = '3' WHERE key = 'schema_version'")
     CaseFolder(case).note_schema_version(3)
 
@@ -158,14 +160,16 @@ def test_segments_that_schema_3_left_behind_are_taken_in_with_numbers(tmp_path: 
         assert numbers(reader, "src")[3:] == ENDS
 
 
-def test_a_case_of_schema_4_gets_the_table_of_interface_counters(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "lacks"), [(4, ("interface_counters", *SCHEMA_6)), (5, tuple(SCHEMA_6))])
+def test_a_case_of_a_schema_gets_the_tables_that_came_later(tmp_path: Path, version: int, lacks: tuple[str, ...]) -> None:
     case = tmp_path / "case"
     index(case, 3)
     with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
-        con.execute("DROP TABLE interface_counters")
-        con.execute("UPDATE case_meta SET value = '4' WHERE key = 'schema_version'")
-    CaseFolder(case).note_schema_version(4)
+        for name in lacks:
+            con.execute(f"DROP TABLE {name}")
+        con.execute("UPDATE case_meta SET value = ? WHERE key = 'schema_version'", [str(version)])
+    CaseFolder(case).note_schema_version(version)
     with CaseReader(case) as reader:
-        assert reader.query("SELECT count(*) AS n FROM interface_counters").to_pylist() == [{"n": 0}]
+        assert all(reader.query(f"SELECT count(*) AS n FROM {name}").to_pylist() == [{"n": 0}] for name in lacks)
         assert reader.query("SELECT count(*) AS n FROM flows").to_pylist() == [{"n": 3}]
     assert CaseFolder(case).describe()["schema_version"] == SCHEMA_VERSION

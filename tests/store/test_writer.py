@@ -68,6 +68,20 @@ def test_every_table_takes_a_row_of_its_types_first_index_and_later(tmp_path: Pa
                     assert {row[column.name] for row in found} == {values[column.type]}, (table.name, column.name)
 
 
+def test_rows_without_a_time_are_kept_beside_those_with_one(tmp_path: Path) -> None:
+    """Who held an address since ever has no day to be filed under."""
+    case = tmp_path / "case"
+    times: list[int | None] = [None, 1_700_000_000_000_000, None, 1_700_100_000_000_000]
+    for source_id in (1, 2):  # the second time they are segments
+        with CaseWriter(case) as writer:
+            writer.add_source(source(source_id))
+            fixed = {"source_id": source_id, "kind": "pod", "origin": "csv", "confidence": 1.0}
+            writer.append("claims", batch("claims", [{**fixed, "uid": f"{n}", "ts_from": at} for n, at in enumerate(times)]))
+    with CaseReader(case) as reader:
+        found = reader.query("SELECT source_id, uid, epoch_us(ts_from) AS at FROM claims ORDER BY 1, 2").to_pylist()
+    assert found == [{"source_id": s, "uid": f"{n}", "at": at} for s in (1, 2) for n, at in enumerate(times)]
+
+
 def test_dictionary_encoded_and_reordered_columns_are_taken(tmp_path: Path) -> None:
     plain = flows(50)
     odd = pa.RecordBatch.from_pydict(

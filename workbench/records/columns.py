@@ -253,9 +253,109 @@ LINKS: Final = Table(
     (
         Column("flow_id", _BIG, "row of `flows`", null=False),
         Column("conversation_id", _BIG, "flow_id of the conversation's first flow", null=False),
-        Column("cause", _TXT, "half: the other direction lies under another network", null=False),
+        Column(
+            "cause", _TXT, "half: the other direction lies under another network; sensor: seen at another point too", null=False
+        ),
     ),
     ("flow_id",),
+)
+
+_WHO: Final = (
+    Column(
+        "uid", _TXT, "what its manager calls it for ever (a pod's uid, a VM's UUID); else made of origin and name", privacy=_N
+    ),
+    Column("name", _TXT, "its name", privacy=_N),
+    Column("namespace", _TXT, "namespace, project or tenant that the name is in", privacy=_N),
+    Column("kind", _TXT, "pod, vm, container, host, node, service, nat or name (of DNS)", null=False),
+    Column("node", _TXT, "machine that it runs on", privacy=_N),
+    Column("labels", _TXT, "JSON object of text to text, keys sorted", privacy=_N),
+)
+
+CLAIMS: Final = Table(
+    "claims",
+    "evidence of who held an address: one row per origin, owner and address, as that origin told it; never changed",
+    (
+        Column("source_id", _BIG, "row of `sources` that it is from", null=False),
+        *_WHO,
+        Column("network", _TXT, "tenant scope, as in `flows`; null: the origin can't know it, any", privacy=_A),
+        Column("ip", _TXT, "the address, canonical text; null: an end of everything that the uid holds", privacy=_A),
+        Column("hi", _BIG, "the address: upper 64 bits of 16 bytes, two's complement; 0 for IPv4", privacy=_A),
+        Column("lo", _BIG, "the address: lower 64 bits, two's complement", privacy=_A),
+        Column("mac", _TXT, "MAC address", privacy=_A),
+        Column("ts_from", _TS, "held from then on; null: not known, before ts_to or ever", "UTC"),
+        Column("ts_to", _TS, "held until then, exclusive; null: no end known", "UTC"),
+        Column("ts_seen", _TS, "when the origin said so: of two claims of one origin and uid the later said counts", "UTC"),
+        Column("origin", _TXT, "arp, nd, dhcp, dns, kubernetes, hubble, ovn, libvirt, csv", null=False),
+        Column("confidence", _DBL, "0 to 1; docs/identity.md says what each origin is worth", null=False),
+        Column("detail", _TXT, "what was said, in short", privacy=_N),
+    ),
+    ("ts_from",),
+)
+
+WORKLOADS: Final = Table(
+    "workloads",
+    "who held which address when: intervals that don't overlap per network and address; several rows of one are its claimants",
+    (
+        Column(
+            "workload_id", _BIG, "counts from 1; a row's own, `uid` is what the same workload shares", null=False, heading="id"
+        ),
+        *_WHO,
+        Column("network", _TXT, "tenant scope, as in `flows`; null: any that nobody claims by name", privacy=_A),
+        Column("ip", _TXT, "the address, canonical text", privacy=_A, null=False),
+        Column("hi", _BIG, "the address: upper 64 bits of 16 bytes, two's complement; 0 for IPv4", privacy=_A, null=False),
+        Column("lo", _BIG, "the address: lower 64 bits, two's complement", privacy=_A, null=False),
+        Column("mac", _TXT, "MAC address", privacy=_A),
+        Column("ts_from", _TS, "from then on; null: since ever", "UTC", heading="from"),
+        Column("ts_to", _TS, "until then, exclusive; null: no end known", "UTC", heading="to"),
+        Column("claimants", _INT, "workloads that claim this interval with equal right; above 1 nobody knows", null=False),
+        Column("origin", _TXT, "origins of its claims, comma separated", null=False),
+        Column("confidence", _DBL, "0 to 1, of the strongest of its claims", null=False),
+    ),
+    ("hi", "lo", "ts_from"),
+)
+
+FLOW_IDENTITY: Final = Table(
+    "flow_identity",
+    "who the ends of a flow were when it began; flows of which neither end is claimed are not listed",
+    (
+        Column("flow_id", _BIG, "row of `flows`", null=False),
+        Column("src_wid", _BIG, "row of `workloads` that held src; null: nobody, or several"),
+        Column("dst_wid", _BIG, "row of `workloads` that held dst; null: nobody, or several"),
+        Column("ambiguous", _BOOL, "whether several claim one of the ends with equal right", null=False),
+        Column("src_claimants", _INT, "how many claim src", null=False),
+        Column("dst_claimants", _INT, "how many claim dst", null=False),
+    ),
+    ("flow_id",),
+)
+
+HOST_EVENTS: Final = Table(
+    "host_events",
+    "what agents on DPUs saw inside hosts: processes, connections, attestations; joined to flows by address, port and time",
+    (
+        Column("source_id", _BIG, "row of `sources`", null=False),
+        Column("ts", _TS, "when it happened", "UTC"),
+        Column("host", _TXT, "the host or workload, as the agent names it", privacy=_N),
+        Column("uid", _TXT, "the workload's unique id, where told", privacy=_N),
+        Column("kind", _TXT, "process, connection, attestation, module, file, container, alert or other", null=False),
+        Column("severity", _TXT, "as the agent says"),
+        Column("activity", _TXT, "what the agent calls it"),
+        Column("process", _TXT, "name of the process", privacy=_N),
+        Column("pid", _BIG, "its id", privacy=_L),
+        Column("sha256", _TXT, "of its executable", privacy=_N),
+        Column(
+            "command_hash", _TXT, "HMAC-SHA-256 of its command line under the case's key, 16 hex digits", privacy=Privacy.HASHED
+        ),
+        Column("result", _TXT, "attestation: pass or fail; else what the agent says"),
+        Column("proto", _INT, "IANA protocol number of a connection"),
+        Column("local_ip", _TXT, "this end of a connection", privacy=_A),
+        Column("local_port", _INT, "its port", privacy=_A),
+        Column("remote_ip", _TXT, "the other end", privacy=_A),
+        Column("remote_port", _INT, "its port", privacy=_A),
+        Column("conn_state", _TXT, "state of the connection, as the host has it"),
+        Column("message_id", _TXT, "the agent's id of the message, to know it again", privacy=_L),
+        Column("detail", _TXT, "what else was said, in short", privacy=_N),
+    ),
+    ("ts",),
 )
 
 FINDINGS: Final = Table(
@@ -305,6 +405,10 @@ TABLES: Final[tuple[Table, ...]] = (
     TUNNELS,
     INTERFACE_COUNTERS,
     LINKS,
+    CLAIMS,
+    WORKLOADS,
+    FLOW_IDENTITY,
+    HOST_EVENTS,
     FINDINGS,
     FINDING_FLOWS,
     *APPLICATION,
@@ -312,4 +416,4 @@ TABLES: Final[tuple[Table, ...]] = (
 BY_NAME: Final[dict[str, Table]] = {t.name: t for t in TABLES}
 
 #: Grows by one with every change of the tables; `store` migrates older cases.
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6

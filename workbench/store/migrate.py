@@ -15,6 +15,7 @@ from workbench.records.columns import SCHEMA_VERSION
 from workbench.store.engine import identifier
 from workbench.store.schema import create_views, schema_version
 from workbench.store.schema_four import SCHEMA_4
+from workbench.store.schema_six import SCHEMA_6
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -90,8 +91,20 @@ def _interface_counters(con: DuckDBPyConnection, where: str) -> None:
     )
 
 
+def _identity(con: DuckDBPyConnection, where: str) -> None:
+    """5 to 6: who held which address, and what agents saw inside hosts. No older version kept any."""
+    for table, columns in SCHEMA_6.items():
+        con.execute(f"CREATE TABLE {where}{identifier(table)} ({columns})")
+
+
 #: version -> what brings a case of that version to the next one. Version 1 is the first.
-STEPS: Final[Mapping[int, Step]] = {1: _places_to_enter, 2: _findings, 3: _what_was_said_and_numbers, 4: _interface_counters}
+STEPS: Final[Mapping[int, Step]] = {
+    1: _places_to_enter,
+    2: _findings,
+    3: _what_was_said_and_numbers,
+    4: _interface_counters,
+    5: _identity,
+}
 
 
 def migrate(con: DuckDBPyConnection, database: str, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA_VERSION) -> int:

@@ -308,21 +308,23 @@ class SegmentFiles:
 
     def _partitioned(self, table: Table, rows: pa.Table) -> Iterable[tuple[str, pa.Table]]:
         time = next((c.name for c in table.columns if c.type is Type.TIMESTAMP), None)
-        if time is None:
+        if time is None or not {"source_id", "flow_id"} & set(table.names):
             yield "", rows
             return
         days = pc.cast(rows[time], pa.date32())
         sources = rows["source_id"] if "source_id" in table.names else pc.shift_right(rows["flow_id"], 40)
         found = pa.table({"day": days, "source": sources}).group_by(["day", "source"], use_threads=False)
-        parts = found.aggregate([([], "count_all")]).to_pylist()
+        every = found.aggregate([([], "count_all")]).to_pylist()
+        parts = [part for part in every if part["day"] is not None]
         rest = None
         if len(parts) > _MOST_FOLDERS:  # the smaller ones share a file without folders
             parts = sorted(parts, key=lambda part: -part["count_all"])[: _MOST_FOLDERS - 1]
+        if len(parts) < len(every):  # those without a time are in it, too
             rest = pa.chunked_array([pa.repeat(pa.scalar(True), rows.num_rows)])
         for part in parts:
             here = pc.and_(pc.equal(days, pa.scalar(part["day"], pa.date32())), pc.equal(sources, part["source"]))
             yield f"day={part['day']}/sensor={folder_name(self._sensors.get(part['source'], ''))}", rows.filter(here)
-            rest = None if rest is None else pc.and_not(rest, here)
+            rest = None if rest is None else pc.and_not(rest, pc.fill_null(here, False))
         if rest is not None:
             yield "", rows.filter(rest)
 
