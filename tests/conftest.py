@@ -17,6 +17,8 @@ PATIENCE = 600
 
 settings.register_profile("house", deadline=None)  # a busy machine is no failure
 settings.load_profile("house")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a script: programs under test inherit it,
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and some are stopped by just that signal
 prepare_kernel_cache()  # before any test module imports a kernel, and inherited by every process
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,25 @@ def _dumpcap(case: Path) -> list[int]:
     return [pid for pid, (parent, name) in parents.items() if parent == app and name == "dumpcap"]
 
 
+def _captures_again(case: Path, dead: int) -> None:
+    """Until the successor of what died hears packets: what passes before is the gap's."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for pid in _dumpcap(case):
+            if pid != dead and any(line.split()[5:6] == ["1"] for line in _packet_sockets(pid)):  # the column Running
+                return
+        time.sleep(0.05)
+    raise AssertionError("nothing captures again")
+
+
+def _packet_sockets(pid: int) -> list[str]:
+    """Lines of the kernel's list of packet sockets in the network namespace of a process (packet(7))."""
+    try:
+        return Path(f"/proc/{pid}/net/packet").read_text().splitlines()[1:]
+    except OSError:
+        return []
+
+
 def test_a_ping_is_on_the_screen_and_what_dies_is_said(wire: Wire, terminal: Terminal, tmp_path: Path) -> None:
     case = tmp_path / "case"
     terminal.wait_for("live │ left")
@@ -66,6 +86,7 @@ def test_a_ping_is_on_the_screen_and_what_dies_is_said(wire: Wire, terminal: Ter
     (capturing,) = _dumpcap(case)
     os.kill(capturing, signal.SIGKILL)
     terminal.wait_for("1 gap in the capture")
+    _captures_again(case, capturing)
     wire.on(0, "ping", "-c", "2", "-i", "0.2", "10.99.0.2")
     terminal.press("q")
     terminal.wait_for("Attached to left", "detach and quit")

@@ -125,3 +125,12 @@ def test_a_program_that_does_not_listen_yet_is_not_asked() -> None:
     process.ask_drops()
     process.ask_to_stop()
     assert process.stop() == -signal.SIGINT
+
+
+def test_what_lies_in_the_kernel_is_heard_before_the_end() -> None:
+    """A program that hears of packets late is asked to stop that much later, without anybody waiting for it."""
+    process = CaptureProcess("sh", ["sh", "-c", "printf ready; exec sleep 60"], lambda _line, drops: drops, behind=0.4)
+    assert os.read(process.fd, 5) == b"ready"
+    process.ask_to_stop()
+    assert process.exit_code is None
+    assert process.stop() == -signal.SIGINT

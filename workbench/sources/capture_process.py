@@ -69,9 +69,15 @@ class CaptureProcess:
         asks: signal.Signals | None = None,
         *,
         hold_input: bool = False,
+        behind: float = 0.0,
     ) -> None:
-        """Start it. ExternalError where it cannot be started. hold_input: its input is a pipe that we hold open."""
+        """Start it. ExternalError where it cannot be started.
+
+        hold_input: its input is a pipe that we hold open. behind: seconds that packets may lie in the kernel before it hears of
+        them; asked to stop, it is given that time, or it would leave them there.
+        """
         self.name = name
+        self._behind = behind
         self.drops = Drops()
         self._hear = hear
         self._asks = asks
@@ -144,6 +150,14 @@ class CaptureProcess:
 
     def ask_to_stop(self) -> None:
         """It writes what it has and ends; the reader sees the end of the capture."""
+        if self._behind:
+            later = threading.Timer(self._behind, self._interrupt)
+            later.daemon = True
+            later.start()
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGINT)
 

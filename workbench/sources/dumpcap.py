@@ -13,6 +13,9 @@ from workbench.sources.capture_words import CaptureWords
 
 #: MiB of the kernel's buffer: at 1 Gbit/s half a second in which we may be busy.
 BUFFER_MIB: Final = 64
+#: Seconds that a block of packets may wait in the kernel until dumpcap hears of it (250 ms, measured), and a little more.
+#: dumpcap that is told to end does not look there once more.
+BEHIND: Final = 0.3
 _DROPPED: Final = re.compile(
     r"Packets received/dropped on interface .*: (\d{1,15})/(\d{1,15})"
     r" \(pcap:(\d{1,15})/dumpcap:(\d{1,15})/flushed:(\d{1,15})/ps_ifdrop:(\d{1,15})\)"
@@ -28,7 +31,7 @@ def start_dumpcap(path: str, words: CaptureWords) -> CaptureProcess:
         given.append("-p")
     if words.bpf is not None:
         given += ["-f", words.bpf]
-    return CaptureProcess("dumpcap", given, hear_dumpcap)
+    return CaptureProcess("dumpcap", given, hear_dumpcap, behind=BEHIND)
 
 
 def hear_dumpcap(line: str, known: Drops) -> Drops:

@@ -80,6 +80,7 @@ tells=$!
     c=0; while read -r k v; do [ "$k" = SigCgt: ] && c=$v; done <"/proc/$me/status"
     [ $((0x$c & 512)) = 0 ] || kill -USR1 $me
   done
+  [ "$p" != dumpcap ] || sleep 0.3  # what lies in the kernel, as BEHIND of sources/dumpcap
   end INT INT
   for n in 1 2 3 4 5 6 7 8 9 10 11 12; do alive $me || break; sleep 0.25; done
   kill $tells; count after >&4
