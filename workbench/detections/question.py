@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, get_args
 
-from workbench.detections.header import read_header
 from workbench.detections.parameters import KINDS, Parameter
 from workbench.errors import BadInputError, UsageError
+from workbench.records.header import read_header
 from workbench.store.views import split_question
 
 Kind = Literal["detection", "hunt"]

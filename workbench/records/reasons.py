@@ -138,7 +138,9 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("not_a_flow", "unseen", "lines that name no time, no two addresses or no protocol: no flows"),
     Reason("not_a_claim", "unseen", "lines or objects that tell of no owner or no address: no claims"),
     Reason("lines_unused", "unseen", "lines of kinds for which a case has no table; detail: how many of which"),
-    Reason("values_unread", "note", "values of lines that are not what their column holds; left out, the rest of the line is kept"),
+    Reason(
+        "values_unread", "note", "values of lines that are not what their column holds; left out, the rest of the line is kept"
+    ),
     Reason("flows_implied", "note", "flows known only by what was said in them: their packets and bytes are not told"),
     Reason("records_skipped", "unseen", "records that the recorder itself says it left out or had none of; detail says which"),
     Reason("observed_twice", "note", "flows that a second observation point told, too; linked as one conversation"),
