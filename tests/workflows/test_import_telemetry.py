@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import json
 import struct
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import needs
 from tests.capture_files import pcap, udp_frame
 from tests.decode.telemetry.messages import (
     BASIC,
@@ -202,3 +204,29 @@ def test_another_key_scope_is_another_case(tmp_path: Path) -> None:
     taken(tmp_path / "case", capture, telemetry="ipfix")
     with pytest.raises(UsageError):
         taken(tmp_path / "case", capture, telemetry="ipfix", key_scope="none")
+
+
+@needs.program("nfpcapd")
+@needs.program("nfdump")
+def test_a_folder_of_nfdumps_files_is_one_stream(tmp_path: Path) -> None:
+    files = tmp_path / "nfcapd"
+    files.mkdir()
+    subprocess.run(["nfpcapd", "-r", str(HERE / "beacon.pcapng"), "-w", str(files)], check=True, capture_output=True)
+    told = subprocess.run(["nfdump", "-R", str(files), "-I"], check=True, capture_output=True, text=True).stdout
+    sums = {name: int(count) for name, _, count in (line.partition(": ") for line in told.splitlines()) if count.isdigit()}
+    result = taken(tmp_path / "case", files)  # as `index` and `open` do: the files say themselves what they are
+    (source,) = result.sources
+    assert (source["kind"], source["state"], source["packets"]) == ("nfdump", "ok", sums["Packets"])
+    (line,) = rows(tmp_path / "case", "SELECT count FROM ledger WHERE reason = 'telemetry_read'")
+    assert line["count"] == sums["Flows"]
+    sql = "SELECT sum(src_bytes + dst_bytes) AS bytes, count(*) AS flows FROM flows"
+    (total,) = rows(tmp_path / "case", sql)
+    assert total["bytes"] == sums["Bytes"]
+    assert 0 < total["flows"] < sums["Flows"]  # both directions of one are paired
+
+
+def test_a_file_of_nfdump_that_is_not_read_is_refused_with_why(tmp_path: Path) -> None:
+    (tmp_path / "nfcapd.1").write_bytes(struct.pack("<HHII", 0xA50C, 1, 1, 0) + bytes(300))
+    result = taken(tmp_path / "case", tmp_path / "nfcapd.1")
+    assert [source["state"] for source in result.sources] == ["refused"]
+    assert "LZO" in str(result.refused[0])

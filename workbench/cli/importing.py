@@ -20,10 +20,11 @@ class ImportFormat(StrEnum):
     IPFIX = "ipfix"
     NETFLOW = "netflow"
     SFLOW = "sflow"
+    NFDUMP = "nfdump"
 
 
 def import_(
-    form: Annotated[ImportFormat, typer.Argument(metavar="FORMAT", help="ipfix, netflow or sflow.", show_default=False)],
+    form: Annotated[ImportFormat, typer.Argument(metavar="FORMAT", help="ipfix, netflow, sflow or nfdump.", show_default=False)],
     paths: Annotated[
         list[str],
         typer.Argument(

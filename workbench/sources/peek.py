@@ -34,6 +34,7 @@ _PCAP: Final = {
     b"\xa1\xb2\xcd\x34": (">", 1000),
 }
 _PATCHED: Final = (b"\x34\xcd\xb2\xa1", b"\xa1\xb2\xcd\x34")
+_NFDUMP: Final = (b"\x0c\xa5\x01\x00", b"\x0c\xa5\x02\x00", b"\xa5\x0c\x00\x01", b"\xa5\x0c\x00\x02")
 _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
 _EPB, _PB, _IDB = 6, 2, 1
 
@@ -102,8 +103,10 @@ def telemetry_kind(head: bytes) -> str | None:
     """The kind of flow telemetry that a file begins with: messages of exporters, one behind the other; None for others.
 
     IPFIX (RFC 7011, 5655), NetFlow 9 (RFC 3954) and 5, sFlow 5. They have no magic number: the header, and what must stand
-    behind it, have to make sense.
+    behind it, have to make sense. Files of nfdump, layout 1 and 2, have one, in the byte order of their machine.
     """
+    if head[:4] in _NFDUMP:
+        return "nfdump"
     if len(head) < 28:
         return None
     version, count = struct.unpack_from(">HH", head)

@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 
 Join = Literal["auto", "always", "never"]
 KeyScope = Literal["both", "vni", "vlan", "none"]
-TelemetryFormat = Literal["ipfix", "netflow", "sflow"]
+TelemetryFormat = Literal["ipfix", "netflow", "sflow", "nfdump"]
 
 
 @dataclass(frozen=True, slots=True)

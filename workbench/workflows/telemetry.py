@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench.decode.framing import Framer, open_framer
+from workbench.decode.nfdump.reader import Reader, is_nfcapd
 from workbench.decode.packets import decode_frames
 from workbench.decode.telemetry.collector import Collector, Message
 from workbench.decode.telemetry.exporters import Exporter
@@ -83,6 +84,8 @@ class TelemetryPipeline:
         self._by_exporter: dict[int, Feed] = {}
         self._ended: list[Batch] = []
         self._raw = False
+        self._nfdump: Reader | None = None
+        self._is_nfdump = False
         self._base = 0
         self._tail: NDArray[np.uint8] = _NOTHING
         self._frames = np.empty(CHUNK, FRAME)
@@ -108,8 +111,11 @@ class TelemetryPipeline:
         if not self._started:
             self._started = True
             head = data[:4096].tobytes()
-            self._raw = telemetry_kind(head) is not None
-            if not self._raw:
+            self._is_nfdump = is_nfcapd(head)
+            self._raw = not self._is_nfdump and telemetry_kind(head) is not None
+            if self._is_nfdump:
+                self._reader().start_file()
+            elif not self._raw:
                 self.framer = open_framer(head)
         self._tail = self._take(data, base, eof=False)
 
@@ -117,17 +123,34 @@ class TelemetryPipeline:
         """The file is over."""
         if not self._started:
             raise BadInputError("the file is empty", "Check how it was copied or captured.")
-        self._leftover += len(self._take(self._tail, self.offset, eof=True)) if self._raw else 0
-        if not self._raw:
-            self._take(self._tail, self.offset, eof=True)
+        left = self._take(self._tail, self.offset, eof=True)
+        self._leftover += len(left) if self._raw else 0
         self._tail = _NOTHING
 
     def _take(self, data: NDArray[np.uint8], base: int, *, eof: bool) -> NDArray[np.uint8]:
         """Messages of data; what is left for the next block, copied."""
-        at = self._take_raw(data, eof=eof) if self._raw else self._take_frames(data, eof=eof)
+        take = self._take_nfdump if self._is_nfdump else self._take_raw if self._raw else self._take_frames
+        at = take(data, eof=eof)
         self.offset = base + at
         self._samples.flush(data)
         return data[at:].copy()
+
+    def _take_nfdump(self, data: NDArray[np.uint8], *, eof: bool) -> int:
+        reader = self._reader()
+        exporter = self._collector.known("nfdump", "")
+        blocks = reader.blocks
+        at = reader.take(data, eof=eof)
+        exporter.records = reader.records
+        exporter.messages += reader.blocks - blocks
+        self.messages += reader.blocks - blocks
+        return at
+
+    def _reader(self) -> Reader:
+        """The reader of nfdump's files: all of a stream are of one exporter, whose domains are what nfdump calls exporters."""
+        if self._nfdump is None:
+            exporter = self._collector.known("nfdump", "")
+            self._nfdump = Reader(exporter.number, exporter.tally, self._pair)
+        return self._nfdump
 
     def _take_raw(self, data: NDArray[np.uint8], *, eof: bool) -> int:
         at = 0
@@ -250,6 +273,8 @@ class TelemetryPipeline:
             return feed.sampled
         exporter = feed.exporter
         told = f"{exporter.messages} messages, {exporter.templates} templates, {exporter.options} options records or counters"
+        if exporter.kind == "nfdump":
+            told = f"{exporter.messages} blocks of nfdump's files"
         lines = [*feed.sampled, LedgerLine("telemetry_read", exporter.records, (), told), *exporter.tally.ledger()]
         for index, counters in sorted(exporter.interfaces.items())[:_INTERFACES]:
             if counters:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from workbench.workflows.telemetry import Feed, Tables
 
 _ID_SHIFT = 40
+#: What a file asked for by format should hold.
+_CALLED = {
+    "ipfix": "IPFIX or NetFlow message",
+    "netflow": "NetFlow or IPFIX message",
+    "sflow": "sFlow 5 message",
+    "nfdump": "block of flow records of nfdump",
+}
 
 
 class TelemetryRun(Run):
@@ -70,12 +77,8 @@ class TelemetryRun(Run):
         """The report of the first exporter, with the others' in it."""
         report = self.report
         if not self.feeds.messages and report.error is None and not report.cancelled:
-            wanted = {"ipfix": "IPFIX or NetFlow", "netflow": "NetFlow or IPFIX", "sflow": "sFlow 5"}.get(
-                self.job.telemetry or ""
-            )
-            report.error = BadInputError(
-                f"{self.job.paths[0]} holds no {wanted or 'telemetry'} message", "Check the format, and what was captured."
-            )
+            wanted = _CALLED.get(self.job.telemetry or "", "telemetry message")
+            report.error = BadInputError(f"{self.job.paths[0]} holds no {wanted}", "Check the format, and what was captured.")
         report.frames = self.feeds.messages
         for n, feed in enumerate(self.feeds.feeds):
             part = report if n == 0 else dataclasses.replace(report, source_id=self.sources[n], lines=[], others=[])

@@ -1,0 +1,1 @@
+"""Files of nfdump to flow records: no kernels, NumPy over whole blocks."""
