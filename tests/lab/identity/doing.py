@@ -61,9 +61,16 @@ class Servers:
         self._soon(end())
 
     def stop(self) -> None:
-        """End the loop."""
+        """End the loop, and whoever still talks."""
+
+        async def end() -> None:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+        self._soon(end())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
+        self.loop.close()
 
 
 class _Web:

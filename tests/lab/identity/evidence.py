@@ -105,4 +105,5 @@ def inventory(path: Path, held: Iterable[Held]) -> None:
         for one in held:
             labels = json.dumps(one.labels)
             times = (exact(one.begin), exact(one.end) if one.end is not None else "")
-            rows.writerow((one.uid, one.name, one.namespace, one.kind, one.node, labels, one.network, one.ip, one.mac, *times))
+            where = (one.network or "untagged", one.ip, one.mac)
+            rows.writerow((one.uid, one.name, one.namespace, one.kind, one.node, labels, *where, *times))
