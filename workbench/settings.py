@@ -198,6 +198,21 @@ class AppSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """Who held which address."""
+
+    networks: dict[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "meaning": "the network that claims without one are of, by origin, such as `kubernetes` to `vni:5001`; those of other"
+            " origins hold in any",
+            "unit": "",
+            "least": None,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set; each attribute is a table of the file."""
 
@@ -207,6 +222,7 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     app: AppSettings = field(default_factory=AppSettings)
     attach: AttachSettings = field(default_factory=AttachSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
     keys: dict[str, str] = field(
         default_factory=dict,
         metadata={

@@ -25,9 +25,10 @@ OWN_TABLES: Final[dict[str, dict[str, Type]]] = {
 #: Tables of which a run writes the whole of its rows again when one changes (few rows, rewritten as states change).
 SMALL_TABLES: Final = ("sources", "source_files", "ledger")
 
-#: Tables whose newest segment is all there is of them: it stands for what the index and older segments hold. They
-#: are written together, under one name; the last one named is written last and makes the others count.
-WHOLE_TABLES: Final = ("finding_flows", "findings")
+#: Sets of tables whose newest segments are all there is of them: they stand for what the index and older segments hold.
+#: A set is written together, under one name; the last one named is written last and makes the others count.
+WHOLE_SETS: Final = (("finding_flows", "findings"), ("flow_identity", "workloads"))
+WHOLE_TABLES: Final = frozenset(table for tables in WHOLE_SETS for table in tables)
 
 
 def table_ddl(table: Table, database: str) -> str:

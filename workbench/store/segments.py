@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from workbench.records.arrow import arrow_schema
 from workbench.records.columns import BY_NAME, SCHEMA_VERSION, Table, Type
 from workbench.store.case import CaseFolder
-from workbench.store.schema import SMALL_TABLES, WHOLE_TABLES
+from workbench.store.schema import SMALL_TABLES, WHOLE_SETS, WHOLE_TABLES
 
 #: Folder under segments/ for snapshots of open flows; never compacted.
 OPEN: Final = "open"
@@ -108,7 +108,7 @@ def all_open(case: CaseFolder) -> list[OpenFlows]:
 def adds_rows(segment: Segment) -> bool:
     """Whether it holds rows that came after the index, so that a compaction is due.
 
-    Findings wait for one: taking a few in would cost a copy of the whole index.
+    Findings and names wait for one: taking a few in would cost a copy of the whole index.
     """
     return segment.table not in WHOLE_TABLES
 
@@ -137,9 +137,11 @@ def _superseded(segments: list[Segment]) -> list[Segment]:
         newest[s.table, s.run] = max(s.n, newest.get((s.table, s.run), 0))
     small = [s for s in segments if s.table in SMALL_TABLES and s.n < newest[s.table, s.run]]
     small += _joined(segments)
-    whole = [s for s in segments if s.table in WHOLE_TABLES]
-    current = max(((s.run, s.n) for s in whole if s.table == WHOLE_TABLES[-1]), default=None)
-    return small + [s for s in whole if (s.run, s.n) != current]
+    for tables in WHOLE_SETS:
+        whole = [s for s in segments if s.table in tables]
+        current = max(((s.run, s.n) for s in whole if s.table == tables[-1]), default=None)
+        small += [s for s in whole if (s.run, s.n) != current]
+    return small
 
 
 def _joined(segments: list[Segment]) -> list[Segment]:
@@ -264,19 +266,22 @@ class SegmentFiles:
         if old is not None:
             self.remove([old])
 
-    def replace_whole(self, tables: Mapping[str, pa.Table]) -> None:
-        """Write all rows of the tables that are written whole; from then on they stand for all that was kept before.
+    def replace_whole(self, tables: Mapping[str, pa.Table | Iterable[pa.RecordBatch]]) -> None:
+        """Write all rows of a set of tables that are written whole; from then on they stand for all that was kept before.
 
         The last file makes the set count, so that readers see the old rows or the new ones. Sets are told apart by
-        their names, which grow even where the clock went back.
+        their names, which grow even where the clock went back. Batches are written as they come; where one raises, or
+        anything else, the old rows stay. KeyError for tables that are no set.
         """
-        before = [s for s in _all_segments(self.case) if s.table in WHOLE_TABLES]
+        names = next((names for names in WHOLE_SETS if set(names) == tables.keys()), None)
+        if names is None:
+            raise KeyError(", ".join(sorted(tables)))
+        before = [s for s in _all_segments(self.case) if s.table in names]
         run, n = max(((s.run, s.n + 1) for s in before), default=("", 0))
         if self.run > run:
             run, n = self.run, 0
-        for table in WHOLE_TABLES:
-            rows = tables[table].cast(arrow_schema(table))
-            self._write(table, f"{table}/{run}-{n:06d}.parquet", rows)
+        for table in names:
+            self._write(table, f"{table}/{run}-{n:06d}.parquet", tables[table])
         remove_segments(self.case, [s.name for s in before])
 
     def _file(self, table: str, folder: str, rows: pa.Table) -> str:
@@ -285,24 +290,22 @@ class SegmentFiles:
         self._write(table, name, rows)
         return name
 
-    def _write(self, table: str, name: str, rows: pa.Table) -> None:
+    def _write(self, table: str, name: str, rows: pa.Table | Iterable[pa.RecordBatch]) -> None:
         from pyarrow import parquet
 
         path = self.case.segments / name
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".tmp")
         footer = {"workbench.schema_version": str(SCHEMA_VERSION), "workbench.table": table, "workbench.run": self.run}
+        schema = arrow_schema(table)
+        batches = [rows.cast(schema)] if isinstance(rows, pa.Table) else (pa.Table.from_batches([b], schema) for b in rows)
+        how: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "store_schema": False}
         try:
-            parquet.write_table(
-                rows.replace_schema_metadata(footer),
-                part,
-                row_group_size=_ROW_GROUP,
-                compression="zstd",
-                compression_level=1,
-                store_schema=False,
-            )
+            with parquet.ParquetWriter(part, schema.with_metadata(footer), **how) as writer:
+                for batch in batches:
+                    writer.write_table(batch.replace_schema_metadata(footer), row_group_size=_ROW_GROUP)
             part.rename(path)
-        except OSError:
+        except BaseException:
             part.unlink(missing_ok=True)
             raise
 

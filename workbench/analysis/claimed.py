@@ -1,0 +1,132 @@
+"""What the packets of a case themselves claim of who held an address: ARP, DHCP leases and answers of DNS.
+
+Derived from their tables each time names are given, and kept nowhere but in `workloads`: a claim that can be made again
+need not be stored twice.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.records.arrow import arrow_schema
+from workbench.store.reader import Asks
+
+#: What a claim of each origin is worth, as docs/identity.md says.
+DHCP: Final = 0.7
+ARP: Final = 0.5
+DNS: Final = 0.3
+
+#: A host that is heard again within this long was there all the time; one that is not heard for a day may have gone.
+_ARP_GAP: Final = "INTERVAL 20 MINUTES"
+_ARP_HOLDS: Final = "INTERVAL 1 DAY"
+#: A name holds as long as its answer may be kept, within these bounds: what was looked up is used for a while. Seconds.
+_TTL: Final = (300, 86_400)
+_FOR_EVER: Final = 4_294_967_295
+
+_ARP: Final = f"""
+WITH heard AS (
+    SELECT source_id, network, src_ip AS ip, src_mac AS mac, ts,
+           ts - lag(ts) OVER (PARTITION BY network, src_ip, src_mac ORDER BY ts) <= {_ARP_GAP} AS goes_on
+    FROM arp
+    WHERE src_ip <> '0.0.0.0' AND src_mac NOT IN ('00:00:00:00:00:00', 'ff:ff:ff:ff:ff:ff')
+), runs AS (
+    SELECT *, count(*) FILTER (goes_on IS NOT true) OVER (PARTITION BY network, ip, mac ORDER BY ts) AS run FROM heard
+), held AS (
+    SELECT min(source_id) AS source_id, network, ip, mac, min(ts) AS first, max(ts) AS last, count(*) AS packets
+    FROM runs GROUP BY network, ip, mac, run
+)
+SELECT h.source_id, 'mac:' || h.mac AS uid, 'host' AS kind, h.network, h.ip, h.mac, h.first AS ts_from,
+       least(coalesce(o.first, h.last + {_ARP_HOLDS}), h.last + {_ARP_HOLDS}) AS ts_to, h.last AS ts_seen, 'arp' AS origin,
+       {ARP}::DOUBLE AS confidence, h.packets || ' packets' AS detail
+FROM held h ASOF LEFT JOIN held o ON h.network = o.network AND h.ip = o.ip AND h.last < o.first
+"""
+
+#: An address is given until the lease is over, it is released, or another is given it.
+_DHCP: Final = f"""
+WITH told AS (
+    SELECT flow_id >> 40 AS source_id, f.network, d.ts, d.message, coalesce(d.client_mac, d.client_id) AS client,
+           d.client_mac AS mac, d.host_name,
+           CASE WHEN d.message IN ('ACK', 'REPLY', 'BOOTREPLY') THEN d.assigned_ip ELSE d.client_ip END AS ip,
+           d.message IN ('ACK', 'REPLY', 'BOOTREPLY') AS given, d.lease
+    FROM dhcp d JOIN flows f USING (flow_id)
+    WHERE d.message IN ('ACK', 'REPLY', 'BOOTREPLY', 'RELEASE', 'DECLINE') AND coalesce(d.client_mac, d.client_id) IS NOT NULL
+), events AS (
+    SELECT *, coalesce(lag(client || given) OVER (PARTITION BY network, ip ORDER BY ts, given) <> client || given, true) AS turn
+    FROM told WHERE ip IS NOT NULL AND ip NOT IN ('0.0.0.0', '::')
+), numbered AS (
+    SELECT *, count(*) FILTER (turn) OVER (PARTITION BY network, ip ORDER BY ts, given) AS run FROM events
+), turns AS (
+    SELECT network, ip, run - 1 AS run, min(ts) AS over FROM numbered GROUP BY ALL
+), names AS (
+    SELECT coalesce(client_mac, client_id) AS client, ts, host_name FROM dhcp
+    WHERE host_name IS NOT NULL AND coalesce(client_mac, client_id) IS NOT NULL
+)
+SELECT e.source_id, CASE WHEN e.mac IS NULL THEN 'dhcp:' ELSE 'mac:' END || e.client AS uid, n.host_name AS name,
+       'host' AS kind, e.network, e.ip, e.mac, e.ts AS ts_from,
+       least(CASE WHEN e.lease < {_FOR_EVER} THEN e.ts + to_seconds(e.lease) END, t.over) AS ts_to, e.ts AS ts_seen,
+       'dhcp' AS origin, {DHCP}::DOUBLE AS confidence, 'lease of ' || coalesce(e.lease || ' s', 'unknown length') AS detail
+FROM numbered e LEFT JOIN turns t USING (network, ip, run) ASOF LEFT JOIN names n ON e.client = n.client AND e.ts >= n.ts
+WHERE e.given
+"""
+
+_DNS: Final = f"""
+WITH answers AS (
+    SELECT flow_id, ts, query, unnest(string_split(answers, ',')) AS ip,
+           TRY_CAST(unnest(string_split(ttls, ',')) AS BIGINT) AS ttl
+    FROM dns WHERE answers IS NOT NULL AND query IS NOT NULL AND (rcode IS NULL OR rcode = 'NOERROR')
+), told AS (
+    SELECT flow_id >> 40 AS source_id, f.network, a.ts, a.query, a.ip,
+           a.ts + to_seconds(least(greatest(coalesce(a.ttl, 0), {_TTL[0]}), {_TTL[1]})) AS until
+    FROM answers a JOIN flows f USING (flow_id)
+    WHERE regexp_full_match(a.ip, '[0-9]{{1,3}}([.][0-9]{{1,3}}){{3}}|[0-9a-f:.]*:[0-9a-f:.]*')
+), runs AS (
+    SELECT *, coalesce(ts <= max(until) OVER (PARTITION BY network, query, ip ORDER BY ts
+                                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), false) AS goes_on FROM told
+), numbered AS (
+    SELECT *, count(*) FILTER (NOT goes_on) OVER (PARTITION BY network, query, ip ORDER BY ts ROWS UNBOUNDED PRECEDING) AS run
+    FROM runs
+)
+SELECT min(source_id) AS source_id, 'dns:' || query AS uid, query AS name, 'name' AS kind, network, ip, min(ts) AS ts_from,
+       max(until) AS ts_to, max(ts) AS ts_seen, 'dns' AS origin, {DNS}::DOUBLE AS confidence, count(*) || ' answers' AS detail
+FROM numbered GROUP BY network, query, ip, run
+"""
+
+
+def claimed(asks: Asks) -> pa.Table:
+    """Rows of `claims` (its schema) that the tables `arp`, `dhcp` and `dns` give. Sorts them; CancelledError when stopped."""
+    found = [_as_claims(asks.query(sql)) for sql in (_ARP, _DHCP, _DNS)]
+    return pa.concat_tables(found)
+
+
+def _as_claims(rows: pa.Table) -> pa.Table:
+    schema = arrow_schema("claims")
+    if not rows.num_rows:
+        return schema.empty_table()
+    hi, lo = _numbers(rows["ip"])
+    known = {name: rows[name] for name in rows.column_names} | {"hi": hi, "lo": lo}
+    columns = [known[f.name].cast(f.type) if f.name in known else pa.nulls(rows.num_rows, f.type) for f in schema]
+    return pa.table(columns, schema=schema)
+
+
+def _numbers(texts: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """Addresses as two numbers, null for what is none; each distinct text is read once."""
+    encoded = pc.dictionary_encode(texts.combine_chunks())
+    halves = [address_numbers(text) for text in encoded.dictionary.to_pylist()]
+    return (
+        pa.array([h[0] if h else None for h in halves], pa.int64()).take(encoded.indices),
+        pa.array([h[1] if h else None for h in halves], pa.int64()).take(encoded.indices),
+    )
+
+
+def address_numbers(text: str) -> tuple[int, int] | None:
+    """Upper and lower 64 bits of an address's 16 bytes, two's complement, as `flows` has them; None for what is none."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    packed = address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
+    return int.from_bytes(packed[:8], "big", signed=True), int.from_bytes(packed[8:], "big", signed=True)

@@ -1,0 +1,123 @@
+"""What giving names needs of a case: its claims, the ends of its flows, the names it has, and keeping new ones.
+
+Names are kept as findings are: a set of segments that stands for all there were, taken in by the next compaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from workbench.records.arrow import arrow_schema
+from workbench.store.case import CaseFolder
+from workbench.store.engine import writing
+from workbench.store.reader import CaseReader
+from workbench.store.schema import column_list
+from workbench.store.segments import SegmentFiles
+
+#: Rows that are looked up at once: 8 MB of each column.
+_BATCH: Final = 1_000_000
+#: File of the case that says which flows were looked up when the names were kept.
+_DONE: Final = "names.json"
+_DONE_LIMIT: Final = 16 << 20
+
+
+def told_claims(reader: CaseReader) -> pa.Table:
+    """All rows of `claims`."""
+    return reader.query(f"SELECT {column_list('claims')} FROM claims").cast(arrow_schema("claims"))
+
+
+def kept_workloads(reader: CaseReader) -> pa.Table:
+    """All rows of `workloads`."""
+    return reader.query(f"SELECT {column_list('workloads')} FROM workloads ORDER BY workload_id").cast(arrow_schema("workloads"))
+
+
+def flows_by_source(reader: CaseReader) -> dict[int, int]:
+    """How many flows each source has that is not being written: their flows are all there."""
+    rows = reader.query(
+        "SELECT s.source_id, count(f.source_id)::BIGINT AS n FROM sources s LEFT JOIN flows f USING (source_id)"
+        " WHERE s.state <> 'indexing' GROUP BY ALL"
+    )
+    return dict(zip(rows["source_id"].to_pylist(), rows["n"].to_pylist(), strict=True))
+
+
+def flow_ends(
+    reader: CaseReader, addresses: pa.Table, networks: list[str], condition: str, params: Mapping[str, Any]
+) -> Iterator[pa.RecordBatch]:
+    """Flows with an end among `addresses` (hi, lo, id, changed): flow_id, ts (us), network, src, dst as numbers.
+
+    networks: the number of a network is its place here + 1; 0 is any other. src, dst: ids, -1 where not among them.
+    condition: over a flow `f` and its ends `a` and `b`, rows of `addresses` or null. Memory stays flat.
+    """
+    cursor = reader.own_cursor()
+    cursor.register("claimed_addresses", addresses)
+    named = pa.table({"name": pa.array(networks, pa.utf8()), "n": pa.array(range(1, len(networks) + 1), pa.int32())})
+    cursor.register("claimed_networks", named)
+    sql = f"""
+        SELECT f.flow_id, epoch_us(f.ts) AS ts, coalesce(n.n, 0)::INTEGER AS network,
+               coalesce(a.id, -1)::BIGINT AS src, coalesce(b.id, -1)::BIGINT AS dst
+        FROM flows f LEFT JOIN claimed_addresses a ON f.src_hi = a.hi AND f.src_lo = a.lo
+        LEFT JOIN claimed_addresses b ON f.dst_hi = b.hi AND f.dst_lo = b.lo
+        LEFT JOIN claimed_networks n ON f.network = n.name
+        WHERE (a.id IS NOT NULL OR b.id IS NOT NULL) AND ({condition})
+    """
+    try:
+        yield from cursor.sql(sql, params=dict(params) or None).to_arrow_reader(_BATCH)
+    finally:
+        cursor.close()
+
+
+def other_names(reader: CaseReader, without: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+    """Rows of `flow_identity` of all flows but these (flow_ids in order)."""
+    cursor = reader.own_cursor()
+    try:
+        for batch in cursor.sql(f"SELECT {column_list('flow_identity')} FROM flow_identity").to_arrow_reader(_BATCH):
+            ids = batch.column("flow_id").to_numpy()
+            at = np.minimum(np.searchsorted(without, ids), max(len(without) - 1, 0))
+            rest = without[at] != ids if len(without) else np.ones(len(ids), bool)
+            yield batch.filter(pa.array(rest)).cast(arrow_schema("flow_identity"))
+    finally:
+        cursor.close()
+
+
+def keep_names(case: CaseFolder, workloads: pa.Table, names: Iterable[pa.RecordBatch], done: Mapping[int, int]) -> None:
+    """Replace the rows of `workloads` and `flow_identity`; whoever calls holds the case's ingest lock.
+
+    done: source_id -> its flows, all of which were looked up. DiskFullError; what the iterable raises: then nothing changed.
+    """
+    with writing(str(case.root)):
+        SegmentFiles(case, {}).replace_whole({"workloads": workloads, "flow_identity": names})
+        _note_done(case.root, workloads, done)
+
+
+def looked_up(case: CaseFolder, workloads: pa.Table) -> dict[int, int] | None:
+    """What `done` was when these workloads were kept: source_id -> flows; None where it is not known."""
+    path = case.root / _DONE
+    try:
+        if path.is_symlink() or path.stat().st_size > _DONE_LIMIT:
+            return None
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        if noted["of"] != _sign(workloads):
+            return None
+        return {int(source): int(flows) for source, flows in noted["flows"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _note_done(root: Path, workloads: pa.Table, done: Mapping[int, int]) -> None:
+    noted = {"of": _sign(workloads), "flows": {str(source): flows for source, flows in done.items()}}
+    part = root / f".{_DONE}.tmp"
+    part.write_text(json.dumps(noted) + "\n", encoding="utf-8")
+    part.replace(root / _DONE)
+
+
+def _sign(workloads: pa.Table) -> list[int]:
+    """What tells a set of workloads from the next one well enough to see that a note is not of it."""
+    ids = workloads["workload_id"].to_numpy()
+    return [len(ids), int(ids.max()) if len(ids) else 0, int(ids.sum())]
