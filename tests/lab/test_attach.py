@@ -219,3 +219,26 @@ def test_kill_9_keeps_what_was_shown(wire: Wire, tmp_path: Path) -> None:
     rows = _asked(case, "SELECT src_pkts, end_reason FROM flows WHERE proto = 1")
     assert rows == [{"src_pkts": 3, "end_reason": 4}]
     assert [row["reason"] for row in _asked(case, "FROM ledger WHERE reason = 'interrupted'")] == ["interrupted"]
+
+
+_UNWANTED = """import socket
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+out.bind(("right", 0))
+for n in range(20):
+    out.send(b"\\xff" * 6 + b"\\x02" * 6 + b"\\x88\\xb5" + bytes(60))
+"""
+_COUNTED = """from pathlib import Path
+from workbench.sources.interfaces import counters
+found = counters("left")
+print(found.packets, found.dropped, Path("/sys/class/net/left/statistics/rx_dropped").read_text())
+"""
+
+
+def test_what_nobody_wants_is_not_lost(wire: Wire) -> None:
+    """The kernel counts frames of a protocol that it does not speak as dropped, after captures have seen them."""
+    wire.on(1, sys.executable, "-c", _UNWANTED)
+    words = wire.words(0, sys.executable, "-c", _COUNTED)
+    packets, lost, unwanted = map(int, subprocess.run(words, check=True, capture_output=True, text=True).stdout.split())
+    assert packets >= 20
+    assert unwanted >= 20
+    assert lost == 0

@@ -21,7 +21,11 @@ _COLUMNS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What an interface has counted since it came up, both directions; dropped: by the card, its driver or a full queue."""
+    """What an interface has counted since it came up, both directions; dropped: lost by the card for want of buffers.
+
+    That is rx_missed_errors and rx_fifo_errors. rx_dropped isn't in it: the kernel counts there what nobody wanted, such as
+    protocols it does not speak, after captures have seen it (Linux, Documentation/networking/statistics.rst).
+    """
 
     packets: int
     bytes: int
@@ -56,7 +60,7 @@ def counters(name: str) -> Counters | None:
     total = [sum(column) for column in zip(*rows, strict=True)]
     missed = _missed(name)
     # receive: bytes packets errs drop fifo ...; transmit from the ninth column on
-    return Counters(total[1] + total[9], total[0] + total[8], total[3] + total[4] + missed)
+    return Counters(total[1] + total[9], total[0] + total[8], total[4] + missed)
 
 
 def is_up(name: str) -> bool:

@@ -186,7 +186,7 @@ def cost_between(first: FarCounts, last: FarCounts) -> FarCost:
         share(first.ssh_ticks, last.ssh_ticks),
         8 * written / seconds if written is not None and seconds > 0 else None,
         more("rx_packets", "tx_packets"),
-        more("rx_dropped", "rx_missed"),
+        more("rx_missed"),  # not rx_dropped, as Counters says
     )
 
 
@@ -254,10 +254,9 @@ class RemoteCapture(CaptureProcess):
     def counters(self) -> Counters | None:
         """What the interface there has counted since it came up; None where nothing was told yet."""
         told = self.last
-        if told is None or min(told.rx_packets, told.tx_packets, told.rx_bytes, told.tx_bytes, told.rx_dropped) < 0:
+        if told is None or min(told.rx_packets, told.tx_packets, told.rx_bytes, told.tx_bytes) < 0:
             return None
-        dropped = told.rx_dropped + max(0, told.rx_missed)
-        return Counters(told.rx_packets + told.tx_packets, told.rx_bytes + told.tx_bytes, dropped)
+        return Counters(told.rx_packets + told.tx_packets, told.rx_bytes + told.tx_bytes, max(0, told.rx_missed))
 
     def ask_drops(self) -> None:
         """tcpdump there says its losses; dumpcap doesn't until it ends."""
