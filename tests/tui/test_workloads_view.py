@@ -13,7 +13,7 @@ from tests.tui.driving import case_screen, press, screen_text, settle
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
 from workbench.tui.host_rows import lifeline
-from workbench.tui.views.workloads import WorkloadsView
+from workbench.tui.views.hosts import HostsView
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=["80x24", "160x50"])
 
@@ -27,8 +27,8 @@ def app(case: Path) -> WorkbenchApp:
     return WorkbenchApp(StoredCase.open(case))
 
 
-def workloads(pilot: Any) -> WorkloadsView:
-    return case_screen(pilot).query_one(WorkloadsView)
+def workloads(pilot: Any) -> HostsView:
+    return case_screen(pilot).query_one(HostsView)
 
 
 async def test_an_address_that_changed_hands_has_a_line_for_each(churn: Path) -> None:

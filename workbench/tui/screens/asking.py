@@ -111,6 +111,11 @@ class AskingScreen(Screen[None]):
         return self.view.span
 
     @property
+    def outer(self) -> Span | None:
+        """The range in which the time window is moved to and fro; None where there is no such window."""
+        return self.views.outer
+
+    @property
     def waiting(self) -> str:
         """What stands where nothing can be shown yet; '' once the case has answered and is not being indexed."""
         if self.indexing.going_on:
@@ -155,6 +160,7 @@ class AskingScreen(Screen[None]):
         """What is on the screen is what is asked for: something else was stopped or refused."""
         self.views.return_to(view)
         self.trail.stay(Stop(self.shown.number, view))
+        self.timeline.window = view.span if self.outer is not None else None
         self.status.span = view.span
         self.filter_pane.show_applied(view.filter)
         self._count()
@@ -261,6 +267,7 @@ class AskingScreen(Screen[None]):
 
     def _obey_time(self) -> None:
         self.timeline.mark = None
+        self.timeline.window = self.span if self.outer is not None else None
         self.status.span = self.span
 
     def leave(self) -> None:
@@ -322,7 +329,7 @@ class AskingScreen(Screen[None]):
 
     def _count(self) -> None:
         """Count the timeline again, for the span that is asked for now."""
-        span = self.span or self.summary.extent
+        span = self.outer or self.span or self.summary.extent
         if self.counting is not None and span is not None and self._bins:
             self.counting.count(span, self._bins, self.view.filter)
 

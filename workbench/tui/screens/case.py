@@ -130,6 +130,27 @@ class CaseScreen(LiveScreen):
         """Everything."""
         self.zoom(None)
 
+    def action_scrub(self, by: int) -> None:
+        """Move the time window; the first step makes one. All of them together are one step of the way back."""
+        self._move_window(
+            partial(self.views.scrub, by), "The window stands at the end of the range that it moves in; T leaves it."
+        )
+
+    def action_widen(self, by: int) -> None:
+        """A wider or a narrower window."""
+        self._move_window(partial(self.views.widen, by), "The window is as wide as the range that it moves in.")
+
+    def _move_window(self, step: Callable[[Span], bool], otherwise: str) -> None:
+        whole, here, begun = self.summary.extent, self.stop_here(), self.views.outer is not None
+        if whole is None:
+            self.tell("Time", "There are no flows, so there is no time to move in.")
+        elif step(whole):
+            if not begun:
+                self.trail.leave(here)
+            self._obey()
+        else:
+            self.tell("Time", otherwise)
+
     def action_metric(self) -> None:
         """The next measure."""
         metrics = list(Metric)

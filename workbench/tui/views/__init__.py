@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 VIEWS: Final[dict[int, tuple[str, str, str]]] = {
     1: ("Overview", "workbench.tui.views.overview:OverviewView", "What happened, and what to look at first."),
     2: ("Flows", "workbench.tui.views.flows:FlowsView", "One row a flow, whoever began it on the left."),
-    3: ("Workloads", "workbench.tui.views.workloads:WorkloadsView", "Hosts by address within a tenant network, with lifelines."),
+    3: ("Workloads", "workbench.tui.views.workloads:WorkloadsView", "Workloads by name, or hosts by address, with lifelines."),
     4: (
         "Matrix",
         "workbench.tui.views.matrix:MatrixView",

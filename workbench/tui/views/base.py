@@ -23,7 +23,7 @@ Kind = Literal["flow", "host", "pair", "query", "finding", "source", "case"]
 FLOW_KEYS: Final = frozenset({"case.packets", "case.carve"})
 KEEP_KEYS: Final = frozenset({"case.keep", "case.exclude"})
 TIMELINE_KEYS: Final = frozenset({"case.time", "case.metric"})
-RANGE_KEYS: Final = frozenset({"case.zoom_out", "case.reset"})
+RANGE_KEYS: Final = frozenset({"case.zoom_out", "case.reset", "case.earlier", "case.later", "case.narrower", "case.wider"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,10 @@ class Frame(Protocol):
     @property
     def view(self) -> View:
         """The filter and time range that are asked for now. Its order is not the frame's: views have their own."""
+
+    @property
+    def outer(self) -> Span | None:
+        """The range in which the time window is moved to and fro, an axis for lifelines; None where there is no such window."""
 
     @property
     def waiting(self) -> str:

@@ -60,6 +60,8 @@ class Timeline(Widget, can_focus=True):
     cursor: reactive[int] = reactive(0, init=False)
     mark: reactive[int | None] = reactive(None, init=False)
     metric: reactive[Metric] = reactive(Metric.FLOWS, init=False)
+    #: A part of the span that all views obey, while it is moved to and fro.
+    window: reactive[Span | None] = reactive(None, init=False)
 
     @dataclass
     class Wanted(Message):
@@ -136,6 +138,8 @@ class Timeline(Widget, can_focus=True):
         if self.bins is None or not len(self.values):
             return "time"
         each = figures.duration(self.bins.span.width / len(self.values) / 1e6)
+        if self.window is not None and self.mark is None:
+            return self._windowed(self.window)
         if not self.has_focus:
             whole = figures.span_text(self.bins.span.start, self.bins.span.end)
             found = self.marks.touching(self.bins.span).words()
@@ -146,6 +150,24 @@ class Timeline(Widget, can_focus=True):
         span = Span(self.edges(low).start, self.edges(high).end)
         words = self.marks.touching(span).words()
         return f"{figures.span_text(span.start, span.end)}: {what}{words and ', ' + words}"
+
+    def _windowed(self, window: Span) -> str:
+        """The window in words, and what is in its bars."""
+        low, high = self._bars(window)
+        what = self._amount(int(self.values[low : high + 1].sum()))
+        words = self.marks.touching(window).words()
+        whole = figures.span_text(self.bins.span.start, self.bins.span.end) if self.bins is not None else ""
+        return f"window {figures.span_text(window.start, window.end)}: {what}{words and ', ' + words}; of {whole}"
+
+    def _bars(self, window: Span) -> tuple[int, int]:
+        """First and last bar that a window touches; (-1, -1) for none."""
+        if self.bins is None or not len(self.values):
+            return -1, -1
+        span, count = self.bins.span, len(self.values)
+        if window.end <= span.start or window.start >= span.end:
+            return -1, -1
+        first = max(0, (window.start - span.start) * count // span.width)
+        return first, max(first, min(count, -((span.start - window.end) * count // span.width)) - 1)
 
     def _amount(self, value: int) -> str:
         if self.metric is Metric.BYTES:
@@ -219,6 +241,10 @@ class Timeline(Widget, can_focus=True):
         """Repaint."""
         self._touch()
 
+    def watch_window(self) -> None:
+        """Repaint."""
+        self._touch()
+
     def on_focus(self) -> None:
         """The cursor shows."""
         self._touch()
@@ -255,7 +281,7 @@ class Timeline(Widget, can_focus=True):
         floor = (height - 2 - marked - y) * 8
         shown = np.clip(levels - floor, 0, 8)
         bar, brush, cursor = (self._style(name) for name in ("bar", "brush", "cursor"))
-        low, high = sorted((self.mark, self.cursor)) if self.mark is not None else (-1, -1)
+        low, high = self._lit()
         segments = []
         for column, level in zip(columns.tolist(), shown.tolist(), strict=True):
             style = bar
@@ -265,6 +291,13 @@ class Timeline(Widget, can_focus=True):
                 style = brush
             segments.append(Segment(_EIGHTHS[level], style))
         return Strip(segments, width).simplify()
+
+    def _lit(self) -> tuple[int, int]:
+        """First and last bar of the brush, else of the window; (-1, -1) for none."""
+        if self.mark is not None:
+            low, high = sorted((self.mark, self.cursor))
+            return low, high
+        return (-1, -1) if self.window is None else self._bars(self.window)
 
     def _levels(self, steps: int) -> NDArray[np.int64]:
         """Heights in eighths of a line; what is not zero is never invisible."""
@@ -286,8 +319,8 @@ class Timeline(Widget, can_focus=True):
             if left + len(label) + 1 >= width:
                 break
             cells[left : left + len(label) + 1] = list("╵" + label)
-        if self.mark is not None:
-            low, high = sorted((self.mark, self.cursor))
+        low, high = self._lit()
+        if low >= 0:
             count = len(self.values)
             left, right = -(-low * width // count), max(-(-(high + 1) * width // count) - 1, -(-low * width // count))
             cells[left : right + 1] = ["┃"] if left == right else ["┣", *["━"] * (right - left - 1), "┫"]
