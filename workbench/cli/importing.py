@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from workbench.cli import options
 from workbench.cli.formats import SummaryFormat
 from workbench.cli.indexing import Hash, JoinChoice, run_index, say_rest
-from workbench.workflows.requests import IndexRequest
+from workbench.workflows.requests import IndexRequest, TelemetryFormat
 
 
 class ImportFormat(StrEnum):
@@ -21,10 +21,21 @@ class ImportFormat(StrEnum):
     NETFLOW = "netflow"
     SFLOW = "sflow"
     NFDUMP = "nfdump"
+    KUBERNETES = "kubernetes"
+    OVN = "ovn"
+    LIBVIRT = "libvirt"
+    CLAIMS = "claims"
 
 
 def import_(
-    form: Annotated[ImportFormat, typer.Argument(metavar="FORMAT", help="ipfix, netflow, sflow or nfdump.", show_default=False)],
+    form: Annotated[
+        ImportFormat,
+        typer.Argument(
+            metavar="FORMAT",
+            help="ipfix, netflow, sflow or nfdump; names: kubernetes, ovn, libvirt or claims.",
+            show_default=False,
+        ),
+    ],
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -38,13 +49,23 @@ def import_(
     join: Annotated[
         JoinChoice, typer.Option("--join", help="Whether files are one stream; auto: rotated captures, and files of one folder.")
     ] = JoinChoice.AUTO,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="ovn, libvirt: what they list was held since then.", show_default=False),
+    ] = None,
     summary: options.Summary = SummaryFormat.TABLE,
 ) -> int:
     """Import flow telemetry into a case.
 
     Records become flows, both directions of one paired; every exporter is a source. Prints what is in them and what was not seen.
     """
-    result = run_index(IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value, telemetry=form.value))
+    from workbench.cli.inventory import INVENTORIES, run_inventory
+
+    if (listing := INVENTORIES.get(form.value)) is not None:
+        result = run_inventory(listing, tuple(paths), case, hash_=hash_ is Hash.SHA256, since=since)
+    else:
+        telemetry = cast("TelemetryFormat", form.value)
+        result = run_index(IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value, telemetry=telemetry))
     from workbench.cli.summary import print_json, print_tables
 
     (print_json if summary is SummaryFormat.JSON else print_tables)(result)

@@ -114,6 +114,24 @@ def _files(path: str, passed_over: list[str]) -> Iterator[_Found]:
         raise MissingPathError(f"{path} does not exist", "Check the path.")
 
 
+def text_files(paths: Sequence[str]) -> list[str]:
+    """The files behind `paths` that are no captures, each once, in the order they were named; a folder's by name.
+
+    Hidden members of folders are passed over. Raises MissingPathError and UsageError as `expand`.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        skipped: list[str] = []
+        if Path(path).is_dir():
+            list(_files(path, skipped))
+            named = [one for one in skipped if Path(one).is_file()]
+        else:
+            named = [file.path for file in _files(path, skipped)] + [one for one in skipped if Path(one).is_file()]
+        for one in named:
+            found.setdefault(one if one == "-" else str(Path(one).resolve()), one)
+    return list(found.values())
+
+
 def _named(path: str, passed_over: list[str]) -> Iterator[_Found]:
     """What was named: a folder's captures, or the file itself whatever it is."""
     whole = str(Path(path).absolute())

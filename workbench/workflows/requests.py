@@ -6,6 +6,7 @@ heavy is imported here, so that `workbench --help` costs nothing but the parser.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from workbench.errors import WorkbenchError
 Join = Literal["auto", "always", "never"]
 KeyScope = Literal["both", "vni", "vlan", "none"]
 TelemetryFormat = Literal["ipfix", "netflow", "sflow", "nfdump"]
+InventoryFormat = Literal["kubernetes", "ovn", "libvirt", "claims"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,21 @@ class IndexRequest:
     key_scope: KeyScope | None = None
     bpf: str | None = None
     telemetry: TelemetryFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryRequest:
+    """Import listings of who holds which address (files, folders, globs, '-') into the case folder `case`.
+
+    hash: SHA-256 of every file. since: of listings without times (ovn, libvirt), since when what they list was held (naive UTC);
+    None = since the file was written.
+    """
+
+    paths: tuple[str, ...]
+    case: Path
+    format: InventoryFormat
+    hash: bool = True
+    since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def test_what_a_later_list_lacks_ended_when_it_was_last_seen() -> None:
     ends = [claim for claim in into.told.claims if claim.ip is None]
     assert [(c.uid, c.ts_to, c.confidence) for c in ends] == [("uid-a-1", at("2024-11-05 10:30:00"), ESTIMATE)]
     assert "between 2024-11-05T10:30:00Z and 2024-11-05T11:30:00Z" in (ends[0].detail or "")
-    assert into.gone == 1
+    assert into.told.notes == ["1 ended since a later list lacks them, when they were last seen"]
 
 
 def test_a_list_of_one_namespace_says_nothing_of_another_and_a_cut_one_nothing_at_all() -> None:

@@ -49,7 +49,6 @@ class Kubernetes:
     def __init__(self, most: int = _MOST_KNOWN) -> None:
         self.told = Told()
         self.others = 0  # objects of kinds that hold no address
-        self.gone = 0  # workloads that a later list lacked
         self.version = ""  # the last resourceVersion that a list, bookmark or event told
         self._most = most
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -84,6 +83,7 @@ class Kubernetes:
         self._pending.clear()
 
     def _compare(self, made: dt.datetime | None, kinds: tuple[str, ...]) -> None:
+        gone = 0
         for known in self._known.values():
             if known.mark == self._mark or known.over or not known.held:
                 continue
@@ -98,10 +98,12 @@ class Kubernetes:
                 continue  # a list that is older than what is known
             last = min(last, made)
             known.over = True
-            self.gone += 1
+            gone += 1
             first = next(iter(known.held.values()))
             detail = f"gone between {last:%Y-%m-%dT%H:%M:%SZ} and {made:%Y-%m-%dT%H:%M:%SZ}: ends when it was last seen"
             self.told.claim(_end_of(first, last, made, detail, ESTIMATE))
+        if gone:
+            self.told.notes.append(f"{gone} ended since a later list lacks them, when they were last seen")
 
     def remember(self, claim: Claim) -> None:
         """A claim of an earlier run that no end is known of."""

@@ -67,9 +67,9 @@ class Libvirt:
             machine = self._machines.get(mac) or Machine(f"{ORIGIN}:{name}" if name else f"mac:{mac}", name)
             told.claim(_claim(machine, ip, mac, at, "lease or interface"))
         named = {mac for mac, *_ in self._held} | {mac for machine, _ in self._direct for _, mac in machine.addresses if mac}
-        without = sum(mac not in named for mac in self._machines)
-        if without:
-            told.notes.append(f"{without} interfaces of machines without an address: add domifaddr or net-dhcp-leases")
+        for mac in self._machines:
+            if mac not in named:
+                told.bad("an interface of which no file names an address (domifaddr, net-dhcp-leases)", mac)
 
     # -- XML --------------------------------------------------------------------------------------
 
