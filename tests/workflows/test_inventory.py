@@ -42,6 +42,7 @@ def test_a_listing_is_a_source_without_packets_and_its_claims_are_rows(tmp_path:
     (source,) = result.sources
     assert (source["kind"], source["state"], source["packets"], source["flows"]) == ("kubernetes", "ok", 0, 0)
     assert source["sha256"] is not None
+    assert {one["name"] for one in rows(case, "SELECT name FROM workloads")} == {"w-1", "web", "node-a"}  # named at once
     claims = rows(case, "SELECT name, kind, ip, source_id FROM claims ORDER BY ip")
     assert [(one["name"], one["kind"], one["ip"]) for one in claims] == [
         ("w-1", "pod", "10.0.0.1"),

@@ -14,7 +14,7 @@ from workbench.cli.formats import SummaryFormat
 from workbench.cli.interrupt import cancel_on_interrupt
 from workbench.cli.messages import tell, tell_error
 from workbench.errors import ExitCode, UsageError
-from workbench.records.visible import path_text
+from workbench.records.visible import path_text, visible
 from workbench.workflows.requests import IndexRequest, IndexResult, OpenRequest
 
 
@@ -128,6 +128,8 @@ def say_rest(result: IndexResult) -> int:
         tell(f"{path}: {there}, not indexed again")
     for error in result.refused:
         tell_error(error)
+    for note in result.notes:
+        tell(visible(note))
     if result.cancelled:
         tell("Cancelled: the case holds what was indexed until then.")
         return int(ExitCode.INTERRUPTED)

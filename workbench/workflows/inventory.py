@@ -96,6 +96,11 @@ class _Import:
             self.files = [file for path in paths if (file := self._file(path)) is not None]
             read = {"kubernetes": self._kubernetes, "ovn": self._ovn, "libvirt": self._libvirt, "claims": self._claims}
             read[self.request.format](new=new)
+        if self.files and not self.cancelled:
+            from workbench.workflows.naming import name_quietly
+
+            if why := name_quietly(self.request.case, cancel=self.cancel):
+                self.result.notes.append(why)
         if self.result.sources and settings.audit.signing_key:
             from workbench.audit.heads import sign_head
 

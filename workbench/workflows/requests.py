@@ -171,7 +171,7 @@ class IndexResult:
     sources, ledger: the rows of those tables that this run concerns, as dictionaries by column name,
     with skipped sources (already in the case) included. seconds: wall time. refused: one error per
     file that yielded nothing. skipped: paths that the case already held. cancelled: the person stopped it;
-    the case holds what was indexed until then.
+    the case holds what was indexed until then. notes: what else a person should be told, such as why flows have no names.
     """
 
     case: Path
@@ -181,3 +181,4 @@ class IndexResult:
     refused: list[WorkbenchError] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     cancelled: bool = False
+    notes: list[str] = field(default_factory=list)
