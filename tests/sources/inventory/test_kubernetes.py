@@ -60,7 +60,18 @@ def test_completion_ends_a_claim_and_not_deletion(phase: str) -> None:
     done = pod("job-1", "10.0.0.7", phase=phase, finished="2024-11-05T10:07:00Z")
     deleted = pod("job-1", "10.0.0.7", phase=phase, finished="2024-11-05T10:07:00Z", deleted="2024-11-06T10:00:00Z", version=200)
     into = read(event("ADDED", done), event("DELETED", deleted))
-    assert [claim.ts_to for claim in held(into, "job-1")] == [at("2024-11-05 10:07:00")]
+    assert [claim.ts_to for claim in held(into, "job-1")] == [at("2024-11-05 10:07:01")]
+
+
+def test_times_are_whole_seconds_so_one_that_ends_and_one_that_begins_in_a_second_both_claim_it() -> None:
+    into = read(
+        listing(
+            pod("old-1", "10.0.0.7", phase="Succeeded", began="2024-11-05T10:00:00Z", finished="2024-11-05T10:05:00Z"),
+            pod("new-1", "10.0.0.7", start="2024-11-05T10:05:00Z", began="2024-11-05T10:05:00Z"),
+        )
+    )
+    (old,), (new,) = held(into, "old-1"), held(into, "new-1")
+    assert (old.ts_to, new.ts_from) == (at("2024-11-05 10:05:01"), at("2024-11-05 10:05:00"))
 
 
 def test_an_evicted_pod_without_containers_ends_with_its_last_condition() -> None:
@@ -91,7 +102,7 @@ def test_an_end_without_addresses_ends_what_the_pod_held() -> None:
     over = pod("w-1", None, phase="Succeeded", finished="2024-11-05T10:30:00Z")
     into = read(event("ADDED", pod("w-1", "10.0.0.1")) + event("MODIFIED", over))
     last = into.told.claims[-1]
-    assert (last.ip, last.ts_to, last.uid) == (None, at("2024-11-05 10:30:00"), "uid-w-1")
+    assert (last.ip, last.ts_to, last.uid) == (None, at("2024-11-05 10:30:01"), "uid-w-1")
 
 
 def test_a_pod_on_its_nodes_network_claims_the_node() -> None:
@@ -160,7 +171,7 @@ def test_an_older_version_that_comes_late_does_not_revive() -> None:
     done = pod("j-1", "10.0.0.7", phase="Succeeded", finished="2024-11-05T10:07:00Z", version=300)
     into = read(event("MODIFIED", done), event("ADDED", pod("j-1", "10.0.0.7", version=100)))
     last_said = max(held(into, "j-1"), key=lambda claim: claim.ts_seen or at("1970-01-01"))
-    assert last_said.ts_to == at("2024-11-05 10:07:00")
+    assert last_said.ts_to == at("2024-11-05 10:07:01")
 
 
 def test_bookmarks_and_errors_of_a_watch() -> None:

@@ -211,3 +211,9 @@ def test_anything_is_read_or_refused(text: str, data: bytes) -> None:
             read()
         except ValueError:
             continue
+
+
+def test_a_row_without_labels_may_say_so() -> None:
+    told = csv("name,ip,labels\na,10.0.0.2,{}\n")
+    assert [(claim.name, claim.labels) for claim in told.claims] == [("a", None)]
+    assert told.refused() == []

@@ -166,7 +166,8 @@ def _wrong(cells: dict[str, str]) -> str | None:
     confidence = cells.get("confidence")
     if confidence and (re.fullmatch(r"0?\.\d{1,6}|0|1|1\.0+", confidence, re.ASCII) is None):
         return "confidence: no number from 0 to 1"
-    if cells.get("labels", "").startswith("{") and not _labels({"labels": cells["labels"]}):
+    labels = cells.get("labels", "")
+    if labels.startswith("{") and labels.strip("{} ") and not _labels({"labels": labels}):
         return "labels: no JSON object of text"
     return None
 

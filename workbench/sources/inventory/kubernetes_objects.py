@@ -119,6 +119,8 @@ def pod_over(pod: dict[str, Any]) -> tuple[dt.datetime | None, str]:
     """When it ended, and how that is known; (None, '') while it runs.
 
     It ends when it is complete, not when it is deleted: what is complete holds no address, and may be listed for days.
+    Times are written as whole seconds, cut off: it ended at some time in that second, so it holds its address to the end of it.
+    A successor that begins in the same second makes it ambiguous, as it is; cut at the beginning, its flows would be the other's.
     """
     meta, status = part(pod, "metadata"), part(pod, "status")
     containers = _containers(status)
@@ -126,13 +128,18 @@ def pod_over(pod: dict[str, Any]) -> tuple[dt.datetime | None, str]:
     known = [at for at in ended if at is not None]
     if status.get("phase") in _OVER:
         if known:
-            return max(known), "its last container finished"
+            return _second_over(max(known)), "its last container finished"
         changed = [claimed_time(one.get("lastTransitionTime")) for one in listed(status.get("conditions"))]
         at = max((at for at in changed if at is not None), default=None) or said_at(pod)
         return at, "over; no container says when: the last change of its conditions"
     if meta.get("deletionTimestamp") and known and len(known) == len(ended):
-        return max(known), "deleted, and its last container finished"
+        return _second_over(max(known)), "deleted, and its last container finished"
     return None, ""
+
+
+def _second_over(at: dt.datetime) -> dt.datetime:
+    """The end of the second that a time of whole seconds means; other times as they are."""
+    return at if at.microsecond else at + dt.timedelta(seconds=1)
 
 
 def pod_labels(pod: dict[str, Any]) -> dict[str, str]:
