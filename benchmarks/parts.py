@@ -326,6 +326,17 @@ def ipfix(bench: Bench) -> None:
     bench.report.add(Row("ipfix", "import, whole process, into DuckDB", statistics.median(whole), "/s"))
 
 
+def naming(bench: Bench) -> None:
+    """20 million flows, 850,000 claims: who both ends of every flow were, from nothing and after late claims."""
+    from benchmarks import naming as named
+
+    scratch = bench.scratch()
+    try:
+        named.measure(_many_flows(bench), scratch, bench.rounds, bench.report)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "help": help_text,
     "index2g": index2g,
@@ -337,6 +348,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "flows20m": flows20m,
     "interactive": interactive,
     "ipfix": ipfix,
+    "naming": naming,
     "index10g": index10g,
 }
 LARGE = ("index10g",)

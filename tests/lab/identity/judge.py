@@ -23,8 +23,8 @@ TELLS = {
     "csv": lambda held: True,
     "dhcp": lambda held: held.kind == "pod" and held.tenant == "plain" and ":" not in held.ip,
     "arp": lambda held: ":" not in held.ip,
-    "nd": lambda held: ":" in held.ip,
     "dns": lambda held: False,
+    "no list": lambda held: held.kind == "pod" and (held.tenant != "plain" or ":" not in held.ip),
     "all": lambda held: True,
 }
 """whom an origin could tell of; of names asked for nobody can say beforehand"""

@@ -15,8 +15,8 @@ ORIGINS = {
     "csv": "an inventory as CSV, with networks and exact times",
     "dhcp": "DHCP on the wire",
     "arp": "ARP on the wire (a MAC, no name)",
-    "nd": "neighbour discovery on the wire (a MAC, no name)",
     "dns": "answers of DNS on the wire",
+    "no list": "all but the inventory",
     "all": "**all together**",
 }
 

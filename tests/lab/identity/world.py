@@ -117,7 +117,8 @@ class World:
         host, address, folder = f"gate-{tenant.name}", f"{PREFIX}.{GATE}", self.lab.folder / f"names-{tenant.name}"
         folder.mkdir()
         mac = f"02:77:00:00:00:{tenant.vni & 255:02x}"
-        self.plug(host, tenant, NODES[1], mac, address)
+        self.plug(host, tenant, NODES[1], mac)
+        self.rise(host, address)
         self.note("host", host, tenant, address, mac)
         self.note("host", host, tenant, address6(address), mac)
         words = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file="]
@@ -136,8 +137,8 @@ class World:
         spaces.enter(self.lab.space(host))
         self.servers.open([address, address6(address)])
 
-    def plug(self, host: str, tenant: Tenant, node: str, mac: str, address: str = "") -> None:
-        """A namespace with ``eth0`` on its tenant's bridge, and the addresses if they are known."""
+    def plug(self, host: str, tenant: Tenant, node: str, mac: str) -> None:
+        """A namespace with ``eth0`` on its tenant's bridge, still down."""
         space, port = self.lab.space(host), f"p{host}"[:15]
         where, bridge = self._where(tenant, node)
         mtu = 1450 if tenant.vni else 1500
@@ -151,8 +152,11 @@ class World:
         settle = threading.Thread(target=self._settle, args=(space,))
         settle.start()
         settle.join()
-        lines = ["link set lo up", "link set eth0 addrgenmode none"]
-        spaces.batch([*lines, *(_addresses(address) if address else []), "link set eth0 up"], space)
+        spaces.batch(["link set lo up", "link set eth0 addrgenmode none"], space)
+
+    def rise(self, host: str, address: str) -> None:
+        """Up, with its addresses if they are known yet."""
+        spaces.batch([*(_addresses(address) if address else []), "link set eth0 up"], self.lab.space(host))
 
     def _settle(self, space: str) -> None:
         spaces.enter(space)
@@ -203,9 +207,11 @@ class World:
 
     def _born(self, host: str, life: Life) -> tuple[Alive, subprocess.Popen[str] | None] | None:
         """Plugged in, with an address and known to the others; None where DHCP has none left."""
-        begin, address, asking = now(), f"{PREFIX}.{life.number}" if life.number else "", None
-        self.plug(host, life.tenant, life.node, life.mac, address)
+        address, asking = f"{PREFIX}.{life.number}" if life.number else "", None
+        self.plug(host, life.tenant, life.node, life.mac)
         spaces.enter(self.lab.space(host))
+        begin = now()
+        self.rise(host, address)
         if not address:
             asking, address = self._lease(life)
             if not address:
