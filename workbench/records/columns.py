@@ -144,6 +144,10 @@ SOURCES: Final = Table(
         Column("bpf", _TXT, "capture filter applied while indexing", privacy=_L),
         Column("mtime_ns", _BIG, "modification time of its first file, to know it again", "ns since 1970", privacy=_L),
         Column("detail", _TXT, "why it is partial or refused"),
+        Column("clock_drift_ppm", _DBL, "how much this clock gains on the reference clock", "us/s"),
+        Column("clock_at", _TS, "when by this sensor's clock the offset holds; before and after it drifts", "UTC"),
+        Column("clock_reference", _BIG, "row of `sources` whose clock is the reference; its own offset is 0"),
+        Column("clock_flows", _BIG, "conversations that the offset was told from"),
     ),
 )
 
@@ -252,7 +256,12 @@ LINKS: Final = Table(
     "flows that are parts of one conversation: stitched halves, or one flow seen at several sensors",
     (
         Column("flow_id", _BIG, "row of `flows`", null=False),
-        Column("conversation_id", _BIG, "flow_id of the conversation's first flow", null=False),
+        Column(
+            "conversation_id",
+            _BIG,
+            "flow_id of the flow that stands for it: the first half; of several sightings the one with most packets",
+            null=False,
+        ),
         Column(
             "cause", _TXT, "half: the other direction lies under another network; sensor: seen at another point too", null=False
         ),

@@ -1,4 +1,4 @@
-"""What is done to a case's tables before they are published: settle sources, stitch halves, count.
+"""What is done to a case's tables before they are published: settle sources, stitch halves, link what several saw, count.
 
 The same for the end of an index run, for a compaction and for what a crash left behind.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from workbench.records.reasons import BY_NAME
 from workbench.store.engine import identifier
 from workbench.store.stitch import stitch
+from workbench.store.vantages import link_sensors
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -22,13 +23,16 @@ def settle(con: DuckDBPyConnection, database: str, sources: Iterable[int]) -> No
     Sources that are still `indexing` were interrupted: they become partial, with a ledger line, and their
     counts are those of what was kept. sources: those that are new since the last time; half flows are looked
     for in the ones whose flows lie in more than one network. A refused source that was tried again is dropped
-    for the newer row.
+    for the newer row. Where anything is new, conversations that several sources saw are linked anew.
     """
     where = f"{identifier(database)}.main."
+    new = list(sources)
     _interrupted(con, where)
     _count_flows(con, where)
-    for source_id, pairs in sorted(stitch(con, database, _in_several_networks(con, where, sources)).items()):
+    for source_id, pairs in sorted(stitch(con, database, _in_several_networks(con, where, new)).items()):
         _ledger(con, where, source_id, "half_flows", pairs, "pairs; joined in the view conversations")
+    if new:
+        link_sensors(con, database)
     for table in ("ledger", "source_files", "sources"):
         con.execute(
             f"DELETE FROM {where}{table} WHERE source_id IN (SELECT a.source_id FROM {where}sources a JOIN {where}sources b"

@@ -92,9 +92,11 @@ def _interface_counters(con: DuckDBPyConnection, where: str) -> None:
 
 
 def _identity(con: DuckDBPyConnection, where: str) -> None:
-    """5 to 6: who held which address, and what agents saw inside hosts. No older version kept any."""
+    """5 to 6: who held which address, what agents saw inside hosts, how clocks differ. No older version kept any."""
     for table, columns in SCHEMA_6.items():
         con.execute(f"CREATE TABLE {where}{identifier(table)} ({columns})")
+    for column in ("clock_drift_ppm DOUBLE", "clock_at TIMESTAMP", "clock_reference BIGINT", "clock_flows BIGINT"):
+        con.execute(f"ALTER TABLE {where}sources ADD COLUMN IF NOT EXISTS {column}")
 
 
 #: version -> what brings a case of that version to the next one. Version 1 is the first.
