@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -11,28 +12,17 @@ import typer
 from workbench.cli import options
 from workbench.cli.formats import SummaryFormat
 from workbench.cli.indexing import Hash, JoinChoice, run_index, say_rest
+from workbench.errors import UsageError
+from workbench.records.telemetry_kinds import FORMATS
 from workbench.workflows.requests import IndexRequest, TelemetryFormat
-
-
-class ImportFormat(StrEnum):
-    """What can be imported."""
-
-    IPFIX = "ipfix"
-    NETFLOW = "netflow"
-    SFLOW = "sflow"
-    NFDUMP = "nfdump"
-    KUBERNETES = "kubernetes"
-    OVN = "ovn"
-    LIBVIRT = "libvirt"
-    CLAIMS = "claims"
 
 
 def import_(
     form: Annotated[
-        ImportFormat,
+        str,
         typer.Argument(
             metavar="FORMAT",
-            help="ipfix, netflow, sflow or nfdump; names: kubernetes, ovn, libvirt or claims.",
+            help="ipfix, netflow, sflow or nfdump; names: kubernetes, ovn, libvirt or claims; logs: zeek, or one's own.",
             show_default=False,
         ),
     ],
@@ -40,7 +30,7 @@ def import_(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="Captures of an exporter's datagrams, files of its messages, or folders of them.",
+            help="Captures of an exporter's datagrams, files of its messages, listings, logs, or folders of them.",
             show_default=False,
         ),
     ],
@@ -53,19 +43,28 @@ def import_(
         str | None,
         typer.Option("--since", metavar="TIME", help="ovn, libvirt: what they list was held since then.", show_default=False),
     ] = None,
+    queries: Annotated[
+        list[Path] | None,
+        typer.Option("--queries", metavar="DIR", help="A folder with import formats of one's own.", show_default=False),
+    ] = None,
     summary: options.Summary = SummaryFormat.TABLE,
 ) -> int:
-    """Import flow telemetry into a case.
+    """Import flow telemetry, listings of names and logs into a case.
 
-    Records become flows, both directions of one paired; every exporter is a source. Prints what is in them and what was not seen.
+    Records become flows, both directions of one paired; every exporter and every log is a source. Prints what is in them and what
+    was not seen.
     """
     from workbench.cli.inventory import INVENTORIES, run_inventory
 
-    if (listing := INVENTORIES.get(form.value)) is not None:
+    request = IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value)
+    if (listing := INVENTORIES.get(form)) is not None:
         result = run_inventory(listing, tuple(paths), case, hash_=hash_ is Hash.SHA256, since=since)
+    elif form in FORMATS:
+        result = run_index(replace(request, telemetry=cast("TelemetryFormat", form)))
+    elif join is JoinChoice.ALWAYS:
+        raise UsageError("logs are not joined: every file is a source", "Leave --join out.")
     else:
-        telemetry = cast("TelemetryFormat", form.value)
-        result = run_index(IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value, telemetry=telemetry))
+        result = run_index(replace(request, form=form, queries=tuple(queries or ())))
     from workbench.cli.summary import print_json, print_tables
 
     (print_json if summary is SummaryFormat.JSON else print_tables)(result)

@@ -114,6 +114,12 @@ def index(
 def run_index(request: IndexRequest) -> IndexResult:
     """Carry it out with progress on a terminal; Ctrl-C cancels it."""
     from workbench.cli.progress import index_progress
+
+    if request.form is not None:
+        from workbench.workflows.import_logs import import_logs
+
+        with cancel_on_interrupt() as cancel, index_progress() as show:
+            return import_logs(request, show, cancel)
     from workbench.workflows.ingest import index_sources
 
     with cancel_on_interrupt() as cancel, index_progress() as show:

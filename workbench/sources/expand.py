@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from workbench.errors import MissingPathError, SourceError, UsageError, WorkbenchError
 from workbench.records.telemetry_kinds import TELEMETRY
-from workbench.sources.peek import Peek, last_time, peek
+from workbench.sources.peek import Peek, Recognise, last_time, peek
 from workbench.sources.rotation import Rotated, rotated_name, stem_of
 
 Join = Literal["auto", "always", "never"]
@@ -26,6 +26,9 @@ Join = Literal["auto", "always", "never"]
 MAX_GAP: Final = 3600 * 1_000_000_000
 #: Packets at the seam may be this much out of order: several queues, several interfaces.
 MAX_OVERLAP: Final = 1_000_000_000
+
+
+_CAPTURES: Final = ("pcap", "pcapng")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +53,35 @@ class _Found:
     seen: Peek | None
 
 
-def expand(paths: Sequence[str], join: Join = "auto", passed_over: list[str] | None = None) -> list[SourceSpec]:
+def expand(
+    paths: Sequence[str], join: Join = "auto", passed_over: list[str] | None = None, recognise: Recognise | None = None
+) -> list[SourceSpec]:
     """The sources behind `paths`, in the order they were named; a folder's by name.
 
     A file that is named is a source even if it holds no capture. A folder is searched recursively;
     hidden members, and those that are no capture, are passed over and added to `passed_over`. Files
     named twice count once. join: `auto` joins rotated sets, `always` all captures in order of their
-    first packets, `never` none. Raises MissingPathError for a path or pattern that leads to nothing and
-    UsageError for one that cannot hold a capture.
+    first packets, `never` none. recognise: the kind of a log, by its first bytes. Raises MissingPathError for a path or
+    pattern that leads to nothing and UsageError for one that cannot hold a capture.
     """
     found: list[_Found] = []
     specs: list[SourceSpec] = []
     known: set[str] = set()
     skipped = passed_over if passed_over is not None else []
     for path in paths:
-        for file in _files(path, skipped):
+        for file in _files(path, skipped, recognise):
             real = file.path if file.path == "-" else os.path.realpath(file.path)
             if real not in known:
                 known.add(real)
                 found.append(file)
     if join == "always":
-        captures = [f for f in found if f.seen is not None and not _is_telemetry(f)]
+        captures = [f for f in found if f.seen is not None and f.seen.kind in _CAPTURES]
         if captures:
             specs.append(_joined(sorted(captures, key=_by_time)))
         messages = [f for f in found if _is_telemetry(f)]
         if messages:
             specs.append(_stream(messages))
-        specs.extend(_single(f) for f in found if f.seen is None)
+        specs.extend(_single(f) for f in found if f.seen is None or f.seen.kind not in (*_CAPTURES, *TELEMETRY))
         return specs
     sets = _rotated_sets(found) | _streams(found) if join == "auto" else {}
     for file in found:
@@ -96,20 +101,20 @@ def _by_time(file: _Found) -> tuple[bool, int, str]:
 # -- finding ------------------------------------------------------------------------------------------
 
 
-def _files(path: str, passed_over: list[str]) -> Iterator[_Found]:
+def _files(path: str, passed_over: list[str], recognise: Recognise | None) -> Iterator[_Found]:
     """The files behind one name."""
     if path == "-":
         yield _Found("-", None)
     elif path == "":
         raise UsageError("an empty path", "Name a capture, a folder or - for standard input.")
     elif os.path.lexists(path):
-        yield from _named(path, passed_over)
+        yield from _named(path, passed_over, recognise)
     elif glob.has_magic(path):
         matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
         if not matches:
             raise MissingPathError(f"nothing matches {path}", "Check the pattern.")
         for match in matches:
-            yield from _named(match, passed_over)
+            yield from _named(match, passed_over, recognise)
     else:
         raise MissingPathError(f"{path} does not exist", "Check the path.")
 
@@ -123,16 +128,16 @@ def text_files(paths: Sequence[str]) -> list[str]:
     for path in paths:
         skipped: list[str] = []
         if Path(path).is_dir():
-            list(_files(path, skipped))
+            list(_files(path, skipped, None))
             named = [one for one in skipped if Path(one).is_file()]
         else:
-            named = [file.path for file in _files(path, skipped)] + [one for one in skipped if Path(one).is_file()]
+            named = [file.path for file in _files(path, skipped, None)] + [one for one in skipped if Path(one).is_file()]
         for one in named:
             found.setdefault(one if one == "-" else str(Path(one).resolve()), one)
     return list(found.values())
 
 
-def _named(path: str, passed_over: list[str]) -> Iterator[_Found]:
+def _named(path: str, passed_over: list[str], recognise: Recognise | None) -> Iterator[_Found]:
     """What was named: a folder's captures, or the file itself whatever it is."""
     whole = str(Path(path).absolute())
     try:
@@ -142,16 +147,16 @@ def _named(path: str, passed_over: list[str]) -> Iterator[_Found]:
     except OSError as error:
         raise MissingPathError(f"{path} cannot be read: {error.strerror}", "Check its permissions.") from error
     if stat.S_ISDIR(mode):
-        yield from _members(whole, passed_over)
+        yield from _members(whole, passed_over, recognise)
     elif stat.S_ISREG(mode):
-        yield _Found(whole, _look(whole))
+        yield _Found(whole, _look(whole, recognise))
     elif stat.S_ISFIFO(mode) or whole.startswith(("/dev/fd/", "/proc/")):
         yield _Found(whole, None)  # what is looked at here would be missing later
     else:
         raise UsageError(f"{path} is neither a file nor a folder", "Name a capture file, a folder or a FIFO.")
 
 
-def _members(folder: str, passed_over: list[str]) -> Iterator[_Found]:
+def _members(folder: str, passed_over: list[str], recognise: Recognise | None) -> Iterator[_Found]:
     """Every capture below a folder, by name; links to folders are not followed."""
 
     def unreadable(error: OSError) -> None:
@@ -166,7 +171,7 @@ def _members(folder: str, passed_over: list[str]) -> Iterator[_Found]:
             if name.startswith(".") or not Path(path).is_file():
                 continue
             try:
-                seen = peek(path)
+                seen = peek(path, recognise)
             except WorkbenchError:
                 yield _Found(path, None)  # unreadable or damaged is said, not passed over
                 continue
@@ -176,9 +181,9 @@ def _members(folder: str, passed_over: list[str]) -> Iterator[_Found]:
                 yield _Found(path, seen)
 
 
-def _look(path: str) -> Peek | None:
+def _look(path: str, recognise: Recognise | None) -> Peek | None:
     try:
-        return peek(path)
+        return peek(path, recognise)
     except (MissingPathError, SourceError):
         return None  # reading it will say why
 

@@ -8,6 +8,7 @@ pcapng Internet-Drafts (draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng).
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -67,8 +68,12 @@ class Peek:
     patched: bool = False
 
 
-def peek(path: str) -> Peek | None:
-    """Look at the beginning of a file, decompressed; None for what is no capture.
+#: What tells a file of another kind by its first bytes: the kind's name.
+Recognise = Callable[[bytes], str | None]
+
+
+def peek(path: str, recognise: Recognise | None = None) -> Peek | None:
+    """Look at the beginning of a file, decompressed; None for what is no capture, nor what `recognise` tells.
 
     Raises what open_bytes raises. Damage behind a recognisable beginning is left for later.
     """
@@ -84,7 +89,9 @@ def peek(path: str) -> Peek | None:
             raise
     finally:
         reader.close()
-    return _look(bytes(view[:got]), reader.compression)
+    found = _look(bytes(view[:got]), reader.compression)
+    kind = recognise(bytes(view[:got])) if found is None and recognise is not None else None
+    return found if kind is None else Peek(kind, None, None, reader.compression)
 
 
 def _look(head: bytes, compression: str | None) -> Peek | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -95,6 +95,14 @@ class CaseWriter:
             if noted in (None, size) and (changed == mtime_ns or (changed is None and row["path"] != path)):
                 return dict(row)
         return None
+
+    def known_content(self, size: int, digest: Callable[[], str]) -> dict[str, Any] | None:
+        """The row of an imported source of the same content under another name. digest: its SHA-256, asked for if need be."""
+        alike = [
+            row for row in self._sources.values() if row.get("bytes") == size and row["sha256"] and row["state"] != "refused"
+        ]
+        found = digest() if alike else ""
+        return next((dict(row) for row in alike if row["sha256"] == found and row["kind"] not in TELEMETRY), None)
 
     def add_source(self, row: dict[str, Any]) -> None:
         """Add a row of `sources`; absent columns are null. Notes the file's modification time."""

@@ -28,6 +28,8 @@ class IndexRequest:
     key_scope: what besides the 5-tuple keys a flow; None = as the settings have it. bpf: the capture filter
     (pcap-filter(7)) that packets must pass to be indexed; None or blank = all. telemetry: read the paths as flow telemetry of
     this format, captures of its datagrams included; None = captures as packets, raw files of telemetry as what they are.
+    form: read the paths as logs of this format (queries/imports); None = whatever they are recognised as. queries: folders with
+    formats of one's own.
     """
 
     paths: tuple[str, ...]
@@ -37,6 +39,8 @@ class IndexRequest:
     key_scope: KeyScope | None = None
     bpf: str | None = None
     telemetry: TelemetryFormat | None = None
+    form: str | None = None
+    queries: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

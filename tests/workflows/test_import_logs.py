@@ -1,0 +1,129 @@
+"""Logs of Zeek into a case: rows, derived columns, and what is wrong with a line told with its number."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.store.reader import CaseReader
+from workbench.workflows.import_logs import import_logs
+from workbench.workflows.requests import IndexRequest, IndexResult
+
+_FIELDS = [
+    *("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration"),
+    *("orig_bytes", "resp_bytes", "conn_state"),
+]
+_HEAD = (
+    "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n#fields\t"
+    + "\t".join(_FIELDS)
+    + "\n"
+)
+_ROW = ("1700000000.123456", "Ca", "192.0.2.1", "50000", "2001:DB8::1", "443", "tcp", "ssl", "1.5", "10", "20", "SF")
+
+
+def _conn(*rows: tuple[str, ...]) -> str:
+    return _HEAD + "".join("\t".join(row) + "\n" for row in rows)
+
+
+def _with(**changes: str) -> tuple[str, ...]:
+    names = [name.replace(".", "_") for name in _FIELDS]
+    return tuple(changes.get(name, value) for name, value in zip(names, _ROW, strict=True))
+
+
+def _import(folder: Path, *paths: Path, form: str = "zeek") -> IndexResult:
+    return import_logs(IndexRequest(tuple(map(str, paths)), folder / "case", form=form))
+
+
+def _rows(folder: Path, sql: str) -> list[dict[str, Any]]:
+    with CaseReader(folder / "case") as reader:
+        return reader.query(sql).to_pylist()
+
+
+def _ledger(result: IndexResult) -> dict[str, tuple[int, str | None]]:
+    return {line["reason"]: (line["count"], line["first_frames"]) for line in result.ledger}
+
+
+def test_a_line_becomes_a_flow_with_every_derived_column(tmp_path: Path) -> None:
+    log = tmp_path / "conn.log"
+    log.write_text(_conn(_ROW))
+    result = _import(tmp_path, log)
+    assert result.sources[0]["state"] == "ok"
+    assert result.sources[0]["kind"] == "zeek"
+    flow = _rows(tmp_path, "SELECT * FROM flows")[0]
+    assert flow["src_ip"] == "192.0.2.1"
+    assert flow["dst_ip"] == "2001:db8::1"
+    assert flow["dst_addr"].hex() == "20010db8000000000000000000000001"
+    assert (flow["src_hi"], flow["src_lo"]) == (0, 0xFFFF_C000_0201)
+    assert (flow["proto"], flow["proto_name"], flow["service"], flow["network"]) == (6, "tcp", "tls", "")
+    assert (flow["src_payload"], flow["dst_payload"], flow["end_reason"], flow["conn_state"]) == (10, 20, 3, "SF")
+    assert flow["ts"].isoformat() == "2023-11-14T22:13:20.123456"
+    assert (flow["ts_end"] - flow["ts"]).total_seconds() == flow["duration"] == 1.5
+    assert flow["community_id"].startswith("1:")
+    assert flow["flow_id"] == 1 << 40
+
+
+def test_a_bad_line_is_told_with_its_number_and_costs_no_other(tmp_path: Path) -> None:
+    log = tmp_path / "conn.log"
+    rows = [
+        _with(uid="C1"),
+        ("1700000000.5", "C2", "cut"),
+        _with(uid="C3", id_orig_h="not an address"),
+        _with(uid="C4", ts="0.000000"),
+        _with(uid="C5", orig_bytes="many", id_orig_p="99999999999"),
+        _with(uid="C1"),
+        _with(uid="C1", duration="2.5"),
+        _with(uid="C6", proto="\x1b[31m"),
+    ]
+    log.write_bytes(_conn(*rows).encode() + b"\n" + b"\xff\xfe" * 700_000 + b"\n" + "\t".join(_with(uid="C7")).encode())
+    result = _import(tmp_path, log)
+    assert result.sources[0]["state"] == "partial"
+    told = _ledger(result)
+    assert told["bad_line"] == (2, "8,16")
+    assert told["not_a_flow"] == (3, "9,10,14")
+    assert told["duplicate_line"] == (2, "12,13")
+    assert told["values_unread"] == (2, "11")
+    flows = _rows(tmp_path, "SELECT src_port, src_payload FROM flows ORDER BY flow_id")
+    assert flows == [
+        {"src_port": 50000, "src_payload": 10},
+        {"src_port": None, "src_payload": None},
+        {"src_port": 50000, "src_payload": 10},
+    ]
+
+
+def test_json_and_compressed_logs_are_the_same_flows(tmp_path: Path) -> None:
+    row = dict(zip(_FIELDS, _ROW, strict=True)) | {"ts": 1700000000.123456, "id.orig_p": 50000}
+    log = tmp_path / "conn.json.gz"
+    spread = json.dumps(row | {"uid": "Cb"}, indent=2)
+    log.write_bytes(
+        gzip.compress((json.dumps(row) + "\n" + spread + '\n{"ts": 17000\n' + json.dumps(row | {"uid": "Cc"})).encode())
+    )
+    result = _import(tmp_path, log)
+    assert _ledger(result)["bad_line"][0] == 1
+    flows = _rows(tmp_path, "SELECT ts, dst_ip, src_port, service FROM flows")
+    assert len(flows) == 3
+    assert {(f["ts"].microsecond, f["dst_ip"], f["src_port"], f["service"]) for f in flows} == {
+        (123456, "2001:db8::1", 50000, "tls")
+    }
+
+
+def test_what_the_case_has_is_not_imported_again(tmp_path: Path) -> None:
+    log, copy = tmp_path / "conn.log", tmp_path / "copy_of_conn.log"
+    log.write_text(_conn(_ROW))
+    _import(tmp_path, log)
+    copy.write_text(log.read_text())
+    result = _import(tmp_path, log, copy)
+    assert result.skipped == [str(copy), str(log)] or result.skipped == [str(log), str(copy)]
+    assert len(_rows(tmp_path, "SELECT 1 FROM flows")) == 1
+
+
+@pytest.mark.parametrize("text", ["", "Lorem ipsum\n", _HEAD, _conn(("1", "2"))])
+def test_a_file_that_yields_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    log = tmp_path / "conn.log"
+    log.write_text(text)
+    result = _import(tmp_path, log)
+    assert result.sources[0]["state"] == "refused"
+    assert str(log) in result.refused[0].message
