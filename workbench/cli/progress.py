@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.workflows.carve import CarveProgress, CarveSink
     from workbench.workflows.hunt import HuntProgress
 
-_WORDS = {"compile": "Preparing kernels", "read": "Reading", "store": "Storing", "finish": "Finishing"}
+_WORDS = {"compile": "Preparing kernels", "read": "Reading", "store": "Storing", "finish": "Finishing", "name": "Naming flows"}
 
 
 @contextmanager

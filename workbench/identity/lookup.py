@@ -7,6 +7,7 @@ strong. Costs about 0.1 us an end.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ import pyarrow.compute as pc
 
 from workbench.identity.claims import EVER, NEVER, STRENGTHS
 from workbench.identity.codes import Ints, row_codes, text_codes
+
+#: Places that a table of them all may have for each that is claimed: ten times as fast as a search, for so much memory.
+_DENSE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Holders:
         self._places, self._first = np.unique(place, return_index=True)
         self._last = np.r_[self._first[1:], len(place)][: len(self._first)]
         self._any = bool((network == 0).any())
+        self._table = _table(self._places, (int(address.max()) + 1 if len(address) else 0) * self._span)
         at = np.unique(address, return_index=True)[1]
         self.addresses = pa.table({"hi": hi[at], "lo": lo[at], "id": np.arange(len(at))})
 
@@ -74,20 +79,36 @@ class Holders:
 
     def _interval(self, place: Ints, when: Ints) -> Ints:
         """The interval of each place and time, -1 where there is none: the last that begins no later, if it goes on."""
+        at = self._at(place)
+        found = np.full(len(place), -1, np.int64)
+        there = np.flatnonzero(at >= 0)
+        low, high, when = self._first[at[there]], self._last[at[there]], when[there]
+        before = low - 1
+        while len(going := np.flatnonzero(low < high)):
+            middle = (low[going] + high[going]) >> 1
+            later = self._begin[middle] > when[going]
+            high[going] = np.where(later, middle, high[going])
+            low[going] = np.where(later, low[going], middle + 1)
+        last = low - 1
+        held = (last > before) & (self._end[np.maximum(last, 0)] > when)
+        found[there[held]] = last[held]
+        return found
+
+    def _at(self, place: Ints) -> Ints:
+        """Where a place stands in the sorted ones, -1 for nowhere: by a table of them all, or searched for."""
+        if self._table is not None:
+            return self._table[place]
         at = np.minimum(np.searchsorted(self._places, place), len(self._places) - 1)
-        there = self._places[at] == place
-        low, high = self._first[at], np.where(there, self._last[at], self._first[at])
-        floor = low - 1
-        while (low < high).any():
-            middle = (low + high) >> 1
-            later = self._begin[np.minimum(middle, len(self._begin) - 1)] > when
-            going = low < high
-            high = np.where(going & later, middle, high)
-            low = np.where(going & ~later, middle + 1, low)
-        found = low - 1
-        good = there & (found > floor)
-        good &= self._end[np.maximum(found, 0)] > when
-        return np.where(good, found, -1)
+        return np.where(self._places[at] == place, at, -1)
+
+
+def _table(places: Ints, size: int) -> Ints | None:
+    """Where each of `size` places stands among the sorted ones, -1 for nowhere; None where that takes more than it is worth."""
+    if size > _DENSE * (len(places) + 1000):
+        return None
+    table = np.full(size, -1, np.int64)
+    table[places] = np.arange(len(places))
+    return table
 
 
 def _times(column: pa.ChunkedArray, absent: int) -> Ints:

@@ -133,6 +133,7 @@ class _Ingest:
                     worker.dismiss()
                 self.phase = "finish"
                 self._tell(force=True)
+            self._name()
             if self.entries and self.audit_settings.signing_key:
                 from workbench.audit.heads import sign_head
 
@@ -145,6 +146,17 @@ class _Ingest:
             for worker in self.workers:
                 worker.stop()
         return self._result()
+
+    def _name(self) -> None:
+        """Say who the ends of the new flows were: who is told by what was indexed, or was known before."""
+        if not self.entries or self.cancelled:
+            return
+        from workbench.workflows.naming import name_quietly
+
+        self.phase = "name"
+        self._tell(force=True)
+        if why := name_quietly(self.request.case, progress=lambda _: self._tell(), cancel=self.cancel):
+            self.result.notes.append(why)
 
     # -- planning ---------------------------------------------------------------------------------
 

@@ -163,7 +163,7 @@ class Progress:
 
 
 #: Phases in the order they come; `compile` only in the first run of a version.
-PHASES = ("compile", "read", "store", "finish")
+PHASES = ("compile", "read", "store", "finish", "name")
 
 ProgressSink = Callable[[Progress], None]
 

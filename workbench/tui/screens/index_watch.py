@@ -89,6 +89,8 @@ def indexing_words(run: IndexRun) -> str:
         return "compiling kernels, once"
     if progress.phase == "finish":
         return "finishing"
+    if progress.phase == "name":
+        return "naming flows"
     if not progress.total_bytes:
         return f"indexing, {figures.words_size(progress.done_bytes)}"
     return f"indexing {100 * progress.done_bytes // progress.total_bytes}%"
