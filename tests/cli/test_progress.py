@@ -33,7 +33,7 @@ def test_indexing_is_drawn_with_what_it_reads(terminal: Terminal) -> None:
     assert "1,234,567 packets" in drawn
     assert "50.0/100.0 MB" in drawn
     assert "-:--:--" in drawn  # where the time left stands; one look is too few to know it
-    assert "Finishing" in drawn
+    assert "Naming flows" in drawn
     assert "\x1b[2J" not in drawn
 
 
