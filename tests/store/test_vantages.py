@@ -229,3 +229,22 @@ def test_counts_and_times_that_nobody_could_have_seen_stop_nothing(tmp_path: Pat
         rows[1] |= wild | {"ts": -(2**62), "ts_end": 2**62}
     with case_of(tmp_path / "case", first, second) as reader:
         assert linked(reader) == {frozenset({(1, n), (2, n)}) for n in range(len(talks)) if n != 1}
+
+
+def test_a_conversation_is_seen_hop_by_hop_on_one_clock(tmp_path: Path) -> None:
+    talks = traffic()
+    ends = [seen(talks, 1), seen(talks, 2, DAY, 70, network="vni:5001", tunnel="vxlan"), seen(talks, 3, -5_000_000, 200)]
+    ends[1][4] |= {"src_pkts": 4}  # one lost on the way there, and one on the way back before the first sensor
+    ends[2][4] |= {"src_pkts": 4, "dst_pkts": 6}
+    with case_of(tmp_path / "case", *ends) as reader:
+        (stands,) = reader.query("SELECT conversation_id AS c FROM links WHERE flow_id = ?", [(1 << 40) + 4]).to_pylist()
+        one, two, three = reader.query("FROM hops WHERE conversation_id = ? ORDER BY hop", [stands["c"]]).to_pylist()
+        assert [(h["hop"], h["sensor"], h["network"]) for h in (one, two, three)] == [
+            (1, "s1", ""), (2, "s2", "vni:5001"), (3, "s3", "")
+        ]  # fmt: skip
+        assert (one["latency_us"], one["lost_there"], one["round_trip_us"]) == (None, None, None)
+        assert (two["lost_there"], two["lost_back"], two["round_trip_us"]) == (1, 0, 140)
+        assert (three["lost_there"], three["lost_back"], three["round_trip_us"]) == (0, 2, 260)
+        assert abs(two["latency_us"] - 70) <= two["latency_error_us"]
+        assert abs(three["latency_us"] - 130) <= three["latency_error_us"]
+        assert reader.query("SELECT count(*) AS n FROM hops").to_pylist() == [{"n": 3 * len(talks)}]
