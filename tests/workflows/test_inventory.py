@@ -25,8 +25,8 @@ def write(folder: Path, name: str, data: bytes, hour: float = 1.0) -> Path:
     return path
 
 
-def read(case: Path, form: InventoryFormat, *paths: Path) -> IndexResult:
-    return import_inventory(InventoryRequest(tuple(map(str, paths)), case, form))
+def read(case: Path, form: InventoryFormat, *paths: Path, network: str | None = None) -> IndexResult:
+    return import_inventory(InventoryRequest(tuple(map(str, paths)), case, form, network=network))
 
 
 def rows(case: Path, sql: str) -> list[dict[str, Any]]:
@@ -75,6 +75,20 @@ def test_a_list_of_a_later_run_ends_what_it_lacks(tmp_path: Path) -> None:
     again = write(tmp_path, "3.json", listing(pod("b-1", "10.0.0.2")), 3)
     read(case, "kubernetes", again)
     assert len(rows(case, "SELECT * FROM claims WHERE ip IS NULL")) == 1  # what ended ends once
+
+
+def test_clusters_of_networks_with_the_same_addresses_are_told_apart_and_do_not_end_each_other(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    red = write(tmp_path, "red.json", listing(pod("a-1", "10.0.0.1")), 1)
+    blue = write(tmp_path, "blue.json", listing(pod("b-1", "10.0.0.1", host="192.0.2.12")), 2)
+    read(case, "kubernetes", red, network="vni:5001")
+    read(case, "kubernetes", blue, network="vni:5002")
+    pods = rows(case, "SELECT name, network, ts_to, claimants FROM workloads WHERE kind = 'pod' ORDER BY name")
+    assert [tuple(one.values()) for one in pods] == [("a-1", "vni:5001", None, 1), ("b-1", "vni:5002", None, 1)]
+    assert rows(case, "SELECT * FROM claims WHERE ip IS NULL") == []
+    later = write(tmp_path, "blue-later.json", listing(pod("c-1", "10.0.0.3", host="192.0.2.12")), 3)
+    read(case, "kubernetes", later, network="vni:5002")
+    assert [one["uid"] for one in rows(case, "SELECT uid FROM claims WHERE ip IS NULL")] == ["uid-b-1"]
 
 
 def test_what_is_wrong_with_lines_makes_a_source_partial_and_is_told_with_its_place(tmp_path: Path) -> None:

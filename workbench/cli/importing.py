@@ -47,6 +47,15 @@ def import_(
         list[Path] | None,
         typer.Option("--queries", metavar="DIR", help="A folder with import formats of one's own.", show_default=False),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network",
+            metavar="NETWORK",
+            help="Names: the network of what they list without one: untagged, vlan:N, vni:N...",
+            show_default=False,
+        ),
+    ] = None,
     summary: options.Summary = SummaryFormat.TABLE,
 ) -> int:
     """Import flow telemetry, listings of names and logs into a case.
@@ -58,7 +67,9 @@ def import_(
 
     request = IndexRequest(tuple(paths), case, hash_ is Hash.SHA256, join.value)
     if (listing := INVENTORIES.get(form)) is not None:
-        result = run_inventory(listing, tuple(paths), case, hash_=hash_ is Hash.SHA256, since=since)
+        result = run_inventory(listing, tuple(paths), case, hash_=hash_ is Hash.SHA256, since=since, network=network)
+    elif network is not None:
+        raise UsageError("--network is for listings of names", "Flows have the network that they were seen in.")
     elif form in FORMATS:
         result = run_index(replace(request, telemetry=cast("TelemetryFormat", form)))
     elif join is JoinChoice.ALWAYS:

@@ -21,6 +21,11 @@ MOST_LABELS: Final = 64
 OWNER_LABEL: Final = "workbench/owner"
 
 _MAC: Final = re.compile(r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}", re.IGNORECASE)
+#: How networks are written: as in `flows`, and `untagged` for the one that is '' there.
+NETWORKS: Final = "untagged, vlan:N, vlan:N.M, vni:N, vni:N/vlan:M, vrf:NAME"
+_NETWORK: Final = re.compile(
+    r"(?:vni:\d{1,8}(?:/vlan:\d{1,4}(?:\.\d{1,4})?)?|vlan:\d{1,4}(?:\.\d{1,4})?|vrf:\S{1,128})", re.ASCII
+)
 _FIRST: Final = dt.datetime(1970, 1, 2)
 _LAST: Final = dt.datetime(2200, 1, 1)
 _TIME: Final = re.compile(
@@ -109,6 +114,13 @@ def claimed_mac(text: object) -> str | None:
         return None
     digits = re.sub(r"[:.-]", "", text.strip()).lower()
     return ":".join(digits[n : n + 2] for n in range(0, 12, 2)) if digits.strip("0") else None
+
+
+def claimed_network(text: str) -> str | None:
+    """A network as people write it (NETWORKS), as `flows` has it; None for what is none."""
+    if text == "untagged":
+        return ""
+    return text if _NETWORK.fullmatch(text) else None
 
 
 def claimed_text(value: object, most: int = MOST_TEXT) -> str | None:

@@ -37,9 +37,9 @@ _UNREADABLE: Final = ("not JSON", "not YAML", "not CSV", "not a JSON object", "c
 #: What of an earlier run may go on: the last said of each owner and address, where neither has an end.
 _KNOWN: Final = """
 WITH ends AS (SELECT uid, max(ts_to) AS over FROM claims WHERE origin = 'kubernetes' AND ip IS NULL GROUP BY uid),
-last AS (SELECT * FROM claims WHERE origin = 'kubernetes' AND ip IS NOT NULL
+last AS (SELECT * FROM claims WHERE origin = 'kubernetes' AND ip IS NOT NULL AND network IS NOT DISTINCT FROM $network
     QUALIFY row_number() OVER (PARTITION BY uid, ip ORDER BY ts_seen DESC NULLS LAST) = 1)
-SELECT last.* EXCLUDE (source_id, hi, lo, labels), labels FROM last LEFT JOIN ends USING (uid)
+SELECT last.* EXCLUDE (source_id, hi, lo, labels, network), labels FROM last LEFT JOIN ends USING (uid)
 WHERE ts_to IS NULL AND (over IS NULL OR over <= coalesce(ts_from, over)) ORDER BY ts_seen DESC NULLS LAST LIMIT 50000"""
 
 
@@ -127,7 +127,7 @@ class _Import:
 
         into = Kubernetes()
         if not new:
-            remember(into, self.writer)
+            remember(into, self.writer, self.request.network)
         for file in self._each():
             into.told, into.others = Told(), 0
             with self._source(file, into.told) as lines:
@@ -287,8 +287,12 @@ class _Import:
 
     def _store(self, file: _File, told: Told, *, now: bool = False) -> None:
         if told.claims and (now or len(told.claims) >= _ROWS):
-            self.writer.append("claims", claims_batch(told.take(), file.source_id))
+            self.writer.append("claims", claims_batch(map(self._placed, told.take()), file.source_id))
             self.writer.commit()
+
+    def _placed(self, claim: Claim) -> Claim:
+        network = self.request.network
+        return claim if network is None or claim.network is not None else replace(claim, network=network)
 
     def _tell(self, file: _File) -> None:
         now = time.monotonic()
@@ -300,11 +304,11 @@ class _Import:
         self.progress(Progress(sum(one.read for one in self.files), total, 0, 0, file.path, "read"))
 
 
-def remember(into: Kubernetes, writer: CaseWriter) -> None:
-    """What the case knows to be alive, so that what a later list lacks can end."""
+def remember(into: Kubernetes, writer: CaseWriter, network: str | None = None) -> None:
+    """What the case knows to be alive in that network, so that what a later list lacks can end: another's is another cluster."""
     import json
 
-    for row in writer.reader().query(_KNOWN).to_pylist():
+    for row in writer.reader().query(_KNOWN, {"network": network}).to_pylist():
         labels = json.loads(row.pop("labels") or "null")
         into.remember(Claim(**row, labels=labels))
 

@@ -48,7 +48,7 @@ class InventoryRequest:
     """Import listings of who holds which address (files, folders, globs, '-') into the case folder `case`.
 
     hash: SHA-256 of every file. since: of listings without times (ovn, libvirt), since when what they list was held (naive UTC);
-    None = since the file was written.
+    None = since the file was written. network: of what is listed without one; None = any.
     """
 
     paths: tuple[str, ...]
@@ -56,6 +56,7 @@ class InventoryRequest:
     format: InventoryFormat
     hash: bool = True
     since: dt.datetime | None = None
+    network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

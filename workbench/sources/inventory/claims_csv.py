@@ -15,11 +15,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from workbench.records.claims import (
+    NETWORKS,
     Claim,
     claimed_address,
     claimed_epoch,
     claimed_labels,
     claimed_mac,
+    claimed_network,
     claimed_text,
     claimed_time,
 )
@@ -55,9 +57,6 @@ _ALIASES: Final = {
     "host": "name",
     "hostname": "name",
 }
-_NETWORK: Final = re.compile(
-    r"(?:vni:\d{1,8}(?:/vlan:\d{1,4}(?:\.\d{1,4})?)?|vlan:\d{1,4}(?:\.\d{1,4})?|vrf:\S{1,128})", re.ASCII
-)
 _MOST_LINE: Final = 1 << 20
 
 
@@ -138,7 +137,7 @@ def _row(columns: list[str], row: list[str], line: int, at: dt.datetime, told: T
             namespace,
             claimed_text(cells.get("node")),
             _labels(cells) or None,
-            "" if network == "untagged" else network,
+            claimed_network(network) if network else None,
             ip,
             mac,
             since,
@@ -161,8 +160,8 @@ def _wrong(cells: dict[str, str]) -> str | None:
     if cells.get("kind") and cells["kind"].lower() not in KINDS:
         return f"kind: none of {', '.join(KINDS)}"
     network = cells.get("network")
-    if network and network != "untagged" and _NETWORK.fullmatch(network) is None:
-        return "network: none of untagged, vlan:N, vlan:N.M, vni:N, vni:N/vlan:M, vrf:NAME"
+    if network and claimed_network(network) is None:
+        return f"network: none of {NETWORKS}"
     confidence = cells.get("confidence")
     if confidence and (re.fullmatch(r"0?\.\d{1,6}|0|1|1\.0+", confidence, re.ASCII) is None):
         return "confidence: no number from 0 to 1"
