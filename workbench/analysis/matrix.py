@@ -27,29 +27,30 @@ _SUMS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What went from one prefix to another. bytes are IP bytes of both directions."""
+    """What went from one to another. bytes are IP bytes of both directions. findings: open ones on its flows, where counted."""
 
     flows: int
     bytes: int
     packets: int
     unanswered: int
+    findings: int = 0
 
-    def measure(self, by: Measure) -> int:
-        """One of the three."""
+    def measure(self, by: str) -> int:
+        """One of the measures, or the findings."""
         return int(getattr(self, by))
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Rows are originators, columns responders, biggest first. None as a prefix: all others together, always last.
+    """Rows are originators, columns responders, biggest first: prefixes, or parties of `group_matrix`; None, last: all others.
 
     cells: by row and column number; pairs without flows are absent. rows_in_all, columns_in_all: prefixes there are.
     level: of LEVELS.
     """
 
     level: int
-    rows: tuple[Prefix | None, ...]
-    columns: tuple[Prefix | None, ...]
+    rows: tuple[Any, ...]
+    columns: tuple[Any, ...]
     cells: dict[tuple[int, int], Cell]
     rows_in_all: int
     columns_in_all: int

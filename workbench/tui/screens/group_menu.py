@@ -21,7 +21,6 @@ _FIXED: Final = (
     ("namespace", "namespace, project or tenant"),
     ("node", "the machine that it runs on"),
     ("kind", "pod, vm, container, host and so on"),
-    ("", "no groups: all in one list"),
 )
 
 
@@ -34,12 +33,12 @@ class GroupMenu(ModalScreen[str | None]):
         Binding("k", "step(-1)", "Up", show=False, id="grouping.up", tooltip="The one before"),
     ]
 
-    def __init__(self, by: str, labels: Sequence[tuple[str, int]]) -> None:
-        """by: what they are grouped by now. labels: keys with how many have them."""
+    def __init__(self, by: str, labels: Sequence[tuple[str, int]], none: str = "no groups: all in one list") -> None:
+        """by: what they are grouped by now. labels: keys with how many have them. none: what no grouping means."""
         super().__init__()
         self._by = by
         more = [(f"label:{key}", f"label of {count:,} workloads") for key, count in labels[:_MOST]]
-        self._choices = (*_FIXED, *more)
+        self._choices = (*_FIXED, ("", none), *more)
 
     def compose(self) -> ComposeResult:
         """What there is."""

@@ -1,4 +1,4 @@
-"""Matrix: who talks to whom, by prefix, and inwards to the hosts and their flows."""
+"""Matrix: who talks to whom, by prefix or by groups of workloads, and inwards to hosts, workloads and their flows."""
 
 from __future__ import annotations
 
@@ -14,27 +14,23 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from workbench.analysis.matrix import HOSTS, LEVELS, Between, Matrix, Measure, between, first_level, matrix, within
-from workbench.analysis.prefixes import Prefix
+from workbench.analysis.group_matrix import GROUP_MEASURES, MEMBERS
+from workbench.analysis.matrix import HOSTS, LEVELS, Between, Matrix, Measure
 from workbench.errors import CancelledError
-from workbench.filters.addresses import read_address
 from workbench.records.visible import visible
-from workbench.store.pages import Where
 from workbench.store.reader import Question
-from workbench.tui import figures
+from workbench.tui import figures, matrix_ends
 from workbench.tui.conditions import joined
 from workbench.tui.data import CaseData, Summary, View
 from workbench.tui.latest import Latest
+from workbench.tui.matrix_ends import Grouped, Pair, Path
 from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.views.base import FLOW_KEYS, CaseView, Subject
-from workbench.tui.widgets.matrix_grid import MatrixGrid, words
+from workbench.tui.widgets.matrix_grid import MatrixGrid, called, words
 from workbench.tui.widgets.rule import TitleRule
 
 _MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 _EMPTY: Final = "No flow between two addresses here.\nBackspace brings the filter before back, R all of the time."
-
-#: Into which cell the person went, from the outermost on: originators and responders.
-Path = tuple[tuple[Prefix, Prefix], ...]
 
 
 class MatrixView(CaseView):
@@ -42,7 +38,7 @@ class MatrixView(CaseView):
 
     number = 4
     name_ = "Matrix"
-    about = "Who talks to whom, by prefix; Enter goes inwards to hosts and flows."
+    about = "Who talks to whom, by prefix or group; Enter goes inwards to hosts or workloads, and flows."
 
     SCOPED_CSS: ClassVar[bool] = False
     DEFAULT_CSS = """
@@ -54,9 +50,12 @@ class MatrixView(CaseView):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "measure", "Shade by", id="matrix.measure", tooltip="Shade by flows, bytes or packets"),
+        Binding(
+            "v", "measure", "Shade by", id="matrix.measure", tooltip="Shade by flows, bytes, packets; groups by findings, too"
+        ),
         Binding("x", "numbers", "Numbers", id="matrix.numbers", tooltip="Numbers in place of shades, or shades again"),
         Binding("o", "flows", "Flows", id="matrix.flows", tooltip="The flows of this cell"),
+        Binding("w", "group", "Who", id="matrix.group", tooltip="Prefixes, or workloads by namespace, node, kind or a label"),
     ]
 
     @dataclass
@@ -64,16 +63,19 @@ class MatrixView(CaseView):
         """A matrix has been summed, or more about a cell is known."""
 
         asked: tuple[Any, ...]
-        found: Matrix | Between | Exception
+        found: Grouped | Between | Exception
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
         super().__init__(id=id)
         self.path: Path = ()
-        self.by: Measure = "flows"
+        self.by = "flows"
+        self.grouping = ""  # what workloads are grouped by; '' for prefixes of addresses
+        self.labels: tuple[tuple[str, int], ...] = ()
         self.found: Matrix | None = None
         self._view, self._summary = View(), Summary()
         self._before: View | None = None
         self._shown_path: Path = ()
+        self._shown_grouping = ""
         self._asked: tuple[Any, ...] | None = None
         self._shown: tuple[Any, ...] | None = None
         self._about: tuple[Any, ...] | None = None
@@ -114,17 +116,20 @@ class MatrixView(CaseView):
 
     def _ask(self) -> None:
         data = self.frame.data
-        if data is None or self._summary.extent is None:
+        extent = self._summary.extent
+        if data is None or extent is None:
             self._say_empty(self.frame.waiting or "There are no flows in this case. L shows what was not decoded.")
             return
-        asked = (data.generation, self._summary.flows, self._view.filter, self._view.span, self.path, self.by)
+        asked = (data.generation, self._summary.flows, self._view.filter, self._view.span, self.path, self.by, self.grouping)
         if asked == self._asked:
             return
         self._asked, self._summing = asked, True
         if self.found is None:
             self._say_empty("Summing up \u2026 Esc stops.")
         self._watch.begin()
-        self._start("matrix", partial(_sum, data, self._view, self.path, self.by), asked, data)
+        span, labelled = self._view.span or extent, bool(self.labels)
+        work = partial(matrix_ends.summed, data, self._view, span, self.path, self.by, self.grouping, labelled=labelled)
+        self._start("matrix", work, asked, data)
         self._titles()
         self.frame.changed()
 
@@ -152,17 +157,18 @@ class MatrixView(CaseView):
         """Show it, where it is what was asked for last."""
         message.stop()
         found = message.found
-        if message.asked == self._about and not isinstance(found, Matrix):
+        if message.asked == self._about and not isinstance(found, Grouped):
             self._looking = False
             self._more = found if isinstance(found, Between) else None
             self._describe()
         if message.asked == self._asked and not isinstance(found, Between):
             self._summing = False
-            if isinstance(found, Matrix):
-                self._watch.end(len(found.cells))
-                self._show(found)
+            if isinstance(found, Grouped):
+                self.labels = found.labels or self.labels
+                self._watch.end(len(found.matrix.cells))
+                self._show(found.matrix)
             else:
-                self._asked, self.path = self._shown, self._shown_path
+                self._asked, self.path, self.grouping = self._shown, self._shown_path, self._shown_grouping
                 if not isinstance(found, CancelledError):
                     self.frame.say(found)
         self._titles()
@@ -170,8 +176,9 @@ class MatrixView(CaseView):
 
     def _show(self, found: Matrix) -> None:
         here, self.found = self.grid.here, found
-        moved = self._shown_path != self.path
+        moved = (self._shown_path, self._shown_grouping) != (self.path, self.grouping)
         self._shown, self._shown_path, self._before = self._asked, self.path, self._view
+        self._shown_grouping = self.grouping
         self.grid.empty = _EMPTY
         row, column = (
             (found.rows.index(here[0]) if here and here[0] in found.rows else 0),
@@ -186,6 +193,7 @@ class MatrixView(CaseView):
         if self._summing:
             self._questions["matrix"].stop()
             self._summing, self._asked, self.path = False, self._shown, self._shown_path
+            self.grouping = self._shown_grouping
             self._say_empty("Stopped. r asks again; a filter or a shorter time range is quicker.")
             self._titles()
             if self._before is not None and self._before != self._view:
@@ -216,21 +224,28 @@ class MatrixView(CaseView):
     def _titles(self) -> None:
         self.query_one("#matrix-title", TitleRule).title = self._title()
         shades = "" if self.grid.numbers else f"░▒▓█ from few to most {self.by}, "
-        self.query_one("#cell-title", TitleRule).title = f"this cell; above: {shades}! most of it unanswered"
+        found = "* open findings, " if self._shown_grouping else ""
+        self.query_one("#cell-title", TitleRule).title = f"this cell; above: {shades}{found}! most of it unanswered"
 
     def _title(self) -> str:
         found = self.found
         if found is None:
             return "summing up who talks to whom" if self._summing else "matrix"
-        v4, v6 = LEVELS[found.level]
-        sizes = "hosts" if found.level == HOSTS else f"/{v4} and /{v6}"
+        sizes = self._sizes(found.level)
         title = (
             f"{_counted(found.rows, found.rows_in_all)} to {_counted(found.columns, found.columns_in_all)}, {sizes}, by {self.by}"
         )
         if self._shown_path:
             source, target = self._shown_path[-1]
-            title = f"{source} → {target}: {title}"
+            title = f"{called(source)} → {called(target)}: {title}"
         return title
+
+    def _sizes(self, level: int) -> str:
+        """What rows and columns are."""
+        if self._shown_grouping:
+            return "workloads" if level == MEMBERS else visible(self._shown_grouping.removeprefix("label:")[:40])
+        v4, v6 = LEVELS[level]
+        return "hosts" if level == HOSTS else f"/{v4} and /{v6}"
 
     def on_matrix_grid_moved(self, message: MatrixGrid.Moved) -> None:
         """Say what is under the cursor, and find out more."""
@@ -239,7 +254,7 @@ class MatrixView(CaseView):
         self._more, self._about = None, None
         if data is not None and here is not None and here[2] is not None and None not in here[:2] and self._asked == self._shown:
             self._about, self._looking = (self._shown, here[0], here[1]), True
-            self._start("cell", partial(_look, data, self._view, within(here[0], here[1])), self._about, data)
+            self._start("cell", partial(matrix_ends.looked, data, self._view, (here[0], here[1])), self._about, data)
         else:
             self._looking = False
         self._describe()
@@ -272,13 +287,13 @@ class MatrixView(CaseView):
         cell = self._cell()
         if cell is None or self.found is None:
             return
-        if self.found.level == HOSTS:
+        if self.found.level == (MEMBERS if self._shown_grouping else HOSTS):
             self.action_flows()
         else:
             self.path = (*self._shown_path, cell)
             self._ask()
 
-    def _cell(self) -> tuple[Prefix, Prefix] | None:
+    def _cell(self) -> Pair | None:
         """The pair under the cursor; where there is nothing to open, that is said."""
         here = self.grid.here
         if here is None:
@@ -296,11 +311,37 @@ class MatrixView(CaseView):
         """The flows of the cell."""
         cell = self._cell()
         if cell is not None:
-            self.frame.filter_by(joined(self._view.filter, _kept(cell)), 2)
+            kept = matrix_ends.kept(cell, self._shown_grouping)
+            if kept:
+                self.frame.filter_by(joined(self._view.filter, kept), 2)
+            else:
+                self.tell_inwards()
+
+    def tell_inwards(self) -> None:
+        """No filter says what the cell is."""
+        self.frame.tell("No filter", "No filter says such ends in one. Enter goes inwards, to pairs that have one.")
+
+    def action_group(self) -> None:
+        """Ask by what."""
+        from workbench.tui.screens.group_menu import GroupMenu
+
+        self.app.push_screen(GroupMenu(self.grouping, self.labels, "no groups: prefixes of addresses"), self.group_by)
+
+    def group_by(self, by: str | None) -> None:
+        """Rows and columns are groups by that, '' for prefixes; None leaves them as they are."""
+        if by is not None and by != self.grouping:
+            self.grouping, self.path = by, ()
+            if self.by not in self._measures:
+                self.by = "flows"
+            self._ask()
+
+    @property
+    def _measures(self) -> tuple[str, ...]:
+        return GROUP_MEASURES if self.grouping else _MEASURES
 
     def action_measure(self) -> None:
         """The next measure."""
-        self.by = _MEASURES[(_MEASURES.index(self.by) + 1) % len(_MEASURES)]
+        self.by = self._measures[(self._measures.index(self.by) + 1) % len(self._measures)]
         self._ask()
 
     def action_numbers(self) -> None:
@@ -317,12 +358,13 @@ class MatrixView(CaseView):
         if here is None or here[0] is None or here[1] is None:
             return None
         source, target = here[0], here[1]
-        return Subject("pair", f"{source} {target}", f"{source} → {target}", _kept((source, target)))
+        kept = matrix_ends.kept((source, target), self._shown_grouping)
+        return Subject("pair", f"{source} {target}", f"{called(source)} → {called(target)}", kept)
 
     def keep_value(self) -> tuple[str, object] | None:
         """The originators of the cell."""
         here = self.grid.here
-        return None if here is None or here[0] is None else ("src_ip", str(here[0]))
+        return None if here is None or here[0] is None else matrix_ends.value(here[0])
 
     def text(self) -> str:
         """The pair."""
@@ -331,16 +373,18 @@ class MatrixView(CaseView):
 
     def place(self) -> dict[str, Any]:
         """How far inwards."""
-        return {"path": [[str(a), str(b)] for a, b in self.path], "by": self.by, "numbers": self.grid.numbers}
+        path = [[matrix_ends.key(a), matrix_ends.key(b)] for a, b in self.path]
+        return {"path": path, "by": self.by, "numbers": self.grid.numbers, "grouping": self.grouping}
 
     def restore(self, place: Mapping[str, Any]) -> None:
         """As far inwards."""
-        by, path = place.get("by"), place.get("path")
-        if by in _MEASURES:
-            self.by = by
+        by, path, grouping = place.get("by"), place.get("path"), place.get("grouping")
+        self.grouping = matrix_ends.grouping(grouping)
+        self.by = next((one for one in self._measures if one == by), self.by if self.by in self._measures else "flows")
         self.grid.numbers = place.get("numbers") is True
-        if isinstance(path, Sequence) and not isinstance(path, str) and len(path) <= HOSTS:
-            pairs = [_pair(one) for one in path]
+        most = 1 if self.grouping else HOSTS
+        if isinstance(path, Sequence) and not isinstance(path, str) and len(path) <= most:
+            pairs = [matrix_ends.pair(one, self.grouping) for one in path]
             self.path = tuple(pair for pair in pairs if pair is not None) if None not in pairs else ()
         self._ask()
 
@@ -355,54 +399,13 @@ class MatrixView(CaseView):
         return not self._summing and not self._looking
 
 
-# -- in worker threads, and words ----------------------------------------------------------------------
+# -- words -----------------------------------------------------------------------------------------
 
 
-def _sum(data: CaseData, view: View, path: Path, by: Measure, question: Question) -> Matrix:
-    where = data.where(view)
-    if path:
-        where = where.and_(within(*path[-1]))
-    level = max(first_level(question, where), _below(path))
-    return matrix(question, where, level, by=by)
-
-
-def _below(path: Path) -> int:
-    """The first level inside the innermost cell: finer than either of its sides."""
-    if not path:
-        return 0
-    lengths = [(pair.is_v4, pair.length) for pair in path[-1]]
-    return next(
-        (n for n, (v4, v6) in enumerate(LEVELS) if all((v4 if is_v4 else v6) > length for is_v4, length in lengths)), HOSTS
-    )
-
-
-def _look(data: CaseData, view: View, cell: Where, question: Question) -> Between:
-    return between(question, data.where(view).and_(cell))
-
-
-def _counted(named: Sequence[Prefix | None], in_all: int) -> str:
+def _counted(named: Sequence[Any], in_all: int) -> str:
     told = sum(prefix is not None for prefix in named)
     return figures.count(told) if told == in_all else f"{told} of {figures.count(in_all)}"
 
 
-def _side(prefix: Prefix | None, who: str) -> str:
-    return f"all other {who}" if prefix is None else str(prefix)
-
-
-def _kept(cell: tuple[Prefix, Prefix]) -> str:
-    return f"{cell[0].kept('src')} && {cell[1].kept('dst')}"
-
-
-def _pair(texts: Any) -> tuple[Prefix, Prefix] | None:
-    """Two prefixes from their texts, which may be a stranger's."""
-    if not (isinstance(texts, Sequence) and len(texts) == 2 and all(isinstance(text, str) for text in texts)):
-        return None
-    made = []
-    for text in texts:
-        found = read_address(text[:60])
-        if found is None:
-            return None
-        made.append(
-            Prefix(found.first.to_bytes(16, "big"), (32 if found.family == 4 else 128) - (found.last - found.first).bit_length())
-        )
-    return made[0], made[1]
+def _side(prefix: Any, who: str) -> str:
+    return f"all other {who}" if prefix is None else called(prefix)

@@ -1,4 +1,4 @@
-"""A matrix of prefixes as shades or numbers, with a cursor on a cell. It holds no more than it was given."""
+"""A matrix of prefixes, or of groups and workloads, as shades or numbers, with a cursor on a cell. It holds what it was given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -17,9 +17,13 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from workbench.analysis.matrix import Cell, Matrix, Measure
+from workbench.analysis.group_matrix import Party
+from workbench.analysis.matrix import Cell, Matrix
 from workbench.analysis.prefixes import Prefix
+from workbench.records.visible import visible
 from workbench.tui import figures
+from workbench.tui.looks import TEXT_LIMIT
+from workbench.tui.widgets.columns import fit
 
 _SHADES: Final = " ░▒▓█"
 #: Lines that a heading may take: an address stands part below part.
@@ -27,6 +31,10 @@ _HEAD: Final = 4
 #: Shares of unanswered flows from which a cell is marked.
 _UNHEARD: Final = 0.5
 UNHEARD_MARK: Final = "!"
+#: Behind cells with open findings, ahead of the mark above.
+FOUND_MARK: Final = "*"
+#: Cells of a value where columns are headed by names.
+_NAMED: Final = 6
 
 
 def shade(value: int, most: int) -> str:
@@ -47,14 +55,39 @@ def short(value: int) -> str:
     return "big"
 
 
-def heading(prefix: Prefix | None) -> list[str]:
-    """A prefix part below part: octets, or groups of an IPv6 address, of which a whole one shows the last four."""
+def heading(prefix: Prefix | Party | None) -> list[str]:
+    """A prefix part below part: octets, or groups of an IPv6 address, of which a whole one shows the last four.
+
+    A name is cut into pieces: its beginning and, where it is too long for all of it, its end.
+    """
     if prefix is None:
         return ["oth", "ers"]
+    if isinstance(prefix, Party):
+        name = called(prefix)
+        name = fit(name, _NAMED * _HEAD, right=False).rstrip() if cell_len(name) > _NAMED * _HEAD else name
+        return pieces(name)
     if prefix.is_v4:
         return [str(octet) for octet in prefix.address[12 : 12 + max(1, (prefix.length + 7) // 8)]]
     groups = [g.lstrip("0") or "0" for g in ipaddress.IPv6Address(prefix.address).exploded.split(":")]
     return groups[: (prefix.length + 15) // 16][-_HEAD:]
+
+
+def called(prefix: Prefix | Party | None) -> str:
+    """A row or column as text that is safe to show."""
+    return "others" if prefix is None else visible(str(prefix)[:TEXT_LIMIT])
+
+
+def pieces(name: str) -> list[str]:
+    """A name in pieces that fit a column, at most as many as a heading has lines."""
+    found, room = [""], _NAMED
+    for char in name:
+        width = cell_len(char)
+        if width > room:
+            found.append("")
+            room = _NAMED
+        found[-1] += char
+        room -= width
+    return found[:_HEAD]
 
 
 class MatrixGrid(Widget, can_focus=True):
@@ -103,20 +136,20 @@ class MatrixGrid(Widget, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
         super().__init__(id=id)
         self.matrix: Matrix | None = None
-        self.by: Measure = "flows"
+        self.by = "flows"
         self.numbers = False
         self.row = self.column = 0
         self.empty = ""
         self._top = self._left = 0
 
-    def show(self, matrix: Matrix, by: Measure, *, row: int = 0, column: int = 0) -> None:
+    def show(self, matrix: Matrix, by: str, *, row: int = 0, column: int = 0) -> None:
         """Show a matrix, the cursor on a cell of it."""
         self.matrix, self.by = matrix, by
         self.row, self.column = min(row, max(0, len(matrix.rows) - 1)), min(column, max(0, len(matrix.columns) - 1))
         self._moved()
 
     @property
-    def here(self) -> tuple[Prefix | None, Prefix | None, Cell | None] | None:
+    def here(self) -> tuple[Prefix | Party | None, Prefix | Party | None, Cell | None] | None:
         """Originators, responders and what is between them, under the cursor; None in an empty matrix."""
         if self.matrix is None or not self.matrix.rows:
             return None
@@ -163,6 +196,8 @@ class MatrixGrid(Widget, can_focus=True):
     def _inner(self) -> int:
         """Cells of a value."""
         columns = self.matrix.columns if self.matrix is not None else ()
+        if any(isinstance(prefix, Party) for prefix in columns):
+            return _NAMED
         return 4 if any(prefix is not None and not prefix.is_v4 for prefix in columns) else 3
 
     @property
@@ -172,7 +207,7 @@ class MatrixGrid(Widget, can_focus=True):
     @property
     def _label(self) -> int:
         rows = self.matrix.rows if self.matrix is not None else ()
-        return min(max(12, *(len(self._called(prefix)) for prefix in rows), 12) + 3, max(18, self.size.width // 3))
+        return min(max(12, *(cell_len(self._called(prefix)) for prefix in rows), 12) + 3, max(18, self.size.width // 3))
 
     @property
     def _head(self) -> int:
@@ -183,8 +218,8 @@ class MatrixGrid(Widget, can_focus=True):
         """Columns and rows that fit."""
         return max(1, (self.size.width - self._label - 1) // self._width), max(1, self.size.height - self._head)
 
-    def _called(self, prefix: Prefix | None) -> str:
-        return "others" if prefix is None else str(prefix)
+    def _called(self, prefix: Prefix | Party | None) -> str:
+        return called(prefix)
 
     def render_line(self, y: int) -> Strip:
         """One line: of the headings, or a row."""
@@ -206,7 +241,7 @@ class MatrixGrid(Widget, can_focus=True):
         for column in range(self._left, min(self._left + across, len(self.matrix.columns))):
             stacked = heading(self.matrix.columns[column])
             text = stacked[y] if y < len(stacked) else ""
-            parts.append(Segment(f" {text:>{self._inner}} ", here if column == self.column else plain))
+            parts.append(Segment(f" {' ' * (self._inner - cell_len(text))}{text} ", here if column == self.column else plain))
         more = len(self.matrix.columns) - self._left - across
         parts.append(Segment("\u203a" if more > 0 else "", plain))
         return parts
@@ -217,7 +252,7 @@ class MatrixGrid(Widget, can_focus=True):
             return []
         base = self.rich_style
         at = row == self.row
-        label = set_cell_size(("▶ " if at else "  ") + self._called(self.matrix.rows[row]), self._label - 1) + " "
+        label = ("▶ " if at else "  ") + fit(self._called(self.matrix.rows[row]), self._label - 3, right=False) + " "
         parts = [Segment(label, base + self.get_component_rich_style("matrix--here", partial=True) if at else base)]
         most = max((cell.measure(self.by) for cell in self.matrix.cells.values()), default=0)
         shown = range(self._left, min(self._left + self._room()[0], len(self.matrix.columns)))
@@ -229,18 +264,22 @@ class MatrixGrid(Widget, can_focus=True):
         value = cell.measure(self.by) if cell is not None else 0
         text = "" if cell is None else short(value) if self.numbers else shade(value, most) * self._inner
         unheard = cell is not None and cell.unanswered > _UNHEARD * cell.flows
+        marked = unheard or (cell is not None and cell.findings > 0)
         text = f"{text:>{self._inner}}"
         if (row, column) == (self.row, self.column):
             return Segment(f"[{text}]", base + self.get_component_rich_style("matrix--cursor", partial=True))
-        style = base + self.get_component_rich_style("matrix--unheard", partial=True) if unheard else base
-        return Segment(f" {text}{UNHEARD_MARK if unheard else ' '}", style)
+        style = base + self.get_component_rich_style("matrix--unheard", partial=True) if marked else base
+        mark = FOUND_MARK if cell is not None and cell.findings else UNHEARD_MARK if unheard else " "
+        return Segment(f" {text}{mark}", style)
 
 
-def words(by: Measure, cell: Cell) -> str:
+def words(by: str, cell: Cell) -> str:
     """A cell in words."""
     share = figures.share(cell.unanswered, cell.flows)
+    found = f"; {figures.count(cell.findings)} open finding{'s' * (cell.findings != 1)}" if cell.findings else ""
     return (
         f"{figures.count(cell.flows)} flows, {figures.words_size(cell.bytes)}, {figures.count(cell.packets)} packets; "
         + (f"{share} of the flows unanswered" if cell.unanswered else "all answered")
+        + found
         + ("" if by == "flows" else f" (shaded by {by})")
     )
