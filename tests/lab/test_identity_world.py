@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from tests import needs
 from tests.lab import marks
 from tests.lab.identity import plan, world
-from tests.lab.identity.judge import Truth
+from tests.lab.identity.scenario import KEPT, Scenario
 from workbench.store.reader import CaseReader
 
 pytestmark = [*marks.LAB, *(needs.program(name) for name in ("udhcpc", "ping"))]
@@ -27,22 +24,20 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> world.Played:
 
 
 @pytest.fixture(scope="module")
-def case(played: world.Played) -> Path:
+def seen(played: world.Played) -> Scenario:
     """Its capture, indexed."""
-    folder = played.capture.parent / "case"
-    subprocess.run([sys.executable, "-m", "workbench", "index", str(played.capture), "--case", str(folder)], check=True)
-    return folder
+    return Scenario(played, played.capture.parent)
 
 
-def test_who_held_an_address_when_is_what_the_packets_say(played: world.Played, case: Path) -> None:
-    truth, seen = Truth(played.held), Counter[bool]()
-    with CaseReader(case) as reader:
+def test_who_held_an_address_when_is_what_the_packets_say(played: world.Played, seen: Scenario) -> None:
+    agree = Counter[bool]()
+    with CaseReader(seen.wire) as reader:
         rows = reader.query("SELECT network, epoch_us(ts) AS ts, src_ip, src_mac FROM flows").to_pylist()
     for row in rows:
-        if held := truth.at(row["network"], row["src_ip"], row["ts"]):
-            seen[held.mac == row["src_mac"]] += 1
-    assert seen[False] == 0
-    assert seen[True] > 60
+        if held := seen.truth.at(row["network"], row["src_ip"], row["ts"]):
+            agree[held.mac == row["src_mac"]] += 1
+    assert agree[False] == 0
+    assert agree[True] > 60
     assert {row["network"] for row in rows} == {tenant.network for tenant in played.plan.tenants}
 
 
@@ -55,3 +50,14 @@ def test_addresses_pass_from_one_to_the_next_and_tenants_overlap(played: world.P
     assert all(end is not None and end <= begin for end, begin in ends)
     assert max(Counter(ip for _, ip in holders).values()) == 3
     assert played.counted["dropped"] == 0
+
+
+def test_every_flow_has_the_names_of_its_time_and_late_evidence_changes_what_it_has_to(seen: Scenario) -> None:
+    shown = seen.shown({name: KEPT[name] for name in ("kubernetes", "no list")})
+    everything = shown.scores["all"].counts
+    assert everything["right"] > 150
+    assert {name: count for name, count in everything.items() if name in ("ambiguous", "unnamed", "wrong")} == {}
+    assert [name for name, score in shown.scores.items() if score.counts["wrong"]] == []
+    assert shown.scores["kubernetes"].counts["right"] > 20
+    assert shown.late.due == shown.late.changed > 20
+    assert shown.late.other == 0

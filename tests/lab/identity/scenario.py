@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -13,7 +13,9 @@ import duckdb
 from tests.lab.identity import evidence, judge, plan, world
 from tests.lab.identity.table import Late, Shown
 from workbench.store.reader import CaseReader
+from workbench.workflows.inventory import import_inventory
 from workbench.workflows.naming import name_flows
+from workbench.workflows.requests import InventoryRequest
 
 WIRE = ("dhcp", "arp", "dns")
 """origins that are tables of the case, by the same name"""
@@ -33,12 +35,12 @@ def workbench(*words: str | Path) -> str:
 
 def take_cluster(case: Path, log: Path, network: str) -> None:
     """A cluster's log; its pods are of that network, which they don't say themselves."""
-    workbench("import", "kubernetes", log, "--case", case, "--network", network)
+    import_inventory(InventoryRequest((str(log),), case, "kubernetes", network=network))
 
 
 def take_inventory(case: Path, rows: Path) -> None:
     """An inventory."""
-    workbench("import", "claims", rows, "--case", case)
+    import_inventory(InventoryRequest((str(rows),), case, "claims"))
 
 
 def only(case: Path, origins: Sequence[str], into: Path) -> Path:
@@ -74,15 +76,14 @@ class Scenario:
         evidence.inventory(listed, rows if until is None else [row for row in rows if row.end and row.end <= until])
         take_inventory(case, listed)
 
-    def shown(self) -> Shown:
-        """All scores."""
+    def shown(self, kept: Mapping[str, Sequence[str]] = KEPT) -> Shown:
+        """The scores of everything together and of these parts of the evidence."""
         everything = self.folder / "all"
         shutil.copytree(self.wire, everything)
         self.tell(everything, self.played.held, "whole")
         made = Shown([self.played.plan.seed], late=self.late(everything))
-        for name, origins in KEPT.items():
-            kept = only(everything, origins, self.folder / name)
-            made.scores[name] = judge.score(kept, self.truth, name)
+        for name, origins in kept.items():
+            made.scores[name] = judge.score(only(everything, origins, self.folder / name), self.truth, name)
         made.scores["all"] = judge.score(everything, self.truth, "all")
         with CaseReader(everything) as case:
             made.flows = case.query("SELECT count(*) AS n FROM flows")["n"][0].as_py()
