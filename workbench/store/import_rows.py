@@ -14,6 +14,8 @@ from workbench.store.import_flows import address, ip_text, mac_text
 
 #: Text columns of addresses that are made the same everywhere.
 _IPS: Final = ("ip", "src_ip", "dst_ip", "client_ip", "assigned_ip", "server_ip", "relay_ip", "local_ip", "remote_ip")
+#: Names of people: the same person in other letters has the same hash, as in what packets say.
+_PEOPLE: Final = ("user_hash", "client_hash", "cookie_hash")
 _MACS: Final = ("mac", "src_mac", "dst_mac", "client_mac", "eth_src", "eth_dst")
 
 
@@ -53,7 +55,8 @@ class RowMaker:
             found = pa.concat_arrays(found.chunks) if found.num_chunks else pa.nulls(0, field.type)
         found = found.cast(field.type)
         if column.privacy is Privacy.HASHED:
-            return _read(found, self._hash)
+            person = column.name in _PEOPLE
+            return _read(found, lambda text: self._hash(text.casefold() if person else text))
         if column.name in _IPS or (table == "claims" and column.name == "ip"):
             return _read(found, ip_text)
         return _read(found, mac_text) if column.name in _MACS else found

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _TELL_EVERY: Final = 0.1
 _BLOCK: Final = 1 << 20
+#: What a format rejects with this is told by another line: it is no loss.
+OTHERS: Final = "-"
 
 
 @dataclass(slots=True)
@@ -259,7 +261,7 @@ class LogImport:
             why = rows.column("reject")
             bad = pc.is_valid(why)
             if pc.any(bad).as_py():
-                refused = rows.filter(bad)
+                refused = rows.filter(pc.and_(bad, pc.not_equal(why, OTHERS)))
                 one.tally.rejected(refused.column("n").to_pylist(), refused.column("reject").to_pylist())
                 rows = rows.filter(pc.invert(bad))
             rows = rows.drop_columns(["reject"])
@@ -367,7 +369,9 @@ class LogImport:
             one.lines.append(LedgerLine("damaged", 0, (), one.error.message))
         row |= {"packets": tally.packets, "flows": one.flows, "ts_first": tally.first, "ts_last": tally.last}
         row["state"], row["detail"] = "ok", None
-        if not tally.rows.total() and not one.cancelled:
+        if not tally.rows.total() and tally.count("duplicate_line") == tally.lines > 0:
+            row["detail"] = "all its lines came in other files of this import"
+        elif not tally.rows.total() and not one.cancelled:
             row["state"], row["detail"] = "refused", self._why(one)
             if one.error is not None or not (one.unused and yields):  # a log for which there is no table is no bad input
                 error = one.error or BadInputError(f"{one.path}: {row['detail']}", "Check its format, and how it was copied.")
