@@ -127,3 +127,118 @@ def test_a_file_that_yields_nothing_is_refused(tmp_path: Path, text: str) -> Non
     result = _import(tmp_path, log)
     assert result.sources[0]["state"] == "refused"
     assert str(log) in result.refused[0].message
+
+
+def test_index_knows_logs_among_captures_by_their_content(tmp_path: Path) -> None:
+    from workbench.workflows.ingest import index_sources
+    from workbench.workflows.open_case import plan_open
+
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "anything.txt").write_text(_conn(_ROW))
+    (tmp_path / "logs" / "eve.json").write_text('{"event_type":"flow","timestamp":"2023-01-01T00:00:00+0100"}\n')
+    (tmp_path / "logs" / "notes.txt").write_text("nothing of the kind\n")
+    result = index_sources(IndexRequest((str(tmp_path / "logs"),), tmp_path / "case"))
+    assert {(Path(row["path"]).name, row["kind"], row["state"]) for row in result.sources} == {
+        ("anything.txt", "zeek", "ok"),
+        ("eve.json", "eve", "refused"),
+    }
+    assert len(_rows(tmp_path, "SELECT 1 FROM flows")) == 1
+    again = plan_open((str(tmp_path / "logs" / "anything.txt"),), tmp_path / "case")
+    assert again.index is None
+
+
+def test_what_is_said_finds_its_flow_and_makes_one_where_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "conn.log").write_text(_conn(_ROW))
+    said = {"ts": 1700000000.2, "id.orig_h": "192.0.2.1", "id.orig_p": 50000, "id.resp_h": "192.0.2.9", "id.resp_p": 53}
+    dns = {
+        **said,
+        "proto": "udp",
+        "query": "A.Example",
+        "qtype_name": "A",
+        "rtt": 0.01,
+        "answers": ["192.0.2.7", "b"],
+        "RD": True,
+    }
+    lines = [json.dumps({**dns, "uid": uid}) for uid in ("Ca", "Cx", "Cx")]
+    (tmp_path / "dns.log").write_text("\n".join([*lines, json.dumps({"ts": 1, "uid": "Cn", "query": "x", "qtype": 1})]))
+    krb = {**said, "uid": "Ca", "request_type": "AS", "client": "User/REALM", "success": True}
+    (tmp_path / "kerberos.log").write_text(json.dumps(krb))
+    (tmp_path / "weird.log").write_text(json.dumps({"ts": 1.0, "uid": "Ca", "name": "odd"}))
+    logs = [tmp_path / name for name in ("dns.log", "conn.log", "kerberos.log", "weird.log")]
+    result = _import(tmp_path, *logs)
+    told = {(line["source_id"], line["reason"]): line["count"] for line in result.ledger}
+    by_name = {Path(row["path"]).name: row for row in result.sources}
+    dns_id = by_name["dns.log"]["source_id"]
+    assert told[dns_id, "flows_implied"] == 1
+    assert told[dns_id, "duplicate_line"] == 1
+    assert told[dns_id, "not_a_flow"] == 1
+    assert told[by_name["weird.log"]["source_id"], "lines_unused"] == 1
+    assert by_name["weird.log"]["state"] == "refused"
+    assert not result.refused, "a log that has no table is no bad input beside others"
+    rows = _rows(
+        tmp_path,
+        "SELECT query, answers, d.rtt_us, flags, service, src_pkts, dst_ip FROM dns d JOIN flows USING (flow_id) ORDER BY 5 DESC",
+    )
+    assert [(r["service"], r["dst_ip"]) for r in rows] == [("tls", "2001:db8::1"), ("dns", "192.0.2.9")]
+    assert rows[0] | {"service": "", "dst_ip": ""} == {
+        "query": "a.example",
+        "answers": "192.0.2.7,b",
+        "rtt_us": 10_000,
+        "flags": "rd",
+        "service": "",
+        "src_pkts": 0,
+        "dst_ip": "",
+    }
+    kerberos = _rows(tmp_path, "SELECT realm, client_hash FROM kerberos")[0]
+    assert kerberos["realm"] == "REALM"
+    assert len(kerberos["client_hash"]) == 32
+    assert "user" not in kerberos["client_hash"].lower()
+
+
+def test_events_of_suricata_join_their_flow_in_any_order(tmp_path: Path) -> None:
+    ends = {"src_ip": "192.0.2.1", "src_port": 50000, "dest_ip": "192.0.2.2", "dest_port": 443, "proto": "TCP", "flow_id": 77}
+    flow = {
+        "pkts_toserver": 3,
+        "pkts_toclient": 2,
+        "bytes_toserver": 300,
+        "bytes_toclient": 200,
+        "state": "closed",
+        "reason": "timeout",
+        "start": "2023-01-01T01:00:00.000001+0100",
+        "end": "2023-01-01T00:00:02.000001Z",
+    }
+    half = {**ends, "flow_id": 78, "src_port": 50001}
+    other = {**half, "src_ip": half["dest_ip"], "dest_ip": half["src_ip"], "src_port": 443, "dest_port": 50001}
+    net = {"pkts": 5, "bytes": 50, "start": "2023-01-01T00:00:00Z", "end": "2023-01-01T00:00:01Z"}
+    at = {"timestamp": "2023-01-01T00:00:01+0000"}
+    events = [
+        {**at, **ends, "event_type": "tls", "tls": {"sni": "a.example", "version": "TLS 1.3"}},
+        {**at, **ends, "event_type": "flow", "flow": flow, "vlan": [100, 7], "tcp": {"tcp_flags_ts": "1b"}, "app_proto": "tls"},
+        {**at, **half, "event_type": "netflow", "netflow": net},
+        {**at, **other, "event_type": "netflow", "netflow": {**net, "pkts": 4}},
+        {
+            **at,
+            **ends,
+            "event_type": "alert",
+            "alert": {"signature": "odd \x1b[31m", "severity": 1, "gid": 1, "signature_id": 2, "rev": 3},
+        },
+        {**at, "event_type": "stats", "stats": {}},
+    ]
+    log = tmp_path / "eve.json"
+    log.write_text("\n".join(map(json.dumps, events)))
+    result = _import(tmp_path, log, form="eve")
+    assert _ledger(result)["lines_unused"][0] == 1
+    flows = _rows(tmp_path, "SELECT * FROM flows ORDER BY src_port")
+    assert [(f["src_pkts"], f["dst_pkts"], f["src_bytes"]) for f in flows] == [(3, 2, 300), (5, 4, 50)]
+    assert (flows[0]["network"], flows[0]["src_flags"], flows[0]["service"], flows[0]["duration"]) == (
+        "vlan:100.7",
+        0x1B,
+        "tls",
+        2.0,
+    )
+    assert flows[0]["ts"].isoformat() == "2023-01-01T00:00:00.000001"
+    assert _rows(tmp_path, "SELECT sni, version, flow_id FROM tls") == [
+        {"sni": "a.example", "version": "TLSv1.3", "flow_id": flows[0]["flow_id"]}
+    ]
+    alert = _rows(tmp_path, "SELECT kind, severity, message_id FROM host_events")[0]
+    assert alert == {"kind": "alert", "severity": "high", "message_id": "1:2:3"}

@@ -119,6 +119,23 @@ class Formats:
         return next((name for name, one in self.formats.items() if one.recognise(head)), None)
 
 
+class Recogniser:
+    """Tells logs by their first bytes. Formats are loaded when the first file is met that is no capture."""
+
+    def __init__(self) -> None:
+        self._formats: Formats | None = None
+
+    def __call__(self, head: bytes) -> str | None:
+        """The id of the format; None for what is no log."""
+        if self._formats is None:
+            self._formats = load_formats()
+        return self._formats.recognise(head)
+
+    def format(self, kind: str) -> ImportFormat | None:
+        """The format that a kind names; None for a kind of capture."""
+        return self._formats.formats.get(kind) if self._formats is not None else None
+
+
 def load_formats(folders: Sequence[Path] = ()) -> Formats:
     """Those shipped, the person's own, and those of `folders`: later ones win. MissingPathError where one is not there."""
     for folder in folders:

@@ -41,7 +41,8 @@ CREATE MACRO service_name(x) AS nullif(array_to_string(list_distinct_ordered(lis
 _ORDERED: Final = """
 CREATE MACRO list_distinct_ordered(l) AS list_filter(l, lambda e, i: list_position(l, e) = i)
 """
-#: What SQL of several formats needs. as_list: a JSON array of texts, or a list with commas, as the latter. words: names of what is true.
+#: What SQL of several formats needs. as_list: a JSON array of texts, or a list with commas, as the latter.
+#: words: names of what is true.
 _LISTS: Final = """
 CREATE MACRO as_list(x) AS CASE WHEN x LIKE '[%' AND json_valid(x) THEN array_to_string(json_extract_string(x, '$[*]'), ',')
     ELSE x END;
@@ -51,11 +52,17 @@ CREATE MACRO first_number(x) AS nullif(regexp_extract(x, '[0-9]+'), '');
 CREATE MACRO second_number(x) AS nullif(regexp_extract(x, '[0-9]+[^0-9]+([0-9]+)', 1), '');
 CREATE MACRO whole_numbers(x) AS array_to_string(list_transform(string_split(x, ','),
     lambda t: coalesce(CAST(TRY_CAST(TRY_CAST(t AS DOUBLE) AS BIGINT) AS VARCHAR), t)), ',');
-CREATE MACRO in_micros(x) AS CAST(round(1e6 * CASE WHEN TRY_CAST(x AS DOUBLE) BETWEEN 0 AND 2000 THEN TRY_CAST(x AS DOUBLE) END) AS BIGINT);
+CREATE MACRO in_micros(x) AS CASE WHEN TRY_CAST(x AS DOUBLE) BETWEEN 0 AND 2000
+    THEN CAST(round(1e6 * TRY_CAST(x AS DOUBLE)) AS BIGINT) END;
 CREATE MACRO words(a, x, b, y, c, z, d, w) AS nullif(array_to_string(list_filter([CASE WHEN a THEN x END, CASE WHEN b THEN y END,
     CASE WHEN c THEN z END, CASE WHEN d THEN w END], lambda t: t IS NOT NULL), ','), '')
 """
-MACROS: Final = (*(part for part in _LISTS.split(";") if part.strip()), *(part for part in _AS_TIME.split(";") if part.strip()), _ORDERED, _SERVICE)
+MACROS: Final = (
+    *(part for part in _LISTS.split(";") if part.strip()),
+    *(part for part in _AS_TIME.split(";") if part.strip()),
+    _ORDERED,
+    _SERVICE,
+)
 
 #: Columns that a SELECT may yield beside those of its table.
 ALWAYS: Final = ("n", "key", "reject")

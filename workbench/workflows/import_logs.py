@@ -35,6 +35,7 @@ from workbench.workflows.requests import IndexRequest, IndexResult, Progress, Pr
 from workbench.workflows.seen_lines import Seen
 
 if TYPE_CHECKING:
+    from workbench.audit.log import AuditLog
     from workbench.store.import_rows import RowMaker
     from workbench.store.writer import CaseWriter
 
@@ -90,12 +91,7 @@ def import_logs(
             audit.append("case_created", version=__version__)
         run = LogImport(writer, request, progress, cancel or threading.Event())
         run.take([(spec.paths[0], spec.sensor, form) for spec in specs])
-        for row in run.result.sources:
-            if row["state"] == "refused":
-                audit.append("source_refused", path=row["path"], why=row["detail"])
-            elif row["source_id"] in run.files:
-                shown = ("path", "sha256", "packets", "flows", "state", "key_scope", "bpf")
-                audit.append("source_indexed", **{name: row.get(name) for name in shown})
+        run.log(audit)
     if run.files and not run.result.cancelled:
         from workbench.workflows.naming import name_quietly
 
@@ -157,6 +153,16 @@ class LogImport:
         finally:
             self._engine.close()
         self._settle()
+
+    def log(self, audit: AuditLog) -> None:
+        """What was imported, into the audit log."""
+        for one in self.files.values():
+            row = one.row
+            if row["state"] == "refused":
+                audit.append("source_refused", path=row["path"], why=row["detail"])
+            else:
+                shown = ("path", "sha256", "packets", "flows", "state", "key_scope", "bpf")
+                audit.append("source_indexed", **{name: row.get(name) for name in shown})
 
     # -- sources ----------------------------------------------------------------------------------
 

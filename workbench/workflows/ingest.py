@@ -30,6 +30,7 @@ from workbench.workflows.worker import Crashed, Job, NewSource, Ready, Report, T
 
 if TYPE_CHECKING:
     from workbench.sources.expand import SourceSpec
+    from workbench.store.import_format import ImportFormat
     from workbench.store.writer import CaseWriter
     from workbench.workflows.shipping import Shipment
 
@@ -105,16 +106,14 @@ class _Ingest:
         self.phase = "read"
         self.cancelled = False
         self.cancelled_at = 0.0
+        self.logs: list[tuple[str, str, ImportFormat]] = []
+        self.imported = False
 
     def run(self) -> IndexResult:
         prepare_kernel_cache()
         self.workers = [first_worker()]  # before anything else: what follows is loaded while it starts
         try:
-            from workbench.sources.expand import expand
-
-            specs = expand(self.request.paths, self.request.join)
-            if not specs:
-                raise UsageError("nothing to index: no capture was found under the given paths", "Name a capture file.")
+            specs = self._sources()
             self.workers += [Worker() for _ in range(processes_for(len(specs)) - 1)]
             from workbench.audit.log import AuditLog
             from workbench.store.writer import CaseWriter
@@ -131,10 +130,11 @@ class _Ingest:
                 self._serve()
                 for worker in self.workers:
                     worker.dismiss()
+                self._import()
                 self.phase = "finish"
                 self._tell(force=True)
             self._name()
-            if self.entries and self.audit_settings.signing_key:
+            if (self.entries or self.imported) and self.audit_settings.signing_key:
                 from workbench.audit.heads import sign_head
 
                 sign_head(self.request.case, Path(self.audit_settings.signing_key).expanduser(), self.audit_settings.principal)
@@ -149,7 +149,7 @@ class _Ingest:
 
     def _name(self) -> None:
         """Say who the ends of the new flows were: who is told by what was indexed, or was known before."""
-        if not self.entries or self.cancelled:
+        if not (self.entries or self.imported) or self.cancelled:
             return
         from workbench.workflows.naming import name_quietly
 
@@ -157,6 +157,35 @@ class _Ingest:
         self._tell(force=True)
         if why := name_quietly(self.request.case, progress=lambda _: self._tell(), cancel=self.cancel):
             self.result.notes.append(why)
+
+    def _sources(self) -> list[SourceSpec]:
+        """The captures behind the paths; logs among them are for later. A capture filter can't be said for logs: none then."""
+        from workbench.sources.expand import expand
+        from workbench.store.import_format import Recogniser
+
+        known = Recogniser() if self.request.bpf is None and self.request.telemetry is None else None
+        specs = expand(self.request.paths, self.request.join, recognise=known)
+        if not specs:
+            raise UsageError("nothing to index: no capture or log was found under the given paths", "Name a capture file.")
+        if known is not None:
+            forms = [(spec, known.format(spec.kind)) for spec in specs]
+            self.logs = [(spec.paths[0], spec.sensor, form) for spec, form in forms if form is not None]
+            specs = [spec for spec, form in forms if form is None]
+        return specs
+
+    def _import(self) -> None:
+        """Logs of other programs that were found among the captures."""
+        if not self.logs:
+            return
+        from workbench.workflows.import_logs import LogImport
+
+        run = LogImport(self.writer, self.request, self.progress, self.cancel)
+        run.take(self.logs)
+        run.log(self.audit)
+        self.imported = bool(run.files)
+        self.cancelled = self.cancelled or run.result.cancelled
+        for name in ("sources", "ledger", "refused", "skipped"):
+            getattr(self.result, name).extend(getattr(run.result, name))
 
     # -- planning ---------------------------------------------------------------------------------
 

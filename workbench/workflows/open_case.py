@@ -35,10 +35,11 @@ def plan_open(paths: tuple[str, ...], case: Path | None) -> OpenRequest:
     if "-" in paths:
         raise UsageError("the app cannot read standard input", "Index it first: workbench index - --case DIR")
     from workbench.sources.expand import expand
+    from workbench.store.import_format import Recogniser
 
-    specs = expand(paths, "auto")
+    specs = expand(paths, "auto", recognise=Recogniser())
     if not specs:
-        raise UsageError("no capture was found under the given paths", "Name a capture file.")
+        raise UsageError("no capture or log was found under the given paths", "Name a capture file.")
     if case is None:
         from workbench.settings import load_settings
         from workbench.store.cache import cached_case, evict
