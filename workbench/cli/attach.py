@@ -39,7 +39,7 @@ def attach(
         typer.Argument(
             metavar="SOURCE",
             help="An interface, ssh://user@dpu/p0, netns:NAME/p0, - for a capture on standard input, or ipfix://:4739, netflow://:2055,"
-            " sflow://:6343.",
+            " sflow://:6343; kubernetes://CONTEXT for names.",
             show_default=False,
         ),
     ],
@@ -168,6 +168,12 @@ def as_text(status: AttachStatus) -> str:
     """One line for people."""
     if status.exporters is not None:
         return _collecting(status)
+    if status.claims is not None:
+        clock = time.strftime("%H:%M:%S", time.gmtime())
+        gaps = [f"{status.gaps} gaps"] if status.gaps else []
+        return " · ".join(
+            [f"{clock}Z {status.source} {status.state}", f"{status.claims:,} claims", *gaps, *filter(None, [status.note])]
+        )
     clock = time.strftime("%H:%M:%S", time.gmtime())
     lost = "drops not told" if status.dropped is None else f"{status.dropped:,} dropped"
     parts = [

@@ -22,6 +22,7 @@ from workbench.errors import BadInputError, ExternalError, InternalError, UsageE
 from workbench.records.reasons import LedgerLine
 from workbench.records.visible import path_text
 from workbench.settings import Settings, load_settings
+from workbench.sources.kubernetes import is_cluster
 from workbench.sources.listening import is_place
 from workbench.workflows.capturing import Capturing
 from workbench.workflows.evidence import EvidenceFile, EvidencePlan
@@ -80,6 +81,11 @@ def attach(
     settings = load_settings()
     stop = stop or threading.Event()
     request, shared = checked_request(request), shared or SharedWriter(request.case)
+    if is_cluster(request.source):
+        from workbench.workflows.attach_names import attach_names
+
+        names = attach_names(request, tell, stop, on_writer, shared)
+        return AttachResult(request.case, [names.row], names.ledger, time.monotonic() - names.started, names.error)
     if is_place(request.source):
         from workbench.workflows.collect import Collect
 
@@ -92,6 +98,11 @@ def attach(
 
 def checked_request(request: AttachRequest) -> AttachRequest:
     """The request with its filter as libpcap takes it. UsageError, BpfError, ExternalError where it cannot be carried out."""
+    if is_cluster(request.source):
+        from workbench.workflows.attach_names import check_names
+
+        check_names(request)
+        return request
     if is_place(request.source):
         from workbench.workflows.collected import check_request
 

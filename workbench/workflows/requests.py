@@ -105,7 +105,7 @@ class AttachStatus:
     Of a port that takes telemetry, packets are datagrams, and these are known: exporters; records: of flows, and samples; lost:
     records and messages that were numbered and did not arrive; refused: datagrams of those not on the list.
     Of a capture on a DPU only: unseen, sentences on what it can't show; far_capture_cpu, far_ssh_cpu: shares of one of its cores;
-    far_bits_per_second: what goes over ssh.
+    far_bits_per_second: what goes over ssh. Of a cluster, which has no packets: claims, how many were told.
     """
 
     source: str
@@ -134,6 +134,7 @@ class AttachStatus:
     far_capture_cpu: float | None = None
     far_ssh_cpu: float | None = None
     far_bits_per_second: float | None = None
+    claims: int | None = None
 
 
 AttachSink = Callable[[AttachStatus], None]

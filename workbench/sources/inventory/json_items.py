@@ -20,6 +20,7 @@ _TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\\n]++|\\[^\n])*+")*+
 _LIST: Final = re.compile(rb'"items"\s*:\s*\Z')
 _KIND: Final = re.compile(rb'"kind"\s*:\s*"(\w{1,64}?)List"')
 _BLANK: Final = re.compile(rb"[\s,\x00\x1e\xef\xbb\xbf]*")
+_EVENT: Final = b'{"type":'
 _OPEN: Final = frozenset(b"{[")
 _ARRAY: Final = 0x5B
 _QUOTE: Final = 0x22
@@ -124,7 +125,8 @@ class JsonItems:
             if end < 0 and not eof and len(buffer) - at <= self._most:
                 return
             end = len(buffer) if end < 0 else end
-            if opens and (end - at < 3 or buffer.find(b'"items"', at, end) >= 0 or end - at > self._most):
+            event = buffer.startswith(_EVENT, at)  # holds one object; what that has as items is its own
+            if opens and (end - at < 3 or end - at > self._most or (not event and buffer.find(b'"items"', at, end) >= 0)):
                 self._begin(at)  # one of many lines after all, or a list
                 return
             yield self._one(at, end) if opens else Item(self._line_of(at), problem="not a JSON object")

@@ -56,45 +56,63 @@ class Kubernetes:
         self._slices: dict[str, set[str]] = {}
         self._pending: list[Claim] = []
         self._mark = 0
+        self._marks: dict[str, int] = {}  # of kinds that are listed by themselves
         self._times: dict[int, dt.datetime | None] = {}
         self._scope: dict[str, set[str | None]] = {}  # kinds of the present list, and their namespaces
         self._newest: dt.datetime | None = None
 
     # -- lists and streams ------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """A document or a list begins."""
+    def begin(self, kind: str = "") -> None:
+        """A document or a list begins. kind: a list of that kind alone; those of others may go on beside it."""
         self._mark += 1
-        self._scope, self._newest = {}, None
+        if kind:
+            self._marks[kind] = self._mark
+            self._scope.pop(kind, None)
+        else:
+            self._marks.clear()
+            self._scope.clear()
+        self._newest = None
 
-    def end(self, at: dt.datetime | None = None, *, listed: bool = False, kinds: tuple[str, ...] = ()) -> None:
+    def _mark_of(self, kind: str) -> int:
+        return self._marks.get(kind, self._mark)
+
+    def end(
+        self,
+        at: dt.datetime | None = None,
+        *,
+        listed: bool = False,
+        kind: str = "",
+        whole: bool = False,
+        alive: dt.datetime | None = None,
+    ) -> None:
         """It is over. listed: it was a whole list, so what it lacks of what was known before is gone.
 
-        at: when it was made, where known; else it is as old as the latest time in it. kinds: what was asked for in all
-        namespaces; else kinds and namespaces are those that occur (of one namespace only: of it alone).
+        at: when it was made, where known; else it is as old as the latest time in it. kind: as of `begin`. whole: all namespaces
+        were asked for; else it speaks for those that occur (where it is one only, for it alone). alive: until when a watch told
+        what was known.
         """
-        made = max((t for t in (at, self._newest) if t is not None), default=None)
-        self._times[self._mark] = made
+        made = max((t for t in (at, self._newest) if t is not None and not (kind and at)), default=at)
+        self._times[self._mark_of(kind)] = made
         if listed:
-            self._compare(made, kinds)
+            self._compare(made, kind, alive, whole=whole)
         for claim in self._pending:
             if claim.uid not in self._known:
                 self.told.claim(claim)
         self._pending.clear()
 
-    def _compare(self, made: dt.datetime | None, kinds: tuple[str, ...]) -> None:
+    def _compare(self, made: dt.datetime | None, kind: str, alive: dt.datetime | None, *, whole: bool) -> None:
         gone = 0
         for known in self._known.values():
-            if known.mark == self._mark or known.over or not known.held:
+            if known.mark == self._mark_of(known.kind) or known.over or not known.held or kind not in ("", known.kind):
                 continue
             namespaces = self._scope.get(known.kind, set())
-            whole = known.kind in kinds or (bool(namespaces) and (known.kind == _CLUSTER or len(namespaces) > 1))
-            if not whole and known.namespace not in namespaces:
+            every = whole or (bool(namespaces) and (known.kind == _CLUSTER or len(namespaces) > 1))
+            if not every and known.namespace not in namespaces:
                 continue
             last = self._times.get(known.mark) or known.seen
-            if known.seen is not None and last is not None:
-                last = max(last, known.seen)
-            if last is None or made is None or (made <= last and not kinds):
+            last = max((t for t in (last, known.seen, alive) if t is not None), default=None)
+            if last is None or made is None or (made <= last and not whole):
                 continue  # a list that is older than what is known
             last = min(last, made)
             known.over = True
@@ -279,7 +297,7 @@ class Kubernetes:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(base.uid)
-        known.mark = self._mark
+        known.mark = self._mark_of(kind)
         older = number and known.version and number < known.version
         if not older and known.seen is not None and (base.ts_seen is None or base.ts_seen <= known.seen):
             base = replace(base, ts_seen=known.seen + _TICK)
