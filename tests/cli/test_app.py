@@ -36,7 +36,7 @@ def test_the_commands_are_those_that_are_done() -> None:
         "workbench",
         *(
             f"workbench {w}"
-            for w in ["open", "index", "import", "attach", "flows", "query", "detect", "packets", "note", "audit"]
+            for w in ["open", "index", "import", "attach", "flows", "query", "workloads", "detect", "packets", "note", "audit"]
         ),
         *(f"workbench {w}" for w in ["serve", "doctor", "completions"]),
         "workbench audit show",

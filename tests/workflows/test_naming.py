@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 
 from tests.identity.claimed import claim
 from tests.store.rows import T0, batch, flow, index, source
+from workbench.cli.app import run
 from workbench.errors import CancelledError, CaseBusyError
+from workbench.filters import compile_filter
 from workbench.store.case import CaseFolder
 from workbench.store.reader import CaseReader
 from workbench.store.segments import list_segments
@@ -199,3 +202,55 @@ def test_arp_leases_and_answers_of_names_are_claims_of_the_case_itself(tmp_path:
     wanted = {0: (one, None), 1: desk, 2: name, 3: (two, None), 4: desk, 6: (two, None)}
     assert {r["n"]: (r["src"], r["name"]) for r in found if r["src"]} == wanted
     assert {r["n"] for r in found if r["dst"] == "db.example"} == {0, 1, 2, 3}
+
+
+def test_filters_and_views_ask_who_the_ends_were(case: Path) -> None:
+    labels = {"namespace": "shop", "labels": '{"app.kubernetes.io/name": "web", "tier": "x"}', "node": "n1"}
+    broken = from_to("odd", 9, 0, labels="{no json")
+    add(case, 2, claims=[from_to("front", 2, 0, None, **labels), from_to("twin", 3, 0), from_to("rival", 3, 0), broken])
+    name_flows(case)
+    every, old, new = set(range(11)), {0, 1, 2, 3, 4, 10}, {5, 6, 7, 8, 9}
+    wanted = {
+        "workload == new": new,
+        'workload == "n*"': new,
+        "src.workload == front": set(),
+        "dst.workload == front": every - {10},
+        'workload == "shop/fr*"': every - {10},
+        "workload.namespace == shop && label.tier == x": every - {10},
+        'dst.label.app.kubernetes.io/name == "web" && src.workload == old': old - {10},
+        "workload.node in {n1}": every - {10},
+        "label.nothing": set(),
+        "workload.ambiguous": {10},
+        "!src.workload": set(),
+        "workload not in {old}": new,
+    }
+    with CaseReader(case) as reader:
+        for text, flows in wanted.items():
+            made = compile_filter(text)
+            found = reader.query(f"SELECT flow_id & 255 AS n FROM flows WHERE {made.sql}", made.params)
+            assert set(found["n"].to_pylist()) == flows, text
+        named = reader.query("SELECT * FROM flows_named WHERE flow_id & 255 = 10").to_pylist()[0]
+        assert (named["src_name"], named["dst_name"], named["dst_claimants"], named["ambiguous"]) == ("old", None, 2, True)
+        claimants = reader.query("SELECT name FROM flow_claimants WHERE flow_id & 255 = 10 AND side = 'dst' ORDER BY 1")
+        assert claimants["name"].to_pylist() == ["rival", "twin"]
+        pairs = reader.query("SELECT src_name, dst_name, flows, bytes, services FROM workload_pairs ORDER BY 1").to_pylist()
+    sizes = [sum(300 + n + 4000 for n in sorted(some)) for some in (new, old - {10})]
+    assert [tuple(row.values()) for row in pairs] == [
+        ("new", "front", 5, sizes[0], "tcp/443"),
+        ("old", "front", 5, sizes[1], "tcp/443"),
+    ]
+
+
+def test_workloads_are_listed_as_of_a_time(case: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name_flows(case)
+
+    def listed(*words: str) -> list[str]:
+        assert run(["workloads", "--case", str(case), "--format", "json", *words]) == 0
+        return [row["name"] for row in json.loads(capfd.readouterr().out)]
+
+    assert listed() == ["old", "new", "other"]
+    assert listed("--at", "2023-11-14 22:14:00") == ["old", "other"]
+    assert listed("--at", "now") == ["new", "other"]
+    assert listed("--at", "2023-01-01") == []
+    assert run(["workloads", "--case", str(case), "--at", "tea"]) == 2
+    assert '--at: "tea" is not a time' in capfd.readouterr().err

@@ -17,7 +17,7 @@ import typer
 from typer.main import get_command
 
 from workbench import __version__
-from workbench.cli import attach, audit, detect, house, importing, indexing, mirror, note, packets, rows, serve
+from workbench.cli import attach, audit, detect, house, importing, indexing, mirror, note, packets, rows, serve, workloads
 from workbench.cli.messages import tell_bug, tell_error
 from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
 from workbench.workflows.requests import OpenRequest, ServeRequest
@@ -65,6 +65,7 @@ app.command("import")(importing.import_)
 app.command("attach")(attach.attach)
 app.command("flows")(rows.flows)
 app.command("query")(rows.query)
+app.command("workloads")(workloads.workloads)
 app.command("detect")(detect.detect)
 app.command("packets")(packets.packets)
 app.command("note")(note.note)

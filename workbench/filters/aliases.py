@@ -12,6 +12,7 @@ from typing import Final
 
 from workbench.filters.addresses import family_guard, family_of
 from workbench.filters.fields import Field, Kind, Part, Presence, field_of, kind_of, part_of
+from workbench.filters.workloads import AMBIGUOUS, workload_fields
 from workbench.records.columns import Table
 
 _TCP, _UDP, _SCTP, _DCCP, _UDPLITE = "proto = 6", "proto = 17", "proto = 132", "proto = 33", "proto = 136"
@@ -97,6 +98,8 @@ def field_aliases(tables: Mapping[str, Table]) -> dict[str, Field]:
     for name, (table, column) in _COLUMNS.items():
         if table in tables and column in tables[table].names:
             made[name] = field_of(tables[table], column, name)
+    if {"workloads", "flow_identity"} <= tables.keys():
+        made |= {field.name: field for field in workload_fields(tables["workloads"])}
     return made
 
 
@@ -169,6 +172,8 @@ def presences(tables: Mapping[str, Table]) -> dict[str, Presence]:
         either = f"{family_of(_SOURCE, family)} OR {family_guard('outer_src_ip', family)}"
         made.append(Presence(name, f"({either})", f"IPv{family} flows, or in a tunnel over IPv{family}"))
     made.append(Presence("service.unexpected", _unexpected, "flows whose protocol contradicts their port"))
+    if "flow_identity" in tables:
+        made.append(Presence("workload.ambiguous", AMBIGUOUS, "flows of which several workloads claim an end with equal right"))
     made.append(Presence("tcp.analysis.retransmission", "retransmits > 0", "flows with segments sent again"))
     return {presence.name: presence for presence in made}
 

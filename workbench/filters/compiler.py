@@ -97,7 +97,7 @@ class _Compiler:
         """The one other table that a condition, or a choice of conditions, is about; None for everything else."""
         if isinstance(node, Test):
             found = self._find(node)
-            return None if found.table == "flows" or node.op == "not in" else found.table
+            return None if found.table == "flows" or node.op == "not in" else _rows_of(found)
         if isinstance(node, Group) and node.joined == "or":
             tables = {self._table_of(part) for part in node.parts}
             return tables.pop() if len(tables) == 1 else None
@@ -115,7 +115,7 @@ class _Compiler:
         _check_mask(found, node)
         if node.op == "not in" and found.table != "flows":
             inside = Test(node.field, "in", node.items, node.mask, node.op_word)
-            return negated(self._member(found.table, predicates.holds(found, inside, self.now)))
+            return negated(self._member(_rows_of(found), predicates.holds(found, inside, self.now)))
         if not node.op:
             return predicates.present(found, node.mask)
         other = self._column_meant(found, node)
@@ -148,7 +148,7 @@ class _Compiler:
             return None
         word = node.items[0].low
         other = self.names.fields.get(word.text)
-        if word.quoted or other is None or other.table != found.table or other.bounds or other.mask or found.mask:
+        if word.quoted or other is None or _rows_of(other) != _rows_of(found) or other.bounds or other.mask or found.mask:
             return None
         alike = other.kind is found.kind or {other.kind, found.kind} <= {Kind.NUMBER, Kind.SIZE, Kind.COUNT}
         return other if alike else None
@@ -156,7 +156,7 @@ class _Compiler:
     def _find(self, node: Test) -> Field | Presence:
         """What the test's name stands for: a protocol where it is asked alone, else a field."""
         word = node.field
-        presence, made = self.names.presences.get(word.text), self.names.fields.get(word.text)
+        presence, made = self.names.presences.get(word.text), self.names.field(word.text)
         alone = not node.op and node.mask is None
         chosen = (presence or made) if alone else (made or presence)
         if chosen is None:
@@ -188,6 +188,8 @@ class _Compiler:
 
     def _member(self, table: str, row: Sql) -> Sql:
         """Whether a flow belongs to a row of the table that fulfils the condition."""
+        join = self.names.joins[table]
+        table = table.partition("@")[0]
         self.needs.append(table)
         if len(self.needs) > MOST_TABLES:
             raise FilterError(
@@ -196,12 +198,20 @@ class _Compiler:
                 position=0,
                 length=len(self.text),
             )
+        where = "" if row == TRUE else f" WHERE {row.text}"
+        if join.through:
+            return Sql(join.through.replace("{0}", f"FROM {table}{where}"), row.params * join.through.count("{0}"))
         ways = []
-        for ours, theirs in self.names.joins[table].ways:
+        for ours, theirs in join.ways:
             left = ours[0] if len(ours) == 1 else f"({', '.join(ours)})"
-            where = "" if row == TRUE else f" WHERE {row.text}"
             ways.append(Sql(f"{left} IN (SELECT {', '.join(theirs)} FROM {table}{where})", row.params))
         return either(ways)
+
+
+def _rows_of(found: Field | Presence) -> str:
+    """What a condition is about: a table, or the rows of it that belong to one end of a flow."""
+    side = found.side if isinstance(found, Field) else ""
+    return f"{found.table}@{side}" if side else found.table
 
 
 def _check_mask(found: Field, node: Test) -> None:

@@ -162,7 +162,7 @@ def _fields(prefix: str) -> Iterator[tuple[str, Literal["field"], str]]:
 
 def _operators(field_name: str, prefix: str) -> Iterator[tuple[str, Literal["operator", "word"], str]]:
     names = registry()
-    found = names.fields.get(field_name)
+    found = names.field(field_name)
     if found is not None:
         for sign in _signs_of(found):
             if sign.startswith(prefix):
@@ -187,7 +187,7 @@ def _signs_of(found: Field) -> tuple[str, ...]:
 
 
 def _values(field_name: str, prefix: str, values: ValueSource | None, limit: int) -> Iterator[tuple[str, Literal["value"], str]]:
-    found = registry().fields.get(field_name)
+    found = registry().field(field_name)
     if found is None:
         return
     quote = prefix[:1] if prefix[:1] in ('"', "'") else ""
@@ -200,6 +200,8 @@ def _values(field_name: str, prefix: str, values: ValueSource | None, limit: int
     seen: set[str] = set()
     for part in sorted(found.parts, key=lambda part: "src_port" in part.column):  # what is served is asked for most
         column = part.text or part.column
+        if not column.isidentifier():  # made of several
+            continue
         named = column if found.table == "flows" else f"{found.table}.{column}"
         guard = " AND ".join(f"({one})" for one in dict.fromkeys((found.guard, part.guard)) if one)
         for value in _seen(found, values, named, begun, limit, guard):

@@ -58,7 +58,7 @@ class Field:
     guard: condition that all its parts share. family: 4 or 6 where only those addresses count. mask: the bit that a
     switch is. low, high: the values that make sense. bounds: a time that flows hold between their first and last
     packet: compared with the one column or the other. stacked: its text may be several names with commas between them,
-    from the outside in, and equality is asked of each.
+    from the outside in, and equality is asked of each. side: src or dst where rows of its table belong to one end only.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Field:
     mask: int = 0
     low: int | None = None
     high: int | None = None
+    side: str = ""
     bounds: tuple[str, str] | None = None
     stacked: bool = False
 
@@ -96,9 +97,13 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """How rows of a table belong to flows: each pair of key lists is one way."""
+    """How rows of a table belong to flows: each pair of key lists is one way.
+
+    through: where that is looked up in another table, a condition with {} for `FROM table WHERE ...`.
+    """
 
     ways: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    through: str = ""
 
 
 #: Columns of `flows` that hold stacked names: `smb,dcerpc`.
@@ -108,11 +113,17 @@ _BY_FLOW: Final = Join(((("flow_id",), ("flow_id",)),))
 _BY_SOURCE: Final = Join(((("source_id",), ("source_id",)),))
 _ENDS: Final = ("source_id", "tunnel", "coalesce(vni, -1)")
 
+#: Two lookups, each of one column, are faster than one of either.
+_NAMED: Final = "SELECT flow_id FROM flow_identity WHERE {}_wid IN (SELECT workload_id {{0}})"
+
 #: Tables that hold no flow_id: arp belongs to the flows of the address that its sender claims, tunnels to the flows
 #: inside; findings to the flows of their evidence; what is about a source, to all of its flows.
 _JOINS: Final[dict[str, Join]] = {
     "arp": Join(tuple((("source_id", "network", end), ("source_id", "network", "src_ip")) for end in ("src_ip", "dst_ip"))),
     "findings": Join(((("flow_id",), ("unnest(TRY_CAST(flow_ids AS BIGINT[]))",)),)),
+    "workloads": Join((), f"flow_id IN ({_NAMED.format('src')} UNION ALL {_NAMED.format('dst')})"),
+    "workloads@src": Join((), f"flow_id IN ({_NAMED.format('src')})"),
+    "workloads@dst": Join((), f"flow_id IN ({_NAMED.format('dst')})"),
     "tunnels": Join(
         (
             ((*_ENDS, "outer_src_ip", "outer_dst_ip"), (*_ENDS, "outer_src_ip", "outer_dst_ip")),
@@ -141,12 +152,21 @@ class Registry:
         """Every name, in order."""
         return tuple(sorted({*self.fields, *self.presences}))
 
+    def field(self, name: str) -> Field | None:
+        """The field of a name: one that is listed, or a label of a workload (`label.app`)."""
+        found = self.fields.get(name)
+        if found is None and "label." in name and "workloads" in self.joins:
+            from workbench.filters.workloads import label_field
+
+            found = label_field(name)
+        return found
+
     def nearest(self, word: str) -> str | None:
         """The name that was probably meant; None where none is close."""
         import difflib
 
         lower = word.lower()
-        if lower in self.fields or lower in self.presences:
+        if lower in self.fields or lower in self.presences or self.field(lower) is not None:
             return lower
         if len(word) > 60:
             return None
@@ -215,6 +235,7 @@ def build(tables: Collection[Table]) -> Registry:
     known = presences(by_name)
     for name in joins.keys() - known.keys():
         known[name] = Presence(name, "true", by_name[name].meaning, name)
+    joins |= {name: join for name, join in _JOINS.items() if name.partition("@")[0] in joins}
     return Registry(fields, known, joins, absent(by_name))
 
 

@@ -165,6 +165,11 @@ def read_time(word: Word, field: Field, now: int) -> int:
     return int(moment)
 
 
+def moment(text: str, now: int) -> int:
+    """A time as filters take it, microseconds since 1970 UTC. now: what relative times count from. FilterError."""
+    return read_time(Word(text, 0, len(text)), Field("time", Kind.TIME, ()), now)
+
+
 def _relative(text: str, now: int) -> Fraction | None:
     if text == "now":
         return Fraction(now)

@@ -275,7 +275,7 @@ _WHO: Final = (
     ),
     Column("name", _TXT, "its name", privacy=_N),
     Column("namespace", _TXT, "namespace, project or tenant that the name is in", privacy=_N),
-    Column("kind", _TXT, "pod, vm, container, host, node, service, nat or name (of DNS)", null=False),
+    Column("kind", _TXT, "pod, vm, container, host, node, service, nat or name (of DNS); of workloads many, too", null=False),
     Column("node", _TXT, "machine that it runs on", privacy=_N),
     Column("labels", _TXT, "JSON object of text to text, keys sorted", privacy=_N),
 )
@@ -293,7 +293,12 @@ CLAIMS: Final = Table(
         Column("mac", _TXT, "MAC address", privacy=_A),
         Column("ts_from", _TS, "held from then on; null: not known, before ts_to or ever", "UTC"),
         Column("ts_to", _TS, "held until then, exclusive; null: no end known", "UTC"),
-        Column("ts_seen", _TS, "when the origin said so: of two claims of one origin and uid the later said counts", "UTC"),
+        Column(
+            "ts_seen",
+            _TS,
+            "when the origin said so: of two claims of one origin, uid, address and beginning the later said counts",
+            "UTC",
+        ),
         Column("origin", _TXT, "arp, nd, dhcp, dns, kubernetes, hubble, ovn, libvirt, csv", null=False),
         Column("confidence", _DBL, "0 to 1; docs/identity.md says what each origin is worth", null=False),
         Column("detail", _TXT, "what was said, in short", privacy=_N),
@@ -309,7 +314,9 @@ WORKLOADS: Final = Table(
             "workload_id", _BIG, "counts from 1; a row's own, `uid` is what the same workload shares", null=False, heading="id"
         ),
         *_WHO,
-        Column("network", _TXT, "tenant scope, as in `flows`; null: any that nobody claims by name", privacy=_A),
+        Column(
+            "network", _TXT, "tenant scope, as in `flows`; null: any, where none that is named is claimed as strongly", privacy=_A
+        ),
         Column("ip", _TXT, "the address, canonical text", privacy=_A, null=False),
         Column("hi", _BIG, "the address: upper 64 bits of 16 bytes, two's complement; 0 for IPv4", privacy=_A, null=False),
         Column("lo", _BIG, "the address: lower 64 bits, two's complement", privacy=_A, null=False),

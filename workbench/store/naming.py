@@ -6,7 +6,7 @@ Names are kept as findings are: a set of segments that stands for all there were
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from workbench.records.arrow import arrow_schema
 from workbench.store.case import CaseFolder
-from workbench.store.engine import writing
+from workbench.store.engine import identifier, writing
+from workbench.store.query import Rows, run_query
 from workbench.store.reader import CaseReader
 from workbench.store.schema import column_list
 from workbench.store.segments import SegmentFiles
@@ -36,6 +37,14 @@ def told_claims(reader: CaseReader) -> pa.Table:
 def kept_workloads(reader: CaseReader) -> pa.Table:
     """All rows of `workloads`."""
     return reader.query(f"SELECT {column_list('workloads')} FROM workloads ORDER BY workload_id").cast(arrow_schema("workloads"))
+
+
+def workload_rows(reader: CaseReader, columns: Sequence[str], at: int | None) -> Rows:
+    """Columns of `workloads` by address, network and time, streamed; to be closed. at: only those of that time, us since 1970."""
+    listed = ", ".join(map(identifier, columns))
+    held = "$1 IS NULL OR ((ts_from IS NULL OR epoch_us(ts_from) <= $1) AND (ts_to IS NULL OR epoch_us(ts_to) > $1))"
+    order = "hi, lo, network NULLS FIRST, ts_from NULLS FIRST, namespace, name, uid"
+    return run_query(reader, f"SELECT {listed} FROM workloads WHERE {held} ORDER BY {order}", [at])
 
 
 def flows_by_source(reader: CaseReader) -> dict[int, int]:

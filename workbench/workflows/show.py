@@ -43,10 +43,16 @@ def case_filter(case: CaseReader, text: str) -> Filter:
     from workbench.records.columns import BY_NAME
 
     compile_filter(text, tables=BY_NAME.keys())  # a wrong one is said before the case is asked anything
+    return compile_filter(text, now=case_now(case), tables=BY_NAME.keys())
+
+
+def case_now(case: CaseReader) -> int:
+    """What relative times count from in this case, microseconds since 1970."""
+    now = time.time_ns() // 1000
     if case.query(_ATTACHED).num_rows:
-        return compile_filter(text, now=time.time_ns() // 1000, tables=BY_NAME.keys())
+        return now
     last = case.query("SELECT epoch_us(max(ts_end)) AS last FROM flows")["last"][0].as_py()
-    return compile_filter(text, now=last, tables=BY_NAME.keys())
+    return now if last is None else int(last)
 
 
 def list_flows(
