@@ -45,6 +45,8 @@ JUDGED = {
 }
 #: No sample has a domain controller of Windows: these are judged by made-up calls and shared captures (docs/detections.md).
 WINDOWS = {"dcsync", "remote-task", "zerologon"}
+#: Nor do samples come with names for their addresses, or with what agents tell: tests/detections/test_identity.py makes them up.
+NAMED = {"agent-dark", "attestation-failed", "beacon-replicas", "first-path-groups", "odd-sibling", "sensitive-endpoints"}
 
 
 @pytest.mark.parametrize("sample", samples())
@@ -56,8 +58,8 @@ def test_what_fires_on_a_sample_is_known(cases: Cases, sample: str) -> None:
 
 
 def test_every_detection_fires_on_a_sample_and_is_silent_on_most() -> None:
-    assert {name for name, _ in JUDGED} == set(names()) - WINDOWS
-    for name in set(names()) - WINDOWS:
+    assert {name for name, _ in JUDGED} == set(names()) - WINDOWS - NAMED
+    for name in set(names()) - WINDOWS - NAMED:
         assert sum(one == name for one, _ in JUDGED) < len(samples()) / 2
 
 
@@ -67,7 +69,7 @@ def test_true_findings_outnumber_false_ones() -> None:
 
 
 def test_headers_say_what_a_reader_needs() -> None:
-    assert len(names()) == 18
+    assert len(names()) == 24
     for name in names():
         question = detection(name)
         assert question.kind == "detection"
