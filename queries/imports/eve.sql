@@ -8,7 +8,7 @@ description: >
   kind alert: it is what a sensor said, not a finding of ours. Query and answer of DNS are one row where they stand together.
 input: json
 recognise:
-  - '\A\s*\[?\s*\{[^\x00]*?"event_type"\s*:'
+  - '\A\s*\[?\s*\{[^\x00]*?"event_type"\s*:\s*"'
 times: timestamp, flow.start and flow.end are ISO 8601 with an offset
 stream: event_type
 fields: [event_type, timestamp, flow_id, in_iface, src_ip, src_port, dest_ip, dest_port, proto, icmp_type, icmp_code, response_icmp_type,

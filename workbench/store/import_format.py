@@ -33,7 +33,7 @@ _PART: Final = re.compile(
     r"^--[ \t]*into[ \t]+(?P<table>[a-z_]+)(?:[ \t]+from[ \t]+(?P<stream>[a-z0-9_*-]+))?[ \t]*$", re.MULTILINE
 )
 _NEEDED: Final = ("id", "title", "description", "input", "recognise", "times", "columns", "references")
-_KNOWN: Final = (*_NEEDED, "fields", "stream", "items", "nothing", "unused", "separator")
+_KNOWN: Final = (*_NEEDED, "fields", "stream", "items", "nothing", "unused", "separator", "head", "pair", "until")
 #: Tables that rows may go into. Those of the house itself (sources, ledger, findings...) are not among them.
 _CLOSED: Final = frozenset(
     {"sources", "source_files", "source_blocks", "ledger", "links", "workloads", "flow_identity", "findings", "finding_flows"}
@@ -57,7 +57,9 @@ class ImportFormat:
     """A format. patterns: any of these, found in the beginning of a file, tells it. fields: what is taken out of each line.
 
     stream: the field that tells lines apart. items: in JSON, the member that holds the rows. nothing: texts that mean no value.
-    separator: of CSV. unused: what its other kinds of lines are, in words.
+    separator: of CSV; head: its names, where files may come without a first line of them; until: the line at
+    which they end. unused: what its other kinds of lines are, in
+    words. pair: seconds; above 0, rows of flows tell one direction or one sighting, and become flows together (`import_pairing`).
     """
 
     id: str
@@ -75,6 +77,9 @@ class ImportFormat:
     items: str = ""
     nothing: tuple[str, ...] = ("",)
     separator: str = ","
+    head: tuple[str, ...] = ()
+    until: str = ""
+    pair: float = 0.0
 
     def knows(self, head: str) -> bool:
         """Whether a file that begins so is of this format."""
@@ -224,6 +229,9 @@ def _format(path: Path, header: Header, sql: str, text: str) -> ImportFormat:
         read.words("items") if "items" in fields else "",
         ("", *read.texts("nothing")) if "nothing" in fields else ("",),
         str(fields.get("separator", ",")),
+        tuple(read.words("head").split()) if "head" in fields else (),
+        read.words("until") if "until" in fields else "",
+        read.seconds("pair") if "pair" in fields else 0.0,
     )
 
 
@@ -251,6 +259,12 @@ class _Values:
             return re.compile(text, re.MULTILINE)
         except re.error as error:
             raise FormatError(f"{text!r:.80} is no regular expression: {error}", "", self.lines["recognise"]) from error
+
+    def seconds(self, key: str) -> float:
+        found = self.values[key]
+        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= 86_400:
+            raise FormatError(f"{key} is no number of seconds up to a day", "Write it as 300.", self.lines[key])
+        return float(found)
 
     def meanings(self, key: str) -> dict[str, str]:
         found = self.values[key]

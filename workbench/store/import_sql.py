@@ -12,6 +12,7 @@ from typing import Final
 
 from workbench.records.columns import BY_NAME, Type
 from workbench.store.engine import identifier, literal
+from workbench.store.import_pairing import EXTRA
 
 #: Times as text or numbers: seconds, milli-, micro- or nanoseconds since 1970 by their size, or ISO 8601 (UTC where it has no
 #: offset). What is 0, before 1970 or behind 2200 is a sentinel: null.
@@ -69,14 +70,15 @@ ALWAYS: Final = ("n", "key", "reject")
 _OURS: Final = frozenset({"flow_id", "source_id"})
 
 
-def table_columns(table: str) -> dict[str, str]:
-    """What a SELECT into that table may yield, with the types they are cast to."""
+def table_columns(table: str, *, paired: bool = False) -> dict[str, str]:
+    """What a SELECT into that table may yield, with the types they are cast to. paired: rows become flows together."""
     found = {c.name: str(c.type) for c in BY_NAME[table].columns if c.name not in _OURS}
     if "flow_id" in BY_NAME[table].names and table != "flows":  # rows of a flow: what is known of the flow itself
         found |= {f"flow_{c.name}": str(c.type) for c in BY_NAME["flows"].columns if c.name not in _OURS}
         found["flow_proto"] = "VARCHAR"
     if table == "flows":
         found["proto"] = "VARCHAR"  # number or name: told apart later
+        found |= EXTRA if paired else {}
     return {"n": "BIGINT", "key": "VARCHAR", "reject": "VARCHAR", **found}
 
 

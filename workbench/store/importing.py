@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from workbench.records.columns import BY_NAME
 from workbench.store.engine import connect, identifier, literal, lock_down
 from workbench.store.import_format import FormatError, ImportFormat, Part
+from workbench.store.import_pairing import merge_sightings, pair_halves
 from workbench.store.import_sql import ALWAYS, MACROS, cast, json_fields, mentioned, split_fields, spoilt, table_columns
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class ImportEngine:
         lock_down(self._con, (temp,))
         self._ready: dict[str, list[Ready]] = {}
         self._waiting: dict[str, tuple[str, ...]] = {}
+        self._held: dict[str, frozenset[str]] = {}
         self._format: ImportFormat | None = None
 
     def close(self) -> None:
@@ -78,7 +80,7 @@ class ImportEngine:
         found = self._ready.get(form.id)
         if found is None or (self._format is not None and self._format is not form):
             self._empty(form)
-            found = [self._prepared(part) for part in form.parts]
+            found = [self._prepared(part, paired=form.pair > 0) for part in form.parts]
             self._ready[form.id] = found
         self._format = form
         return found
@@ -87,7 +89,7 @@ class ImportEngine:
         columns = "".join(f", {identifier(name)} VARCHAR" for name in form.fields if name != "n")
         self._con.execute(f"CREATE OR REPLACE TABLE chunk (n BIGINT, h UBIGINT, stream VARCHAR, line VARCHAR{columns})")
 
-    def _prepared(self, part: Part) -> Ready:
+    def _prepared(self, part: Part, *, paired: bool) -> Ready:
         import duckdb
 
         where = f"WHERE stream = {literal(part.stream)}" if part.stream else ""
@@ -98,7 +100,7 @@ class ImportEngine:
             why = str(error).strip().splitlines()[0]
             raise FormatError(f"its SELECT into {part.table} is refused: {why}", "See docs/imports.md.", part.line) from error
         types = {row[0]: str(row[1]) for row in found}
-        allowed = table_columns(part.table)
+        allowed = table_columns(part.table, paired=paired)
         for name in types:
             if name not in allowed:
                 near = difflib.get_close_matches(name, allowed, n=1)
@@ -200,6 +202,37 @@ class ImportEngine:
             con.execute(f"INSERT INTO {name} BY NAME SELECT * FROM arriving")
         finally:
             con.unregister("arriving")
+
+    def hold(self, table: str, rows: pa.Table) -> None:
+        """Keep rows of flows or claims that are told in pieces. rows: source_id, n and what the SELECT gave, typed."""
+        name, con = f"held_{table}", self._con
+        con.register("arriving", rows)
+        try:
+            if table not in self._held:
+                con.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")
+                self._held[table] = frozenset(rows.column_names)
+                return
+            for column in sorted(set(rows.column_names) - self._held[table]):
+                kind = con.execute(f"SELECT typeof({identifier(column)}) FROM arriving LIMIT 1").fetchone()
+                con.execute(f"ALTER TABLE {name} ADD COLUMN {identifier(column)} {kind[0] if kind else 'VARCHAR'}")
+                self._held[table] |= {column}
+            con.execute(f"INSERT INTO {name} BY NAME SELECT * FROM arriving")
+        finally:
+            con.unregister("arriving")
+
+    def paired(self, gap: float) -> Iterator[pa.Table]:
+        """The flows that held rows make together, in pieces: columns of `flows`, source_id, n, keys, halves, points."""
+        if "flows" in self._held:
+            table = pair_halves(self._con, "held_flows", self._held.pop("flows"), gap)
+            yield from self._pieces(table, "*")
+            self._con.execute(f"DROP TABLE {table}")
+
+    def sightings(self) -> Iterator[pa.Table]:
+        """The claims that held sightings make together, in pieces: columns of `claims`, source_id, n."""
+        if "claims" in self._held:
+            table = merge_sightings(self._con, "held_claims", self._held.pop("claims"))
+            yield from self._pieces(table, "*")
+            self._con.execute(f"DROP TABLE {table}")
 
     def add_keys(self, rows: pa.Table) -> None:
         """Flows that rows may belong to: key, flow_id."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -129,6 +129,7 @@ class LogImport:
         self._stored = stored
         self._lines = Seen()
         self._keys = Seen()
+        self._gap = 0.0
         self._told = 0.0
         self._total = 0
 
@@ -245,7 +246,9 @@ class LogImport:
                 keep = fresh[at]
                 rows, at = rows.filter(pa.array(keep)), at[keep]
             rows = self._checked(one, ready, rows)
-            if ready.part.table == "flows":
+            if one.form.pair and ready.part.table in {"flows", "claims"}:
+                self._hold(one, ready.part.table, rows)
+            elif ready.part.table == "flows":
                 self._flows(one, rows)
             else:
                 self._others(one, ready.part.table, rows)
@@ -283,23 +286,56 @@ class LogImport:
             one.tally.add("duplicate_line", rows.column("n").filter(pa.array(~new)).to_pylist(), "flows told again")
             rows = rows.filter(pa.array(new)) if not new.all() else rows
         if rows.num_rows:
-            made = self._store_flows(one, rows)
-            for what in ("time", "address", "protocol"):
-                lacking = [at for at, lack in made.lacks.items() if lack == what]
-                numbers = rows.column("n").take(pa.array(lacking, pa.int64())).to_pylist()
-                one.tally.add("not_a_flow", numbers, f"no {what}")
+            self._lacking(one, rows, self._store_flows(one, rows))
+
+    @staticmethod
+    def _lacking(one: _File, rows: pa.Table, made: Any) -> None:
+        """Count the rows that are no flows."""
+        for what in ("time", "address", "protocol"):
+            lacking = [at for at, lack in made.lacks.items() if lack == what]
+            numbers = rows.column("n").take(pa.array(lacking, pa.int64())).to_pylist()
+            one.tally.add("not_a_flow", numbers, f"no {what}")
 
     def _store_flows(self, one: _File, rows: pa.Table) -> Any:
         from workbench.store.import_flows import flow_rows
 
         made = flow_rows(rows, one.row["source_id"], one.flows, path_text(one.sensor))
-        if "key_hash" in rows.column_names:
+        if "keys" in rows.column_names:
+            keys = rows.column("keys").combine_chunks().take(pa.array(made.kept))
+            ids = made.flows.column("flow_id").take(pc.list_parent_indices(keys))
+            self._engine.add_keys(pa.table({"key": pc.list_flatten(keys), "flow_id": ids}))
+        elif "key_hash" in rows.column_names:
             keys = rows.column("key_hash").take(pa.array(made.kept))
             self._engine.add_keys(pa.table({"key": keys, "flow_id": made.flows.column("flow_id")}))
         one.flows += made.flows.num_rows
         one.tally.saw("flows", made.flows)
         self.writer.append("flows", made.flows)
         return made
+
+    def _hold(self, one: _File, table: str, rows: pa.Table) -> None:
+        """Keep pieces until all are there: several files may tell of one flow."""
+        if rows.num_rows:
+            source = pa.array([one.row["source_id"]] * rows.num_rows, pa.int64())
+            self._engine.hold(table, rows.append_column("source_id", source))
+            self._gap = max(self._gap, one.form.pair)
+
+    def _pair(self) -> None:
+        """Flows and claims of what was held."""
+        for piece in self._engine.paired(self._gap):
+            for one, rows in self._by_file(piece):
+                self._lacking(one, rows, self._store_flows(one, rows.drop_columns(["halves", "points"])))
+                merged = pc.sum(pc.subtract(rows.column("halves"), 1)).as_py()
+                twice = pc.sum(pc.greater(rows.column("points"), 1)).as_py()
+                one.tally.add("records_merged", (), "", merged)
+                one.tally.add("observed_twice", (), "", twice)
+        for piece in self._engine.sightings():
+            for one, rows in self._by_file(piece):
+                self._store(one, "claims", rows, source_id=one.row["source_id"])
+
+    def _by_file(self, piece: pa.Table) -> Iterator[tuple[_File, pa.Table]]:
+        for source_id in pc.unique(piece.column("source_id")).to_pylist():
+            rows = piece.filter(pc.equal(piece.column("source_id"), source_id)).drop_columns(["source_id"])
+            yield self.files[source_id], rows
 
     def _others(self, one: _File, table: str, rows: pa.Table) -> None:
         """Rows of other tables: at once, or when all flows are known."""
@@ -318,7 +354,14 @@ class LogImport:
             rows = rows.append_column("source_id", pa.array([source_id] * rows.num_rows, pa.int64()))
             self._engine.wait(table, rows.drop_columns([c for c in ("key",) if c in rows.column_names]))
             return
-        self._store(one, table, rows, source_id=source_id)
+        if "key_hash" in rows.column_names:
+            keyed = pc.is_valid(rows.column("key")).to_numpy()
+            new = np.ones(rows.num_rows, np.bool_)
+            new[keyed] = self._keys.fresh(rows.column("key_hash").to_numpy().astype(np.uint64, copy=False)[keyed])
+            one.tally.add("duplicate_line", rows.column("n").filter(pa.array(~new)).to_pylist(), f"{table} told again")
+            rows = rows.filter(pa.array(new))
+        if rows.num_rows:
+            self._store(one, table, rows, source_id=source_id)
 
     def _store(self, one: _File, table: str, rows: pa.Table, **constants: Any) -> None:
         made, _, lacks = self._maker.rows(table, rows, **constants)
@@ -332,6 +375,7 @@ class LogImport:
 
     def _join(self) -> None:
         """What belongs to flows goes to them; a flow that nobody told is made of what was said in it."""
+        self._pair()
         for piece in self._engine.implied():
             for source_id in pc.unique(piece.column("source_id")).to_pylist():
                 one = self.files[source_id]

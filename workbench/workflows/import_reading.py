@@ -35,6 +35,7 @@ class Reading:
         self._tally = tally
         self._head = ZeekHead()
         self._place: dict[str, int] = {}
+        self._over = False  # behind the line at which its values end
 
     def chunks(self, reader: LineReader) -> Iterator[Given]:
         """All of it. Raises SourceError behind the last good line."""
@@ -114,9 +115,21 @@ class Reading:
         if not len(lines.n):
             return
         numbers, texts = _rejoined(lines)
+        if self.form.until and not self._over:
+            ends = [at for at, text in enumerate(texts) if text.strip() == self.form.until]
+            self._over = bool(ends)
+            numbers, texts = (numbers[: ends[0]], texts[: ends[0]]) if ends else (numbers, texts)
+        elif self._over:
+            return
+        if not texts:
+            return
         if not self._place:
-            names = next(csv.reader([texts.pop(0).lstrip("\ufeff")], delimiter=self.form.separator), [])
-            numbers.pop(0)
+            names = next(csv.reader([texts[0].lstrip("\ufeff")], delimiter=self.form.separator), [])
+            if self.form.head and not {name.strip() for name in names} & set(self.form.fields):
+                names = list(self.form.head)
+            else:
+                texts.pop(0)
+                numbers.pop(0)
             self._place = {name.strip(): n + 1 for n, name in reversed(list(enumerate(names)))}
             self._width = len(names)
         values = []
