@@ -136,6 +136,22 @@ class ForeignCaseError(BadInputError):
     title = "Case not trusted"
 
 
+class PolicyError(BadInputError):
+    """A policy says what it cannot mean.
+
+    problems: every mistake, with its file, line and key; the message has them a line each.
+    """
+
+    title = "Wrong policy"
+
+    def __init__(self, message: str, remedy: str = "", problems: tuple[Any, ...] = ()) -> None:
+        super().__init__(message, remedy)
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.remedy, self.problems)
+
+
 class AuditError(BadInputError):
     """The audit log does not verify."""
 
