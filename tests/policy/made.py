@@ -15,7 +15,19 @@ from workbench.policy.naive import End, Packet
 NOW = datetime(2030, 6, 1, tzinfo=UTC)
 PREFIXES = ["10.0.0.0/8", "10.0.0.0/24", "10.0.0.128/25", "10.0.0.7", "10.0.1.0/30", "0.0.0.0/0", "255.255.255.255", "fd00::/8"]
 PREFIXES += ["fd00::/64", "fd00::1", "::/0", "::", "192.168.0.0/16", "0.0.0.0", "fd00:0:0:1::/64"]
-SERVICES = ["any", "tcp", "tcp/443", "tcp/440-450", "tcp/0", "tcp/65535", "udp/53", "dns", "icmp", "icmp/echo-request", "icmp6/128"]
+SERVICES = [
+    "any",
+    "tcp",
+    "tcp/443",
+    "tcp/440-450",
+    "tcp/0",
+    "tcp/65535",
+    "udp/53",
+    "dns",
+    "icmp",
+    "icmp/echo-request",
+    "icmp6/128",
+]
 SERVICES += ["gre", "proto/0", "proto/255", "ping", "tcp/1-65534"]
 TRAIN = addresses.of_ranges([*addresses.prefix("10.0.0.4/30").ranges, *addresses.prefix("fd00::/127").ranges])
 

@@ -51,14 +51,22 @@ def test_the_example_of_the_design_loads() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "told"),
     [
-        ("priority: 100", "prioritty: 100", "esxi.yaml:11: rules[0].prioritty: `prioritty` is no key here; the nearest is `priority`"),
+        (
+            "priority: 100",
+            "prioritty: 100",
+            "esxi.yaml:11: rules[0].prioritty: `prioritty` is no key here; the nearest is `priority`",
+        ),
         ("udp/427", "udp/4x7", "esxi.yaml:17: rules[0].services[1]: `udp/4x7`: `4x7` is no number"),
         ("udp/427", "udp/70000", "esxi.yaml:17: rules[0].services[1]: `udp/70000`: `70000` is no number from 0 to 65535"),
         ("udp/427", "udp/9-3", "`3-9` may be meant"),
         ("udp/427", "icmp/echo-requst", "the nearest is `echo-request`"),
         ("udp/427", "gre/1", "gre has no ports"),
         ("udp/427", "htttps", "`htttps` is no service; the nearest is `https`"),
-        ("to: hypervisors\n", "to: hypervizors\n", "esxi.yaml:14: rules[0].to[0]: there is no group `hypervizors`; the nearest is `hyp"),
+        (
+            "to: hypervisors\n",
+            "to: hypervizors\n",
+            "esxi.yaml:14: rules[0].to[0]: there is no group `hypervizors`; the nearest is `hyp",
+        ),
         ("expires: 2h", "expires: 2 hours", "esxi.yaml:19: rules[0].expires: `2 hours` is no time"),
         ("expires: 2h", "expires: 2030-13-01T00:00:00Z", "`2030-13-01T00:00:00Z` is no time"),
         ("expires: 2h", "expires: 2030-01-01T00:00:00", "no time zone"),
@@ -100,7 +108,9 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_text() -> None:
 
 
 def test_a_file_full_of_mistakes_is_told_in_part_and_counted() -> None:
-    rules = "".join(f"  - {{name: r{i}, tier: app, priority: 1, action: alow, from: any, to: any}}\n" for i in range(MOST_PROBLEMS + 9))
+    rules = "".join(
+        f"  - {{name: r{i}, tier: app, priority: 1, action: alow, from: any, to: any}}\n" for i in range(MOST_PROBLEMS + 9)
+    )
     text = "apiVersion: workbench/v1\nkind: Policy\nmetadata: {name: a}\nrules:\n" + rules
     assert problems(text).splitlines()[-1] == "and 9 more"
 
@@ -141,7 +151,10 @@ def test_plain_scalars_are_text_unless_they_are_numbers_or_true() -> None:
 
 def test_the_files_of_a_folder_are_one_policy_and_lines_stay_theirs() -> None:
     head = "apiVersion: workbench/v1\nkind: Policy\n"
-    more = head + "groups:\n  web: {cidr: 10.1.0.0/16}\nrules:\n  - {name: w, tier: app, priority: 1, action: allow, from: any, to: web}\n"
+    more = (
+        head + "groups:\n  web: {cidr: 10.1.0.0/16}\n"
+        "rules:\n  - {name: w, tier: app, priority: 1, action: allow, from: any, to: web}\n"
+    )
     loaded = load([("a.yaml", EXAMPLE), ("b.yaml", more)])
     assert [rule.name for rule in loaded.policy.rules] == ["no-guest-to-mgmt", "vmotion", "w"]
     assert loaded.where("rules", 2, "to") == ("b.yaml", 6)

@@ -17,7 +17,7 @@ T = datetime(2030, 6, 1, tzinfo=UTC)
 
 def rules(*texts: str, head: str = "") -> Policy:
     lines = "".join(f"\n  - {{name: r{i}, {text}}}" for i, text in enumerate(texts))
-    return load([("p", f"apiVersion: workbench/v1\nkind: Policy\nmetadata: {{name: p}}\n{head}rules:{lines or " []"}")]).policy
+    return load([("p", f"apiVersion: workbench/v1\nkind: Policy\nmetadata: {{name: p}}\n{head}rules:{lines or ' []'}")]).policy
 
 
 def tcp(src: str, dst: str, port: int = 443, **more: object) -> Packet:

@@ -137,5 +137,5 @@ def _prefixes(first: int, last: int) -> list[str]:
     inside = V4_FIRST <= first <= V4_LAST
     kind = ipaddress.IPv4Address if inside else ipaddress.IPv6Address
     offset = V4_FIRST if inside else 0
-    nets = ipaddress.summarize_address_range(kind(first - offset), kind(last - offset))  # type: ignore[type-var]
+    nets = ipaddress.summarize_address_range(kind(first - offset), kind(last - offset))
     return [str(net.network_address) if net.prefixlen == net.max_prefixlen else str(net) for net in nets]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -99,19 +99,17 @@ def _joined(texts: list[tuple[str, str]]) -> tuple[dict[str, Any], dict[Place, t
 
 def _add(data: dict[str, Any], places: dict[Place, tuple[str, int]], file: str, read: Marked) -> list[Problem]:
     """Put one file's part to the whole; what is said in two files is a mistake."""
-    problems: list[Problem] = []
     shift: dict[str, int] = {}
-    for key in ("apiVersion", "kind"):
-        if key not in read.value:
-            problems.append(Problem(file, 1, key, "missing: every file says what it is"))
+    absent = [key for key in ("apiVersion", "kind") if key not in read.value]
+    problems = [Problem(file, 1, key, "missing: every file says what it is") for key in absent]
     for key, value in read.value.items():
         there = data.get(key)
         if isinstance(there, list) and isinstance(value, list) and key in ("rules", "tests"):
             shift[key] = len(there)
             there.extend(value)
         elif isinstance(there, dict) and isinstance(value, dict) and key == "groups":
-            for name in there.keys() & value.keys():
-                problems.append(_twice(file, read.line((key, name)), f"{key}.{name}", places[(key, name)]))
+            both = [name for name in value if name in there]
+            problems += [_twice(file, read.line((key, name)), f"{key}.{name}", places[(key, name)]) for name in both]
             there.update(value)
         elif key in data and not (key in ("apiVersion", "kind") and there == value):
             problems.append(_twice(file, read.line((key,)), key, places[(key,)]))
@@ -201,25 +199,27 @@ def _references(policy: Policy, places: Mapping[Place, tuple[str, int]]) -> list
         file, line = places.get(at, ("policy", 1))
         problems.append(Problem(file, line, dotted(place), why))
 
-    for name, group in policy.groups.items():
-        for key, members in (("union", group.union), ("intersection", group.intersection), ("except", group.except_)):
-            for n, word in enumerate(members):
-                if why := unknown(word, policy):
-                    wrong(("groups", name, key, n), why)
-    for i, rule in enumerate(policy.rules):
-        for key, words in (("from", rule.from_), ("to", rule.to)):
-            for n, word in enumerate(words):
-                if why := unknown(word, policy):
-                    wrong(("rules", i, key, n), why)
-    for i, test in enumerate(policy.tests):
-        for key, word in (("from", test.from_), ("to", test.to)):
-            if why := unknown(word, policy):
-                wrong(("tests", i, key), why)
+    for place, word in _mentioned(policy):
+        if why := unknown(word, policy):
+            wrong(place, why)
     for i, why in _repeated([rule.name for rule in policy.rules]):
         wrong(("rules", i, "name"), why)
     for name, why in _cycles(policy):
         wrong(("groups", name), why)
     return problems
+
+
+def _mentioned(policy: Policy) -> Iterator[tuple[Place, str]]:
+    """Every word that must mean somebody, and where it stands."""
+    for name, group in policy.groups.items():
+        for key, members in (("union", group.union), ("intersection", group.intersection), ("except", group.except_)):
+            yield from ((("groups", name, key, n), word) for n, word in enumerate(members))
+    for i, rule in enumerate(policy.rules):
+        for key, words in (("from", rule.from_), ("to", rule.to)):
+            yield from ((("rules", i, key, n), word) for n, word in enumerate(words))
+    for i, test in enumerate(policy.tests):
+        yield ("tests", i, "from"), test.from_
+        yield ("tests", i, "to"), test.to
 
 
 def unknown(word: str, policy: Policy) -> str:

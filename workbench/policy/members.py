@@ -25,7 +25,7 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Conditions on a workload that must all hold; an empty part is no condition. Within namespaces, macs, networks any one will do."""
+    """Conditions on a workload that must all hold; an empty part is none. Of namespaces, macs and networks any one will do."""
 
     labels: tuple[tuple[str, str], ...] = ()
     conditions: tuple[Condition, ...] = ()

@@ -93,7 +93,9 @@ def in_force(rule: Rule, at: datetime | None) -> bool:
 def _matches(policy: Policy, rule: Rule, packet: Packet, resolver: Resolver) -> bool:
     if not in_force(rule, packet.at):
         return False
-    if (addresses.V4_FIRST <= packet.src.address <= addresses.V4_LAST) != (addresses.V4_FIRST <= packet.dst.address <= addresses.V4_LAST):
+    if (addresses.V4_FIRST <= packet.src.address <= addresses.V4_LAST) != (
+        addresses.V4_FIRST <= packet.dst.address <= addresses.V4_LAST
+    ):
         return False  # no packet has both families
     return (
         any(_serves(text, packet) for text in rule.services)

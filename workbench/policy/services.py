@@ -32,7 +32,8 @@ ICMP6_TYPES: Final = {
 NAMED: Final = {
     "dns": "tcp/53 udp/53", "dhcp": "udp/67-68", "dhcp6": "udp/546-547", "ntp": "udp/123", "ssh": "tcp/22", "telnet": "tcp/23",
     "http": "tcp/80", "https": "tcp/443 udp/443", "smtp": "tcp/25", "snmp": "udp/161-162", "syslog": "udp/514 tcp/514 tcp/6514",
-    "ldap": "tcp/389 udp/389", "ldaps": "tcp/636", "kerberos": "tcp/88 udp/88", "smb": "tcp/445", "netbios": "tcp/139 udp/137-138",
+    "ldap": "tcp/389 udp/389", "ldaps": "tcp/636", "kerberos": "tcp/88 udp/88", "smb": "tcp/445",
+    "netbios": "tcp/139 udp/137-138",
     "rdp": "tcp/3389 udp/3389", "winrm": "tcp/5985-5986", "msrpc": "tcp/135", "nfs": "tcp/2049 udp/2049", "iscsi": "tcp/3260",
     "nvme-tcp": "tcp/4420 tcp/8009", "rocev2": "udp/4791", "slp": "tcp/427 udp/427", "bgp": "tcp/179", "bfd": "udp/3784-3785",
     "mysql": "tcp/3306", "postgres": "tcp/5432", "mssql": "tcp/1433", "oracle": "tcp/1521", "redis": "tcp/6379",
@@ -43,7 +44,7 @@ NAMED: Final = {
 
 
 class Box(NamedTuple):
-    """All of these at once, ends included. For ICMP the source port is the type and the destination port anything, as in flows."""
+    """All of these at once, ends included. For ICMP the source port is the type and the destination port anything, as flows."""
 
     proto: tuple[int, int]
     sport: tuple[int, int]
@@ -55,7 +56,7 @@ ANY: Final = Box((0, 255), _PORTS, _PORTS)
 
 
 def parse(text: str) -> tuple[Box, ...]:
-    """`tcp/443`, `udp/5000-5010`, `icmp/echo-request`, `gre`, `proto/47`, `dns`, `any`. ValueError names the word and the nearest."""
+    """`tcp/443`, `udp/50-60`, `icmp/echo-request`, `gre`, `proto/47`, `dns`, `any`. ValueError names the word and the nearest."""
     word = text.strip().lower()
     if word == "any":
         return (ANY,)
