@@ -12,6 +12,7 @@ import pytest
 
 from tests.store.rows import T0, batch, flow, source
 from workbench.errors import ForeignCaseError
+from workbench.records.claims import Claim, claims_batch
 from workbench.records.reasons import LedgerLine
 from workbench.store.case import CaseFolder
 from workbench.store.live import LiveSink
@@ -152,6 +153,17 @@ def test_old_files_go_but_never_those_of_a_marked_flow(tmp_path: Path, writer: C
     assert writer.retain(None, 0).files == 0
     writer.close()
     assert _ids(tmp_path / "case") == [1]
+
+
+def test_claims_stay_however_long_ago_they_began(tmp_path: Path, writer: CaseWriter) -> None:
+    began = dt.datetime(2024, 11, 5, 10)
+    writer.append("claims", claims_batch([Claim("u", "pod", "kubernetes", 0.9, "w-1", ip="10.0.0.1", ts_from=began)], 1))
+    writer.append("flows", flow_batch([flow(0)]))
+    writer.commit(now=True)
+    assert writer.retain(dt.datetime(2100, 1, 1), 0).rows == {"flows": 1}
+    with CaseReader(tmp_path / "case") as reader:
+        assert reader.query("SELECT name FROM claims").to_pylist() == [{"name": "w-1"}]
+    writer.close()
 
 
 def test_the_ledger_of_a_live_source_says_what_is_so_now(tmp_path: Path, writer: CaseWriter) -> None:

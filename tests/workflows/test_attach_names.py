@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests import needs
+from tests.capture_files import pcap, udp_frame
 from tests.sources.inventory.kubernetes_samples import SECRET, node, pod, service
 from tests.workflows.api_server import ApiServer
 from workbench.errors import ExternalError, UsageError
@@ -35,17 +37,18 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServe
 class Following:
     """An attach run in a thread of its own, and what the case has meanwhile."""
 
-    def __init__(self, case: Path, source: str = "kubernetes://lab") -> None:
+    def __init__(self, case: Path, request: AttachRequest | None = None) -> None:
         self.case = case
+        self._request = request or AttachRequest("kubernetes://lab", case)
         self.stop = threading.Event()
         self.result: AttachResult | None = None
         self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(source,), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def _run(self, source: str) -> None:
+    def _run(self) -> None:
         try:
-            self.result = attach(AttachRequest(source, self.case), None, self.stop)
+            self.result = attach(self._request, None, self.stop)
         except BaseException as error:
             self.error = error
 
@@ -137,6 +140,25 @@ def test_kinds_that_may_not_be_read_are_told_and_the_others_followed(server: Api
     told = [row["detail"] for row in result.ledger if row["reason"] == "read_error"]
     assert len(told) == 1
     assert told[0].startswith("nodes are not followed: ")
+
+
+def test_flows_are_named_by_a_cluster_that_is_followed_beside_a_capture(server: ApiServer, tmp_path: Path) -> None:
+    server.change("pods", pod("client-1", "10.0.0.1"))
+    server.change("pods", pod("dns-1", "10.0.0.2"))
+    out, into = os.pipe()
+    os.write(into, pcap([(1_730_900_000.0 + n, udp_frame(1, 2, 1000, 53)) for n in range(5)]))
+    following = Following(tmp_path / "case", AttachRequest("-", tmp_path / "case", names="kubernetes://lab", stdin=out))
+    following.until_claimed("dns-1")
+    os.close(into)
+    following._thread.join(_PATIENCE)
+    result = following.end()
+    assert [row["kind"] for row in result.sources] == ["live", "kubernetes"]
+    named = """SELECT s.name AS src, d.name AS dst FROM flow_identity i JOIN workloads s ON i.src_wid = s.workload_id
+        JOIN workloads d ON i.dst_wid = d.workload_id"""
+    assert following.rows(named) == [{"src": "client-1", "dst": "dns-1"}]
+    made = [line for line in (tmp_path / "case" / "audit.jsonl").read_text().splitlines() if "case_created" in line]
+    assert len(made) == 1
+    os.close(out)
 
 
 def test_a_cluster_that_cannot_be_reached_is_said_at_once(server: ApiServer, tmp_path: Path) -> None:

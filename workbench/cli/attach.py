@@ -85,6 +85,15 @@ def attach(
     ] = None,
     status: Annotated[StatusChoice, typer.Option("--status", help="How stderr is told how it goes.")] = StatusChoice.TEXT,
     every: Annotated[float, typer.Option("--status-every", metavar="SECONDS", min=0.5, help="How often.")] = 5.0,
+    names: Annotated[
+        str | None,
+        typer.Option(
+            "--names",
+            metavar="CLUSTER",
+            help="Follow a cluster beside it, kubernetes://CONTEXT, so that flows are named while they come.",
+            show_default=False,
+        ),
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=0.1, help="Stop after so long. Default: at Ctrl-C.", show_default=False)
     ] = None,
@@ -106,7 +115,7 @@ def attach(
         from workbench.workflows.live_case import live_case
 
         case = live_case(source, dt.datetime.now(dt.UTC))
-    request = AttachRequest(source, case, bpf, keep_payload, snaplen, seconds, tuple(exporter or ()))
+    request = AttachRequest(source, case, bpf, keep_payload, snaplen, seconds, tuple(exporter or ()), names=names)
     if not headless:
         need_terminal(piped=source == "-")
         from workbench.workflows.attach import checked_request

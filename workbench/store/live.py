@@ -120,10 +120,13 @@ class LiveSink(SegmentSink):
     def retain(self, before: dt.datetime | None, most_bytes: int | None, flow_ids: Iterable[int] = ()) -> Dropped:
         """Drop segments whose rows are all older than `before`, then the oldest until the rest is within `most_bytes`.
 
-        A file with a row of one of these flows (bookmarks) stays. UTC without a zone; None: no bound.
+        A file with a row of one of these flows (bookmarks) stays, and so do claims: one that began long ago may hold today, and
+        says who later flows are of. UTC without a zone; None: no bound.
         """
         keep = pa.array(sorted(set(flow_ids)), pa.int64())
-        files = sorted((f for f in self._live if f.latest is not None), key=lambda f: f.latest or dt.datetime.min)
+        files = sorted(
+            (f for f in self._live if f.latest is not None and f.table != "claims"), key=lambda f: f.latest or dt.datetime.min
+        )
         total = sum(f.bytes for f in files)
         dropped: dict[str, int] = {}
         names = []

@@ -78,9 +78,26 @@ def attach(
     Raises UsageError, BpfError, CaseBusyError, DiskFullError, ExternalError (no such interface, nothing to capture with),
     CapturePermissionError, PortError.
     """
-    settings = load_settings()
     stop = stop or threading.Event()
     request, shared = checked_request(request), shared or SharedWriter(request.case)
+    if request.names is None:
+        return _attach_one(request, tell, stop, on_writer, shared)
+    from workbench.workflows.attach_names import Beside
+
+    with Beside(replace(request, source=request.names, names=None, bpf=None, keep_payload=None, snaplen=0), shared) as beside:
+        result = _attach_one(request, tell, stop, on_writer, shared)
+    sources, ledger = [*result.sources, *beside.sources], [*result.ledger, *beside.ledger]
+    return replace(result, sources=sources, ledger=ledger, error=result.error or beside.error)
+
+
+def _attach_one(
+    request: AttachRequest,
+    tell: AttachSink | None,
+    stop: threading.Event,
+    on_writer: Callable[[CaseWriter], None] | None,
+    shared: SharedWriter,
+) -> AttachResult:
+    settings = load_settings()
     if is_cluster(request.source):
         from workbench.workflows.attach_names import attach_names
 
@@ -98,9 +115,15 @@ def attach(
 
 def checked_request(request: AttachRequest) -> AttachRequest:
     """The request with its filter as libpcap takes it. UsageError, BpfError, ExternalError where it cannot be carried out."""
+    if request.names is not None:
+        from workbench.workflows.attach_names import check_names
+
+        check_names(AttachRequest(request.names, request.case))
     if is_cluster(request.source):
         from workbench.workflows.attach_names import check_names
 
+        if request.names is not None:
+            raise UsageError("--names goes with a source of packets", "A cluster alone is attached to without it.")
         check_names(request)
         return request
     if is_place(request.source):

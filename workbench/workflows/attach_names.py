@@ -10,15 +10,16 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
-from workbench.errors import ExternalError, UsageError, WorkbenchError
+from workbench.errors import ExternalError, InternalError, UsageError, WorkbenchError
 from workbench.records.claims import claims_batch
 from workbench.records.reasons import LedgerLine
 from workbench.records.visible import path_text
 from workbench.sources.inventory.kubernetes import Kubernetes
-from workbench.sources.kubernetes import KINDS, ClusterWatch, Told, read_cluster
+from workbench.sources.kubernetes import KINDS, ClusterWatch, Told, is_cluster, read_cluster
 from workbench.workflows.inventory import ledger_of, notes_of, remember
 from workbench.workflows.requests import AttachRequest, AttachSink, AttachStatus
 from workbench.workflows.shared_writer import SharedWriter
@@ -34,6 +35,8 @@ _MOST_LINES: Final = 1000
 
 def check_names(request: AttachRequest) -> None:
     """UsageError for options that make no sense here, ExternalError where kubectl is missing."""
+    if not is_cluster(request.source):
+        raise UsageError("--names takes a cluster", "Write it as kubernetes://CONTEXT.")
     if request.bpf is not None or request.keep_payload is not None or request.snaplen or request.exporters:
         raise UsageError(
             "a cluster has no packets: --bpf, --snaplen, --keep-payload and --exporter are for what has",
@@ -232,3 +235,40 @@ def attach_names(
     if run.error is not None and not run.claims:
         raise run.error
     return run
+
+
+class Beside:
+    """A cluster followed in a thread while something else is attached to; what fails of it costs names, never packets.
+
+    sources, ledger, error: as of an attach run, once it is over.
+    """
+
+    def __init__(self, request: AttachRequest, shared: SharedWriter) -> None:
+        self.sources: list[dict[str, Any]] = []
+        self.ledger: list[dict[str, Any]] = []
+        self.error: WorkbenchError | None = None
+        self._stop = threading.Event()
+        self._run = AttachNames(replace(request, seconds=None), None, self._stop, None, shared)
+        self._thread = threading.Thread(target=self._follow, name="names", daemon=True)
+
+    def __enter__(self) -> Beside:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while not (self._run.request.case / "case.toml").exists():  # whoever has the packets makes the case, and says so
+            if self._stop.wait(0.05):
+                return
+        try:
+            self._run.run()
+            self.error = self._run.error
+        except WorkbenchError as error:
+            self.error = error
+        except Exception as error:  # a defect of ours costs names, not the capture beside it
+            self.error = InternalError(f"following the cluster failed: {type(error).__name__}: {error}", "")
+        if self._run.row:
+            self.sources, self.ledger = [self._run.row], self._run.ledger

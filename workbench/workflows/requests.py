@@ -81,7 +81,8 @@ class AttachRequest:
     application payload is zeroed. snaplen: bytes taken of each packet, 0 = all. seconds: stop by itself after so long.
     A source such as ipfix://:4739 is a port that exporters send telemetry to; exporters: addresses and networks that may, empty:
     as the settings have it.
-    stdin: the descriptor that '-' stands for; the app reads its keys from 0.
+    stdin: the descriptor that '-' stands for; the app reads its keys from 0. names: a cluster (kubernetes://CONTEXT) that is
+    followed beside it, into the same case; None = none.
     """
 
     source: str
@@ -92,6 +93,7 @@ class AttachRequest:
     seconds: float | None = None
     exporters: tuple[str, ...] = ()
     stdin: int = 0
+    names: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
