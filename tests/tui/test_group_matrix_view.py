@@ -93,7 +93,7 @@ async def test_inwards_to_workloads_and_their_flows_and_out_again(lives: Path) -
         assert place["path"] == [["=train", "=data"]]
         subject = view.subject()
         assert subject is not None
-        assert subject.kept == 'src_workload == "train/job-a" && dst_workload == "data/db-0"'
+        assert subject.kept == 'src.workload == "train/job-a" && dst.workload == "data/db-0"'
         await press(pilot, "escape")
         assert cells(pilot) == EXPECTED
         view.restore(place)

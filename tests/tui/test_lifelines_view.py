@@ -14,6 +14,8 @@ from tests.lives import make_named_case
 from tests.tui.driving import case_screen, press, screen_text, settle
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
+from workbench.tui.conditions import condition
+from workbench.tui.views.flows import FlowsView
 from workbench.tui.views.hosts import HostsView
 from workbench.tui.views.lifelines import LifelinesView
 from workbench.tui.views.workloads import WorkloadsView
@@ -240,3 +242,31 @@ def test_window(snap_compare: Any, lives: Path) -> None:
         await press(pilot, "3", *["full_stop"] * 9, "plus")
 
     assert snap_compare(app(lives), terminal_size=(80, 24), run_before=before)
+
+
+async def test_flows_have_columns_of_names_and_say_in_words_who_claims_an_end(lives: Path) -> None:
+    async with app(lives).run_test(size=(160, 50)) as pilot:
+        await settle(pilot)
+        screen = case_screen(pilot)
+        flows = screen.shown
+        assert isinstance(flows, FlowsView)
+        flows._take_columns(("ts", "src_name", "src_ip", "dst_name", "dst_ip"))
+        await settle(pilot)
+        lines = screen_text(pilot)
+        assert any("web/api-0" in line and "data/db-0" in line for line in lines)
+        assert any("? 2 claim it" in line and "10.244.0.40" in line for line in lines)
+        assert any("203.0.113.9" in line and "train/job-c" in line and "\N{EN DASH}" in line for line in lines)
+        flows.table.cursor_column = 1
+        assert flows.keep_value() == ("src_name", "web/api-0")
+        assert condition("src_name", "web/api-0", keep=True) == 'src.workload == "web/api-0"'
+        assert condition("dst_name", None, keep=True) == "!(dst.workload)"
+        flows.table.move_to(7)
+        await settle(pilot)
+        text = "\n".join(screen_text(pilot))
+        assert all(
+            words in text for words in ("ambiguous: claimed by", "train/twin-1", "train/twin-2", "data/db-0: pod on node-a")
+        )
+        place = flows.place()
+        assert place["columns"] == ["ts", "src_name", "src_ip", "dst_name", "dst_ip"]
+        await press(pilot, "greater_than_sign")  # to the column beside, past the names
+        assert flows.sorting.column == "src_ip"

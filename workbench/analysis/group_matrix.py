@@ -29,32 +29,31 @@ GROUPS, MEMBERS = 0, 1
 class Party:
     """A row or column: a group (`=value`, or one of those above), a workload (`w` and its uid), an address (`a` and it).
 
-    rows: the `workload_id`s that it stands for.
+    rows: the `workload_id`s that it stands for. named_so: whether the words are a workload's name, not its address.
     """
 
     key: str
     words: str
     rows: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    named_so: bool = field(default=True, compare=False)
 
     def __str__(self) -> str:
         return self.words
-
-    @property
-    def named(self) -> bool:
-        """Whether it stands for workloads."""
-        return bool(self.rows)
 
 
 def parties(living: Living, by: str, level: int) -> dict[str, Party]:
     """Everybody by key: the groups, or the workloads."""
     rows: dict[str, list[int]] = defaultdict(list)
     words: dict[str, str] = {}
+    nameless: set[str] = set()
     for one in living.workloads:
         value = one.value(by)
         key = f"w{one.uid}" if level == MEMBERS else WITHOUT if value is None else f"={value}"
+        if not one.name:
+            nameless.add(key)
         rows[key] += [held.row for held in one.tenures]
         words[key] = one.words if level == MEMBERS else value or _WORDS[WITHOUT] if value != "" else '""'
-    return {key: Party(key, words[key], tuple(rows[key])) for key in rows}
+    return {key: Party(key, words[key], tuple(rows[key]), key not in nameless) for key in rows}
 
 
 def part(party: Party, side: Literal["src", "dst"]) -> Where:

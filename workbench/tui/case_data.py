@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from workbench.analysis import flow_names
 from workbench.errors import FilterError
 from workbench.filters import Completion, compile_filter, complete
 from workbench.records.columns import BY_NAME
@@ -80,6 +81,7 @@ class StoredCase:
             ledger=self._rows("SELECT * FROM ledger ORDER BY source_id, kind, count DESC"),
             flows=int(flows[0]["n"]),
             extent=None if found is None else Span(found[0], found[1] + 1),
+            named=flow_names.known(self._reader),
         )
 
     def _rows(self, sql: str) -> Sequence[dict[str, Any]]:

@@ -19,6 +19,10 @@ from workbench.tui.figures import from_us
 _LOOSE: Final = re.compile(r"\|\||\bor\b|\bxor\b|\^\^", re.IGNORECASE)
 
 
+#: What stands beside flows, and the fields that it is: who an end was when the flow began.
+FIELDS: Final = {"src_name": "src.workload", "dst_name": "dst.workload"}
+
+
 def quoted(text: str) -> str:
     """A text as a value of the language: in double quotes, whatever is in it, and exactly this text.
 
@@ -51,10 +55,21 @@ def literal(value: Any) -> str:
 
 def condition(column: str, value: Any, *, keep: bool) -> str:
     """Rows with this value in the column, or all but those; rows without a value are kept by every but `keep`."""
+    if column in FIELDS:
+        return _named(FIELDS[column], value, keep=keep)
     if value is None:
         return f"!({column})" if keep else column
     sign = "===" if column in STACKED else "=="  # this stack and no other: == asks each of its names
     same = f"{column} {sign} {literal(value)}"
+    return same if keep else f"!({same})"
+
+
+def _named(field: str, value: Any, *, keep: bool) -> str:
+    """The same of who an end was: names are a field of the language, no column."""
+    if value is None or str(value).startswith("? "):  # several claim it: nobody's name
+        same = f"!({field})" if value is None else "workload.ambiguous"
+    else:
+        same = f"{field} == {quoted(str(value))}"
     return same if keep else f"!({same})"
 
 

@@ -145,13 +145,14 @@ class Bins:
 class Summary:
     """The case at one moment: rows of `sources` and `ledger`, how many flows, and when.
 
-    extent covers the first to the last packet; None while there is none.
+    extent covers the first to the last packet; None while there is none. named: whether any flow has the name of a workload.
     """
 
     sources: Sequence[dict[str, Any]] = ()
     ledger: Sequence[dict[str, Any]] = ()
     flows: int = 0
     extent: Span | None = None
+    named: bool = False
 
 
 class CaseData(Protocol):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from workbench.analysis.group_matrix import (
     GROUP_MEASURES,
@@ -25,6 +26,9 @@ from workbench.store.pages import Where
 from workbench.store.reader import Question
 from workbench.tui.conditions import quoted
 from workbench.tui.data import CaseData, Span, View
+
+#: Labels that the filter language can name.
+_LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,250}[A-Za-z0-9])?")
 
 End = Prefix | Party
 Pair = tuple[End, End]
@@ -114,10 +118,13 @@ def _condition(end: End, side: str, grouping: str) -> str:
     if end.key.startswith("a"):
         return f"{side}_ip == {end.key[1:]}"
     if end.key.startswith("w"):
-        return f"{side}_workload == {quoted(end.words)}"
-    if end.key.startswith("=") and grouping == "namespace":
-        return f'{side}_workload == {quoted(end.key[1:] + "/")[:-1]}*"'
-    return ""
+        return f"{side}.workload == {quoted(end.words)}" if end.named_so else f"{side}.workload.uid == {quoted(end.key[1:])}"
+    if not end.key.startswith("="):
+        return ""
+    field = grouping if grouping.startswith("label:") else f"workload.{grouping}"
+    if grouping.startswith("label:") and not _LABEL.fullmatch(grouping[6:]):
+        return ""  # no filter can name it
+    return f"{side}.{field.replace('label:', 'label.')} == {quoted(end.key[1:])}"
 
 
 def value(end: End) -> tuple[str, object] | None:
@@ -126,7 +133,7 @@ def value(end: End) -> tuple[str, object] | None:
         return "src_ip", str(end)
     if end.key.startswith("a"):
         return "src_ip", end.key[1:]
-    return ("workload", end.words) if end.key.startswith("w") else None
+    return ("src_name", end.words) if end.key.startswith("w") and end.named_so else None
 
 
 # -- places ----------------------------------------------------------------------------------------------

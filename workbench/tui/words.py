@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from workbench.analysis.flow_names import NAMES, End
 from workbench.analysis.metadata import Said
 from workbench.records.columns import FLOWS
 from workbench.tui import figures, looks
 from workbench.tui.looks import text_cell
+from workbench.tui.named_rows import end_words, ends_line
 from workbench.tui.said import contradiction, said_groups, said_line
 
 #: What Zeek's connection states mean, for someone who does not know them by heart.
@@ -57,6 +59,8 @@ _ENDS: Final = {
 }
 
 Group = tuple[str, list[tuple[str, str]]]
+#: Who both ends of a flow were; None where nobody claims one.
+Ends = tuple[End | None, End | None]
 
 
 def history_words(text: str | None) -> str:
@@ -121,13 +125,16 @@ def _side(flow: Mapping[str, Any], side: str) -> str:
     return f"{text_cell(flow.get(f'{side}_ip'))} {word} {port}"
 
 
-def _who(flow: Mapping[str, Any]) -> Group:
+def _who(flow: Mapping[str, Any], ends: Ends) -> Group:
+    who = [[("", words)] if words else [] for words in map(end_words, ends)]
     macs = [text_cell(flow.get(name)) for name in ("src_mac", "dst_mac")]
     return (
         "Who",
         [
             ("from", _side(flow, "src")),
+            *who[0],
             ("to", _side(flow, "dst")),
+            *who[1],
             ("MACs", " → ".join(macs)),
             ("network", text_cell(flow.get("network") or "untagged")),
             ("vlan", _joined(flow.get("vlan"), flow.get("inner_vlan"))),
@@ -237,24 +244,26 @@ def _where(flow: Mapping[str, Any], path: str) -> Group:
     )
 
 
-def groups(flow: Mapping[str, Any], path: str, said: Sequence[Said] = (), more: str = "") -> list[Group]:
+def groups(
+    flow: Mapping[str, Any], path: str, said: Sequence[Said] = (), more: str = "", ends: Ends = (None, None)
+) -> list[Group]:
     """Every column of a flow, in groups; values are safe to print. path: of its source. said: what was said in it.
 
-    more: what to say behind a count where not all of it is shown.
+    more: what to say behind a count where not all of it is shown. ends: who both ends were when it began.
     """
     about = said_groups(said, more)
-    found = [_who(flow), _what(flow), *about, _when(flow), _how_much(flow), _tcp(flow), _tunnel(flow), _where(flow, path)]
+    found = [_who(flow, ends), _what(flow), *about, _when(flow), _how_much(flow), _tcp(flow), _tunnel(flow), _where(flow, path)]
     shown = [group for group in found if group is not None]
-    extra = [(name.replace("_", " "), text_cell(flow[name])) for name in flow if name not in FLOWS.names]
+    extra = [(name.replace("_", " "), text_cell(flow[name])) for name in flow if name not in (*FLOWS.names, *NAMES)]
     if extra:
         shown.append(("More", extra))
     return shown
 
 
-def brief(flow: Mapping[str, Any], path: str, said: Sequence[Said] = ()) -> list[str]:
+def brief(flow: Mapping[str, Any], path: str, said: Sequence[Said] = (), ends: Ends = (None, None)) -> list[str]:
     """The flow in four or five lines, the most important first; each fits 78 cells but for the longest addresses and names.
 
-    said: what was said in it.
+    said: what was said in it. ends: who both ends were when it began.
     """
     kind = "/".join(text_cell(flow[name]) for name in ("proto_name", "service") if flow.get(name))
     source, target = endpoint(flow.get("src_ip"), flow.get("src_port")), endpoint(flow.get("dst_ip"), flow.get("dst_port"))
@@ -268,14 +277,16 @@ def brief(flow: Mapping[str, Any], path: str, said: Sequence[Said] = ()) -> list
     if flow.get("history"):
         facts.append(f"history {text_cell(flow['history'])}")
     if flow.get("tunnel"):
-        ends = f"{text_cell(flow.get('outer_src_ip'))} → {text_cell(flow.get('outer_dst_ip'))}"
-        facts.append(f"{text_cell(flow['network'] or 'untagged')} in {text_cell(flow['tunnel'])} {ends}")
+        outer = f"{text_cell(flow.get('outer_src_ip'))} → {text_cell(flow.get('outer_dst_ip'))}"
+        facts.append(f"{text_cell(flow['network'] or 'untagged')} in {text_cell(flow['tunnel'])} {outer}")
     elif flow.get("network"):
         facts.append(f"network {text_cell(flow['network'])}")
     facts.append(looks.end_reason(flow.get("end_reason")))
+    names = ends_line(ends)
     told = "; ".join(part for part in (contradiction(flow), said_line(said)) if part)
     return [
         f"{kind} {source} → {target}",
+        *([names] if names else []),
         f"{state_words(flow.get('conn_state'), flow.get('proto'))}: {_carried(flow)}",
         *([told] if told else []),
         ", ".join(facts),

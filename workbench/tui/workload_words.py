@@ -145,7 +145,7 @@ def of_group(group: Group, by: str) -> Lines:
     ]
     if group.contested:
         lines.append(("ambiguous", f"{figures.count(group.contested)} of them share an address with others that claim it"))
-    return [*lines, ("", "Enter unfolds it.")]
+    return [*lines, ("", "Enter folds or unfolds it.")]
 
 
 def of_unnamed(one: Unnamed) -> Lines:

@@ -27,10 +27,10 @@ class FlowDialog(ModalScreen[None]):
         Binding("escape,enter,q", "dismiss", "Close", id="flow.close", tooltip="Back to the flows"),
     ]
 
-    def __init__(self, flow: Mapping[str, Any], path: str, data: CaseData | None) -> None:
-        """path: of its source. data: whom to ask what was said in it."""
+    def __init__(self, flow: Mapping[str, Any], path: str, data: CaseData | None, *, named: bool = False) -> None:
+        """path: of its source. data: whom to ask what was said in it. named: whether flows of the case have names."""
         super().__init__()
-        self._flow, self._path, self._data = flow, path, data
+        self._flow, self._path, self._data, self._named = flow, path, data, named
 
     def compose(self) -> ComposeResult:
         """The endpoints as a title, then the groups."""
@@ -44,6 +44,6 @@ class FlowDialog(ModalScreen[None]):
     def on_mount(self) -> None:
         """Fill it."""
         detail = self.query_one(FlowDetail)
-        detail.data = self._data
+        detail.data, detail.named = self._data, self._named
         detail.show_flow(self._flow, self._path)
         detail.focus()

@@ -9,12 +9,14 @@ from typing import Any, Final
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
+from workbench.analysis.flow_names import NAMES
 from workbench.records.visible import visible
 from workbench.tui import words
-from workbench.tui.data import Sorting, Summary, View
+from workbench.tui.data import Order, PageSource, Sorting, Summary, View
 from workbench.tui.inquiry import Inquiry
 from workbench.tui.looks import flow_looks, flow_number, text_cell
 from workbench.tui.messages import OrderComplete, OrderReady, WorkFailed
+from workbench.tui.named_rows import NAME_LOOKS, NamedOrder
 from workbench.tui.screens.case_words import flows_title, nothing
 from workbench.tui.views.base import CaseView, Subject
 from workbench.tui.widgets.detail import FlowDetail
@@ -83,6 +85,7 @@ class FlowList(CaseView):
             self.inquiry = Inquiry(self, data)
             self.query_one("#detail", FlowDetail).data = data
         again, self._summary = summary is not self._summary, summary
+        self.query_one("#detail", FlowDetail).named = summary.named
         extent = summary.extent
         dated = extent is not None and extent.start // _DAY != (extent.end - 1) // _DAY
         if dated != self._dated:
@@ -93,8 +96,27 @@ class FlowList(CaseView):
 
     def _lay_out(self) -> None:
         """The columns that are chosen, in their order; all of them where none were."""
-        known = {look.name: look for look in flow_looks(dates=self._dated)}
-        self.table.set_looks([known[name] for name in self.columns or known])
+        flows = flow_looks(dates=self._dated)
+        known = {look.name: look for look in (*flows, *NAME_LOOKS)}
+        self.table.set_looks([known[name] for name in self.columns or [look.name for look in flows]])
+        source = self.table.source
+        if (
+            isinstance(source, NamedOrder) != self._named
+            and source is not None
+            and self.inquiry is not None
+            and self.inquiry.order
+        ):
+            self.table.set_source(self._rows_of(self.inquiry.order), self.table.sorting, self.table.cursor_row)
+
+    @property
+    def _named(self) -> bool:
+        """Whether a column of names is shown."""
+        return not set(self.columns).isdisjoint(NAMES)
+
+    def _rows_of(self, order: Order) -> PageSource:
+        """The order as the table pages over it: with names where they are shown."""
+        data = self.frame.data
+        return NamedOrder(order, data.question()) if self._named and data is not None else order
 
     def _ask(self, view: View, *, patient: bool = False, stay: bool = True) -> None:
         """Order the flows again. stay: the cursor stays on its flow."""
@@ -113,7 +135,7 @@ class FlowList(CaseView):
             return False
         back = self.inquiry.stop()
         if back is not None:
-            self.table.set_source(back[0], back[1].sorting)
+            self.table.set_source(self._rows_of(back[0]), back[1].sorting)
         self._return()
         return True
 
@@ -132,7 +154,8 @@ class FlowList(CaseView):
             return
         self._answered = True
         self.table.empty = self._nothing()
-        self.table.set_source(message.order, message.view.sorting, message.row, message.pages)
+        pages = None if self._named else message.pages
+        self.table.set_source(self._rows_of(message.order), message.view.sorting, message.row, pages)
         self._titles()
         self.frame.changed()
 
@@ -243,7 +266,7 @@ class FlowList(CaseView):
         known = [look.name for look in flow_looks(dates=False)]
         columns = place.get("columns")
         if isinstance(columns, list):
-            self.columns = tuple(dict.fromkeys(name for name in columns if name in known))
+            self.columns = tuple(dict.fromkeys(name for name in columns if name in (*known, *NAMES)))
             self._lay_out()
         names = [look.name for look in self.table.looks]
         if place.get("column") in names:
@@ -285,7 +308,9 @@ class FlowList(CaseView):
         if showing is not None and showing.filter != self.frame.view.filter:  # typed ahead: another row is meant
             self.frame.tell("Still filtering", "These are the rows of the filter before.")
         else:
-            self.app.push_screen(FlowDialog(message.record, self._path_of(message.record), self.frame.data))
+            self.app.push_screen(
+                FlowDialog(message.record, self._path_of(message.record), self.frame.data, named=self._summary.named)
+            )
 
     def on_virtual_table_failed(self, message: VirtualTable.Failed) -> None:
         """Say so."""

@@ -7,10 +7,12 @@ from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
+from workbench.analysis.flow_names import NAMES
 from workbench.tui import conditions
 from workbench.tui.copying import as_filter
 from workbench.tui.data import Sorting, View
 from workbench.tui.looks import flow_looks
+from workbench.tui.named_rows import NAME_LOOKS
 from workbench.tui.screens.column_picker import ColumnPicker, next_sorting
 from workbench.tui.screens.jump import jump_dialog, row_named
 from workbench.tui.views.base import Subject
@@ -59,6 +61,9 @@ class FlowsView(GroupedFlows):
     def on_virtual_table_heading_clicked(self, message: VirtualTable.HeadingClicked) -> None:
         """Sort by it."""
         message.stop()
+        if message.column in NAMES:
+            self.frame.tell("Names", "Flows are not sorted by names: filter by one, or sort by the address.")
+            return
         self._sort_by(next_sorting(self._order, message.column))
 
     @property
@@ -100,18 +105,18 @@ class FlowsView(GroupedFlows):
     def action_sort_side(self, by: int) -> None:
         """Sort by the column beside."""
         table = self.in_front
-        names = [look.name for look in table.looks]
+        names = [look.name for look in table.looks if look.name not in NAMES]
         here = names.index(self._order.column) if self._order.column in names else 0
         there = (here + by) % len(names)
-        table.cursor_column = there
+        table.cursor_column = [look.name for look in table.looks].index(names[there])
         self._sort_by(next_sorting(self._order, names[there]))
 
     def action_columns(self) -> None:
         """Choose the columns; the order of the flows stays."""
         from workbench.tui.screens.choose_columns import ChooseColumns
 
-        looks = flow_looks(dates=False)
-        now = self.columns or [look.name for look in looks]
+        looks = (*flow_looks(dates=False), *NAME_LOOKS)
+        now = self.columns or [look.name for look in looks if look.name not in NAMES]
         self.app.push_screen(ChooseColumns("Columns", looks, now, len(looks)), self._take_columns)
 
     def _take_columns(self, names: tuple[str, ...] | None) -> None:
@@ -141,7 +146,8 @@ class FlowsView(GroupedFlows):
         from workbench.tui.screens.choose_columns import ChooseColumns
 
         column = self.table.column.name
-        now = self.groups.keys or ("src_ip" if column == "ts" else column,)  # every flow has a start of its own
+        odd = column in ("ts", *NAMES)  # every flow has a start of its own; names are no column of flows
+        now = self.groups.keys or ("src_ip" if odd else column,)
         title = f"Group by one to {MOST_KEYS} columns"
         self.app.push_screen(ChooseColumns(title, flow_looks(dates=False), now, MOST_KEYS), self._group)
 

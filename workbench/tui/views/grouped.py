@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 from textual.message import Message
 
+from workbench.analysis.flow_names import with_names
 from workbench.errors import CancelledError
 from workbench.tui import figures
 from workbench.tui.copying import flow_forms, table_forms
@@ -279,7 +280,7 @@ class GroupedFlows(FlowList):
         sql = "SELECT * FROM flows WHERE flow_id IN (SELECT unnest(?::BIGINT[])) ORDER BY ts, flow_id"
         try:
             found: pa.Table = question.query(sql, (flow_ids,))
-            self.post_message(self._Fetched(found.to_pylist()))
+            self.post_message(self._Fetched((with_names(question, found) if self._named else found).to_pylist()))
         except CancelledError:
             return
         except Exception as error:  # every failure is shown

@@ -20,6 +20,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
+from workbench.analysis.flow_names import ends_of
 from workbench.analysis.metadata import Said, said_in
 from workbench.errors import CancelledError
 from workbench.store.reader import Question
@@ -70,15 +71,18 @@ class FlowDetail(Widget, can_focus=True):
         flow: Mapping[str, Any]
         said: Sequence[Said]
         failed: str = ""
+        ends: words.Ends = (None, None)
 
     def __init__(self, *, most: int = 3, more: str = "", id: str | None = None) -> None:  # noqa: A002  Textual's name for it
         """most: rows of a table that are shown. more: what to say behind their count where there are more."""
         super().__init__(id=id)
         self.data: CaseData | None = None
+        self.named = False  # whether flows of the case have names
         self._most, self._more = most, more
         self._flow: Mapping[str, Any] | None = None
         self._path = ""
         self._said: Sequence[Said] = ()
+        self._ends: words.Ends = (None, None)
         self._failed = ""
         self._lines: list[_Line] = []
         self._lane = Latest(self, "what was said")
@@ -89,7 +93,7 @@ class FlowDetail(Widget, can_focus=True):
         """Show another flow; None for none. path: of its source."""
         if flow != self._flow or path != self._path:
             self._flow, self._path = flow, path
-            self._said, self._failed = (), ""
+            self._said, self._failed, self._ends = (), "", (None, None)
             self.set_reactive(FlowDetail.top, 0)
             self._write()
             self._listen()
@@ -104,7 +108,7 @@ class FlowDetail(Widget, can_focus=True):
     def _listen(self) -> None:
         """Look up what was said, soon; what was being looked up is stopped."""
         self.stop_listening()
-        if self.data is not None and self._flow is not None and self._flow.get("service"):
+        if self.data is not None and self._flow is not None and (self.named or self._flow.get("service")):
             self._timer = self.set_timer(_REST, partial(self._rested, self.data, self._flow))
 
     def stop_listening(self) -> None:
@@ -130,18 +134,19 @@ class FlowDetail(Widget, can_focus=True):
         """In a thread."""
         try:
             said = said_in(question, int(flow["flow_id"]), flow.get("service"), self._most)
+            ends = ends_of(question, int(flow["flow_id"])) if self.named else (None, None)
         except CancelledError:
             return
         except Exception as error:  # the rest of the details stands: it is said there
             self.post_message(self._Heard(flow, (), f"cannot be read: {error}"))
         else:
-            self.post_message(self._Heard(flow, said))
+            self.post_message(self._Heard(flow, said, ends=ends))
 
     def on_flow_detail__heard(self, message: _Heard) -> None:
         """Show it, where the flow is still the one that is shown; whoever has scrolled to the end stays there."""
         message.stop()
-        if message.flow is self._flow and (message.said or message.failed):
-            self._said, self._failed = message.said, message.failed
+        if message.flow is self._flow and (message.said or message.failed or any(message.ends)):
+            self._said, self._failed, self._ends = message.said, message.failed, message.ends
             at_end = 0 < self.top == self.validate_top(len(self._lines))
             self._write()
             if at_end:
@@ -156,9 +161,9 @@ class FlowDetail(Widget, can_focus=True):
         if self._flow is None or not width:
             self._lines = []
         elif height < _GROUPS_FROM:
-            self._lines = [("", line, False) for line in words.brief(self._flow, self._path, self._said)]
+            self._lines = [("", line, False) for line in words.brief(self._flow, self._path, self._said, self._ends)]
         else:
-            groups = words.groups(self._flow, self._path, self._said, self._more)
+            groups = words.groups(self._flow, self._path, self._said, self._more, self._ends)
             if self._failed:
                 groups.insert(2, ("What was said", [("", text_cell(self._failed))]))
             self._lines = _wrapped(groups, max(8, width - _LABELS - 3))
