@@ -10,7 +10,7 @@ WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 BENCH ?=
 SOAK ?=
 
-.PHONY: run test check kernels bench lab soak fuzz conformance pictures format setup system clean
+.PHONY: run test check kernels bench lab scenarios soak fuzz conformance pictures format setup system clean
 
 run: $(STAMP) ## set up, compile the kernels, open the bundled capture in the app
 	$(BIN)/workbench doctor --warm
@@ -33,6 +33,9 @@ bench: system $(STAMP) ## measure against peers on the same files; BENCH="--only
 
 lab: system $(STAMP) ## three DPUs with hosts behind them, tunnels and mirrors, and a shell in it (root)
 	$(BIN)/python -m tests.lab.shell
+
+scenarios: system $(STAMP) ## who held which address when, played twenty times, into docs/identity.md (root, half an hour)
+	$(BIN)/python -m tests.lab.identity --jobs 3 --document
 
 soak: $(STAMP) ## index again and again, then take live traffic (root), 30 minutes each, and watch memory; SOAK="--minutes 2" for less
 	$(BIN)/python -m benchmarks.soak $(SOAK)
