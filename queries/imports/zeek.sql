@@ -9,7 +9,7 @@ input: zeek
 recognise:
   - '\A\s*#separator[ \t]'
   - '\A(#[a-z_]+[ \t].*\n)*#fields\t'
-  - '\A\s*\{.*"(_path|id\.orig_h|uids?)"\s*:'
+  - '\A\s*(\[\s*)?\{.*"(_path|id\.orig_h|uids?)"\s*:'
 nothing: ["-", "(empty)"]
 times: ts is seconds since 1970, UTC, or ISO 8601 where Zeek writes JSON so; duration is seconds
 stream: _path

@@ -242,3 +242,24 @@ def test_events_of_suricata_join_their_flow_in_any_order(tmp_path: Path) -> None
     ]
     alert = _rows(tmp_path, "SELECT kind, severity, message_id FROM host_events")[0]
     assert alert == {"kind": "alert", "severity": "high", "message_id": "1:2:3"}
+
+
+def test_our_own_zeek_conn_comes_back_as_the_same_flows(tmp_path: Path) -> None:
+    from io import BytesIO
+
+    from workbench.export.rows import write_json
+
+    icmp = _with(uid="C2", proto="icmp", id_orig_p="8", id_resp_p="0", service="-", id_resp_h="192.0.2.9", conn_state="OTH")
+    (tmp_path / "conn.log").write_text(
+        _conn(_ROW, icmp, _with(uid="C3", proto="unknown_transport", id_orig_p="0", id_resp_p="0"))
+    )
+    _import(tmp_path, tmp_path / "conn.log")
+    with CaseReader(tmp_path / "case") as reader:
+        view = reader.query("SELECT * FROM zeek_conn ORDER BY uid")
+    sink = BytesIO()
+    write_json(view.schema, view.to_batches(), sink)
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back" / "rows.json").write_bytes(sink.getvalue())
+    _import(tmp_path / "back", tmp_path / "back" / "rows.json")
+    same = "SELECT * EXCLUDE (sensor) FROM flows ORDER BY flow_id"
+    assert _rows(tmp_path / "back", same) == _rows(tmp_path, same)

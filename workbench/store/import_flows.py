@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from workbench.flows import arrays as a
 from workbench.flows.protocols import protocol_name
 from workbench.records.arrow import arrow_schema
+from workbench.store.import_addresses import address, halves
 
 _ICMP4, _ICMP6, _TCP, _UDP, _SCTP = 1, 58, 6, 17, 132
 _PORTED: Final = (_TCP, _UDP, _SCTP)
@@ -53,17 +54,6 @@ class Made:
     flows: pa.RecordBatch
     kept: NDArray[np.int64]
     lacks: dict[int, str]
-
-
-@lru_cache(maxsize=1 << 16)
-def address(text: str) -> tuple[int, int] | None:
-    """Both halves of an address as 16 bytes, IPv4 mapped; None for what is none. A zone is left out."""
-    try:
-        found = ipaddress.ip_address(text.strip().strip("[]").partition("%")[0])
-    except ValueError:
-        return None
-    number = int(found) if found.version == 6 else 0xFFFF_0000_0000 | int(found)
-    return number >> 64, number & 0xFFFF_FFFF_FFFF_FFFF
 
 
 @lru_cache(maxsize=4096)
@@ -160,11 +150,14 @@ class _Given:
         return codes, coded.dictionary.to_pylist()
 
     def addresses(self, name: str) -> _Addresses:
-        codes, values = self.coded(name)
-        found = [address(value) for value in values]
-        halves = np.array([half or (0, 0) for half in found] + [(0, 0)], np.uint64).reshape(-1, 2)
-        there = np.array([half is not None for half in found] + [False], np.bool_)
-        return _Addresses(np.ascontiguousarray(halves[codes, 0]), np.ascontiguousarray(halves[codes, 1]), there[codes])
+        column = self.array(name)
+        if column is None:
+            nothing = np.zeros(self.count, np.uint64)
+            return _Addresses(nothing, nothing, np.zeros(self.count, np.bool_))
+        coded = column.dictionary_encode()
+        codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        high, low, there = (np.append(part, part.dtype.type(0)) for part in halves(coded.dictionary))
+        return _Addresses(high[codes], low[codes], there[codes])
 
     def protocols(self, dst: _Addresses) -> NDArray[np.int32]:
         codes, values = self.coded("proto")

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from workbench.records.arrow import arrow_schema
 from workbench.records.columns import BY_NAME, Column, Privacy
-from workbench.store.import_flows import address, ip_text, mac_text
+from workbench.store.import_addresses import address
+from workbench.store.import_flows import ip_text, mac_text
 
 #: Text columns of addresses that are made the same everywhere.
 _IPS: Final = ("ip", "src_ip", "dst_ip", "client_ip", "assigned_ip", "server_ip", "relay_ip", "local_ip", "remote_ip")

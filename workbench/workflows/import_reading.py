@@ -42,10 +42,10 @@ class Reading:
         kind = self.form.input
         first, objects = True, Objects()
         for lines in reader:
-            self._tally.add("bad_line", lines.too_long, "longer than 1 MiB")
-            if first and kind == "zeek" and _first_text(lines).startswith("{"):
+            self._bad(list(lines.too_long), "longer than 1 MiB")
+            if first and kind == "zeek" and _first_text(lines).startswith(("{", "[")):
                 kind = "json"
-                self.log = self._json_log(_first_text(lines))
+                self.log = self._json_log(_first_text(lines, "[, \t").rstrip(","))
             first = False
             for part in _pieces(lines):
                 if kind == "json":
@@ -58,12 +58,17 @@ class Reading:
                     filled = _filled(part)
                     yield self._engine.lines(self.form, _table(filled))
         objects.finish()
-        self._tally.add("bad_line", objects.bad, "no JSON object")
+        self._bad(objects.bad, "no JSON object")
+
+    def _bad(self, numbers: list[int], why: str) -> None:
+        """Lines that never come to the engine."""
+        self._tally.lines += len(numbers)
+        self._tally.add("bad_line", numbers, why)
 
     # -- JSON -------------------------------------------------------------------------------------
 
     def _objects(self, lines: Lines, objects: Objects) -> Iterator[Given]:
-        self._tally.add("bad_line", objects.bad, "no JSON object")
+        self._bad(objects.bad, "no JSON object")
         objects.bad = []
         if len(lines.n):
             given = self._engine.objects(self.form, _table(lines), self.log)
@@ -99,7 +104,7 @@ class Reading:
         if not len(lines.n):
             return
         if not self._place:
-            self._tally.add("bad_line", lines.n.tolist(), "no #fields before it")
+            self._bad(lines.n.tolist(), "no #fields before it")
             return
         known = frozenset(part.stream for part in self.form.parts)
         told = self._head.path
@@ -185,11 +190,12 @@ def _table(lines: Lines) -> pa.Table:
     return pa.table({"n": pa.array(lines.n), "text": lines.text})
 
 
-def _first_text(lines: Lines) -> str:
-    """The first line that is more than blanks, without those before it."""
+def _first_text(lines: Lines, beside: str = "") -> str:
+    """The first line that is more than blanks and what stands beside values, without those."""
     for text in lines.text[:1000].to_pylist():
-        if text.strip(" \t\r\n\ufeff"):
-            return str(text).strip(" \t\r\n\ufeff")
+        found = str(text).strip(" \t\r\n\ufeff").lstrip(beside)
+        if found:
+            return found
     return ""
 
 
