@@ -23,8 +23,8 @@ columns:
   lost_there: packets from the originator that the hop before saw and this one did not; below 0, the other way round
   lost_back: packets from the responder that this hop saw and the one before did not
   latency_us: first packet here minus at the hop before, microseconds
-  latency_error_us: how far off that may be; above the latency even the order is not certain
-  round_trip_us: from the hop before to this one and back, by TCP's opening as both saw it, microseconds
+  latency_error_us: how far off that may be; where it is above the latency, only the round trip tells the order
+  round_trip_us: from the hop before to this one and back, by TCP's opening as both saw it, microseconds; above 0 the order is certain, below 0 it is wrong
   retransmits: TCP segments sent again, as seen here
 */
 WITH told AS (
@@ -73,7 +73,7 @@ SELECT
     CASE WHEN sampling = 1 AND lag(sampling) OVER w = 1 THEN dst_pkts - lag(dst_pkts) OVER w END AS lost_back,
     epoch_us(seen) - lag(epoch_us(seen)) OVER w AS latency_us,
     clock_error_us + lag(clock_error_us) OVER w AS latency_error_us,
-    CAST(abs(lag(rtt_us) OVER w - rtt_us) AS INTEGER) AS round_trip_us,
+    lag(CAST(rtt_us AS BIGINT)) OVER w - rtt_us AS round_trip_us,
     retransmits
 FROM sights
 WINDOW w AS (PARTITION BY conversation_id ORDER BY seen, flow_id)

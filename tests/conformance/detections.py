@@ -33,6 +33,12 @@ WANTED = [
     "certificate-dates",
     "self-signed",
     "rogue-dhcp",
+    "odd-sibling",
+    "first-path-groups",
+    "beacon-replicas",
+    "agent-dark",
+    "attestation-failed",
+    "sensitive-endpoints",
 ]
 #: What must be there for the question to mean anything, where a table alone does not say it.
 NEEDS = {
@@ -45,7 +51,7 @@ NEEDS = {
 def could_fire(reader: CaseReader, question: Question) -> bool:
     """Whether the table that it reads first (flows are in every capture) has a row that it could ask."""
     tables = {table.name for table in TABLES} - {"flows"}
-    asked = next(word for word in re.findall(r"\bFROM (\w+)", question.sql) if word in tables)
+    asked = next((word for word in re.findall(r"\bFROM (\w+)", question.sql) if word in tables), "flows")
     if question.id == "dcsync":
         asked = "dcerpc"
     found = reader.query(f"SELECT 1 FROM {asked} WHERE {NEEDS.get(asked, 'true')} LIMIT 1")

@@ -38,7 +38,7 @@ class FlowDialog(ModalScreen[None]):
         ends = [words.endpoint(flow.get(f"{side}_ip"), flow.get(f"{side}_port")) for side in ("src", "dst")]
         with Vertical(classes="dialog tall wide"):
             yield Static(Text(" → ".join(ends), style="bold"), classes="dialog-title")
-            yield FlowDetail(most=_MOST, more=", M on the flow shows all", id="flow-detail")
+            yield FlowDetail(most=_MOST, more=", M on the flow shows all", hops=True, id="flow-detail")
             yield Static(Text("j k scroll, Esc goes back", style="dim"), classes="dialog-keys")
 
     def on_mount(self) -> None:

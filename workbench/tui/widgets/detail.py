@@ -21,11 +21,13 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from workbench.analysis.flow_names import ends_of
+from workbench.analysis.hops import hops_of
 from workbench.analysis.metadata import Said, said_in
 from workbench.errors import CancelledError
 from workbench.store.reader import Question
 from workbench.tui import words
 from workbench.tui.data import CaseData
+from workbench.tui.hop_words import hops_group
 from workbench.tui.latest import Latest
 from workbench.tui.looks import text_cell
 from workbench.tui.wrapping import broken
@@ -72,10 +74,23 @@ class FlowDetail(Widget, can_focus=True):
         said: Sequence[Said]
         failed: str = ""
         ends: words.Ends = (None, None)
+        hops: Sequence[Mapping[str, Any]] = ()
 
-    def __init__(self, *, most: int = 3, more: str = "", id: str | None = None) -> None:  # noqa: A002  Textual's name for it
-        """most: rows of a table that are shown. more: what to say behind their count where there are more."""
+    def __init__(
+        self,
+        *,
+        most: int = 3,
+        more: str = "",
+        hops: bool = False,
+        id: str | None = None,  # noqa: A002  Textual's name for it
+    ) -> None:
+        """most: rows of a table that are shown. more: what to say behind their count where there are more.
+
+        hops: whether other sensors that saw the conversation are looked up, too.
+        """
         super().__init__(id=id)
+        self._with_hops = hops
+        self._hops: Sequence[Mapping[str, Any]] = ()
         self.data: CaseData | None = None
         self.named = False  # whether flows of the case have names
         self._most, self._more = most, more
@@ -93,7 +108,7 @@ class FlowDetail(Widget, can_focus=True):
         """Show another flow; None for none. path: of its source."""
         if flow != self._flow or path != self._path:
             self._flow, self._path = flow, path
-            self._said, self._failed, self._ends = (), "", (None, None)
+            self._said, self._failed, self._ends, self._hops = (), "", (None, None), ()
             self.set_reactive(FlowDetail.top, 0)
             self._write()
             self._listen()
@@ -108,7 +123,8 @@ class FlowDetail(Widget, can_focus=True):
     def _listen(self) -> None:
         """Look up what was said, soon; what was being looked up is stopped."""
         self.stop_listening()
-        if self.data is not None and self._flow is not None and (self.named or self._flow.get("service")):
+        wanted = self.named or self._with_hops or (self._flow is not None and self._flow.get("service"))
+        if self.data is not None and self._flow is not None and wanted:
             self._timer = self.set_timer(_REST, partial(self._rested, self.data, self._flow))
 
     def stop_listening(self) -> None:
@@ -135,18 +151,20 @@ class FlowDetail(Widget, can_focus=True):
         try:
             said = said_in(question, int(flow["flow_id"]), flow.get("service"), self._most)
             ends = ends_of(question, int(flow["flow_id"])) if self.named else (None, None)
+            hops = hops_of(question, int(flow["flow_id"])) if self._with_hops else ()
         except CancelledError:
             return
         except Exception as error:  # the rest of the details stands: it is said there
             self.post_message(self._Heard(flow, (), f"cannot be read: {error}"))
         else:
-            self.post_message(self._Heard(flow, said, ends=ends))
+            self.post_message(self._Heard(flow, said, ends=ends, hops=hops))
 
     def on_flow_detail__heard(self, message: _Heard) -> None:
         """Show it, where the flow is still the one that is shown; whoever has scrolled to the end stays there."""
         message.stop()
-        if message.flow is self._flow and (message.said or message.failed or any(message.ends)):
-            self._said, self._failed, self._ends = message.said, message.failed, message.ends
+        if message.flow is self._flow and (message.said or message.failed or message.hops or any(message.ends)):
+            self._said, self._failed = message.said, message.failed
+            self._ends, self._hops = message.ends, message.hops
             at_end = 0 < self.top == self.validate_top(len(self._lines))
             self._write()
             if at_end:
@@ -164,6 +182,8 @@ class FlowDetail(Widget, can_focus=True):
             self._lines = [("", line, False) for line in words.brief(self._flow, self._path, self._said, self._ends)]
         else:
             groups = words.groups(self._flow, self._path, self._said, self._more, self._ends)
+            if (seen := hops_group(self._hops)) is not None:
+                groups.insert(2, seen)
             if self._failed:
                 groups.insert(2, ("What was said", [("", text_cell(self._failed))]))
             self._lines = _wrapped(groups, max(8, width - _LABELS - 3))
