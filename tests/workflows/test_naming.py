@@ -22,6 +22,7 @@ from workbench.store.reader import CaseReader
 from workbench.store.segments import list_segments
 from workbench.store.writer import CaseWriter
 from workbench.workflows.naming import name_flows, name_quietly
+from workbench.workflows.shared_writer import SharedWriter
 
 MINUTE = 60_000_000
 
@@ -254,3 +255,33 @@ def test_workloads_are_listed_as_of_a_time(case: Path, capfd: pytest.CaptureFixt
     assert listed("--at", "2023-01-01") == []
     assert run(["workloads", "--case", str(case), "--at", "tea"]) == 2
     assert '--at: "tea" is not a time' in capfd.readouterr().err
+
+
+def test_flows_of_a_live_source_are_named_as_they_come_and_all_of_them_at_its_end(case: Path) -> None:
+    name_flows(case)
+    with CaseWriter(case, live=True) as writer:
+        writer.add_source(source(2))
+        writer.append("flows", batch("flows", [told(0, 1, 9, 1, source_id=2), told(1, 1, 9, 9, source_id=2)]))
+        writer.commit(now=True)
+        assert name_flows(case, locked=True).looked == 2
+        writer.append("flows", batch("flows", [told(2, 1, 9, 9, source_id=2)]))
+        writer.commit(now=True)
+        assert name_flows(case, locked=True).looked == 2, "the one of minute 1 was not looked up again"
+        assert len(identity(case)) == 14
+        writer.append("flows", batch("flows", [told(3, 1, 9, 2, source_id=2)]))
+        writer.commit(now=True)
+        name_flows(case, locked=True)
+        writer.update_source(2, state="ok")
+    assert len(identity(case)) == 14, "what is told late waits"
+    name_flows(case)
+    assert len(identity(case)) == 15
+
+
+def test_a_case_that_is_written_live_has_names_when_it_is_closed(tmp_path: Path) -> None:
+    shared = SharedWriter(tmp_path / "case")
+    with shared.joined() as writer:
+        writer.add_source(source(1))
+        writer.append("flows", batch("flows", [told(0, 1, 2, 1)]))
+        writer.append("claims", batch("claims", [from_to("pod", 1, 0)]))
+        writer.update_source(1, state="ok")
+    assert names(tmp_path / "case") == {0: ("pod", None, False)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,17 @@ _DONE: Final = "names.json"
 _DONE_LIMIT: Final = 16 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Which flows were looked up. flows: source_id -> its flows, all of which were. going: sources that were being written, of
+    which all flows until `last` (us) were, but for those told late.
+    """
+
+    flows: Mapping[int, int]
+    going: frozenset[int] = frozenset()
+    last: int = 0
+
+
 def told_claims(reader: CaseReader) -> pa.Table:
     """All rows of `claims`."""
     return reader.query(f"SELECT {column_list('claims')} FROM claims").cast(arrow_schema("claims"))
@@ -47,10 +59,12 @@ def workload_rows(reader: CaseReader, columns: Sequence[str], at: int | None) ->
     return run_query(reader, f"SELECT {listed} FROM workloads WHERE {held} ORDER BY {order}", [at])
 
 
-def flows_by_source(reader: CaseReader) -> dict[int, int]:
-    """How many flows each source has that is not being written: their flows are all there. As it was counted at its end."""
-    rows = reader.query("SELECT source_id, flows FROM sources WHERE state <> 'indexing' ORDER BY source_id")
-    return dict(zip(rows["source_id"].to_pylist(), rows["flows"].to_pylist(), strict=True))
+def flows_there(reader: CaseReader) -> Done:
+    """Which flows a naming that begins now will look up."""
+    rows = reader.query("SELECT source_id, flows, state = 'indexing' AS going FROM sources ORDER BY source_id").to_pylist()
+    going = frozenset(row["source_id"] for row in rows if row["going"])
+    last = reader.query("SELECT epoch_us(max(ts_end)) AS last FROM flows")["last"][0].as_py() if going else None
+    return Done({row["source_id"]: row["flows"] for row in rows if not row["going"]}, going, last or 0)
 
 
 def flow_ends(
@@ -92,18 +106,18 @@ def other_names(reader: CaseReader, without: NDArray[np.int64]) -> Iterator[pa.R
         cursor.close()
 
 
-def keep_names(case: CaseFolder, workloads: pa.Table, names: Iterable[pa.RecordBatch], done: Mapping[int, int]) -> None:
+def keep_names(case: CaseFolder, workloads: pa.Table, names: Iterable[pa.RecordBatch], done: Done) -> None:
     """Replace the rows of `workloads` and `flow_identity`; whoever calls holds the case's ingest lock.
 
-    done: source_id -> its flows, all of which were looked up. DiskFullError; what the iterable raises: then nothing changed.
+    done: which flows were looked up. DiskFullError; what the iterable raises: then nothing changed.
     """
     with writing(str(case.root)):
         SegmentFiles(case, {}).replace_whole({"workloads": workloads, "flow_identity": names})
         _note_done(case.root, workloads, done)
 
 
-def looked_up(case: CaseFolder, workloads: pa.Table) -> dict[int, int] | None:
-    """What `done` was when these workloads were kept: source_id -> flows; None where it is not known."""
+def looked_up(case: CaseFolder, workloads: pa.Table) -> Done | None:
+    """What `done` was when these workloads were kept; None where it is not known."""
     path = case.root / _DONE
     try:
         if path.is_symlink() or path.stat().st_size > _DONE_LIMIT:
@@ -111,13 +125,15 @@ def looked_up(case: CaseFolder, workloads: pa.Table) -> dict[int, int] | None:
         noted = json.loads(path.read_text(encoding="utf-8"))
         if noted["of"] != _sign(workloads):
             return None
-        return {int(source): int(flows) for source, flows in noted["flows"].items()}
+        flows = {int(source): int(count) for source, count in noted["flows"].items()}
+        return Done(flows, frozenset(map(int, noted["going"])), int(noted["last"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _note_done(root: Path, workloads: pa.Table, done: Mapping[int, int]) -> None:
-    noted = {"of": _sign(workloads), "flows": {str(source): flows for source, flows in done.items()}}
+def _note_done(root: Path, workloads: pa.Table, done: Done) -> None:
+    flows = {str(source): count for source, count in done.flows.items()}
+    noted = {"of": _sign(workloads), "flows": flows, "going": sorted(done.going), "last": done.last}
     part = root / f".{_DONE}.tmp"
     part.write_text(json.dumps(noted) + "\n", encoding="utf-8")
     part.replace(root / _DONE)

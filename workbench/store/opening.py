@@ -13,6 +13,7 @@ from workbench.store.case import CaseFolder, IngestLock, busy, lock_holder
 from workbench.store.catalogue import check, prepare
 from workbench.store.database import CASE, Presented, consumed_names
 from workbench.store.engine import READ_MEMORY_LIMIT, attach, connect, lock_down
+from workbench.store.publish import published_here
 from workbench.store.schema import schema_version
 from workbench.store.segment_check import check_segments
 from workbench.store.segments import OpenFlows, Segment, list_open, list_segments
@@ -55,16 +56,20 @@ def open_presented(case: CaseFolder) -> Presented:
     con = connect(case.temp_for_process(), memory=READ_MEMORY_LIMIT)
     try:
         _attach_read_only(con, case)
-        prepare(con)
+        ours = published_here(case)  # nobody else can have made its catalogue; looking at it takes longer than all the rest
+        if not ours:
+            prepare(con)
         lock_down(con, (case.segments,))
-        check(con, CASE, case)
+        if not ours:
+            check(con, CASE, case)
         if schema_version(con, CASE) != SCHEMA_VERSION:
             raise ForeignCaseError(
                 f"{case.root} has an older schema and cannot be migrated in place", "Copy it to a folder that you can write to."
             )
         presented = Presented(case, con)
         _while_files_go(lambda: _present(presented))
-        con.execute("DETACH expected")
+        if not ours:
+            con.execute("DETACH expected")
     except BaseException:
         con.close()
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a checkpoint waits for readers of this process before they are stopped.
 _PATIENCE: Final = 1.0
+
+#: The last indexes that this process has published, by what changes with any write to them.
+_PUBLISHED: Final[deque[tuple[int, ...]]] = deque(maxlen=16)
 
 
 def wal_of(path: Path) -> Path:
@@ -39,6 +43,20 @@ def publish_database(con: DuckDBPyConnection, database: str, case: CaseFolder, h
         raise RuntimeError(f"{wal.name} is left after a checkpoint")
     case.database_next.replace(case.database)
     case.fsync()
+    _PUBLISHED.append(_sign(case))
+
+
+def published_here(case: CaseFolder) -> bool:
+    """Whether the index is, untouched, one that this process has published: then its catalogue need not be looked at."""
+    try:
+        return _sign(case) in _PUBLISHED
+    except OSError:
+        return False
+
+
+def _sign(case: CaseFolder) -> tuple[int, ...]:
+    stat = case.database.stat()
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _checkpoint(con: DuckDBPyConnection, database: str, hurry: Callable[[], None] | None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from workbench.errors import CancelledError, WorkbenchError
 from workbench.settings import load_settings
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
     from workbench.identity.lookup import Holders
     from workbench.identity.workloads import Change
+    from workbench.store.naming import Done
     from workbench.store.reader import CaseReader
+
+#: Of a live source the flows are looked up again whose last packet is of so long (us) before the last naming, or later; those
+#: that are told later still wait for its end.
+_LATE: Final = 120_000_000
+
+#: Of a case that this process writes live several may be named at once: what follows a cluster names on its own.
+_ONE_AT_A_TIME: Final = threading.Lock()
 
 #: Told now and then while flows are looked up: how many were.
 NamingProgress = Callable[[int], None]
@@ -54,7 +62,7 @@ class _Round:
     progress: NamingProgress | None
     cancel: threading.Event
     changed: Change | None = None
-    done: Mapping[int, int] = field(default_factory=dict)
+    done: Done | None = None
     met: list[NDArray[np.int64]] = field(default_factory=list)
 
 
@@ -77,7 +85,7 @@ def name_flows(
     began = time.monotonic()
     networks = load_settings().identity.networks
     folder = CaseFolder.open(case)
-    with nullcontext() if locked else IngestLock(folder), CaseReader(case) as reader:
+    with _ONE_AT_A_TIME, nullcontext() if locked else IngestLock(folder), CaseReader(case) as reader:
         result = _name(reader, networks, progress, cancel or threading.Event())
     result.seconds = time.monotonic() - began
     return result
@@ -102,7 +110,7 @@ def _name(reader: CaseReader, networks: Mapping[str, str], progress: NamingProgr
     from workbench.analysis.claimed import claimed
     from workbench.identity.lookup import Holders
     from workbench.identity.workloads import changes, workloads_of
-    from workbench.store.naming import flows_by_source, keep_names, kept_workloads, looked_up, other_names, told_claims
+    from workbench.store.naming import Done, flows_there, keep_names, kept_workloads, looked_up, other_names, told_claims
 
     claims = pa.concat_tables([told_claims(reader), claimed(reader)])
     before = kept_workloads(reader)
@@ -111,7 +119,7 @@ def _name(reader: CaseReader, networks: Mapping[str, str], progress: NamingProgr
     _check(cancel)
     after = workloads_of(claims, networks, before)
     _check(cancel)
-    sources = flows_by_source(reader)
+    there = flows_there(reader)
     done = looked_up(reader.case, before)
     result = Named(claims.num_rows, after.num_rows)
     holders = Holders(after)
@@ -120,11 +128,12 @@ def _name(reader: CaseReader, networks: Mapping[str, str], progress: NamingProgr
         names = _looked_up(reader, now)
     else:
         now.changed = changes(before, after)
-        now.done = {source: flows for source, flows in done.items() if sources.get(source) == flows}
-        if not len(now.changed.hi) and now.done.keys() == sources.keys() and before.equals(after):
+        same = {source: flows for source, flows in done.flows.items() if there.flows.get(source) == flows}
+        now.done = Done(same, done.going & there.going, done.last)
+        if not len(now.changed.hi) and same.keys() == there.flows.keys() and not there.going and before.equals(after):
             return result
         names = _and_others(reader, now, other_names)
-    keep_names(reader.case, after, names, sources)
+    keep_names(reader.case, after, names, there)
     result.kept = True
     return result
 
@@ -174,10 +183,12 @@ def _addresses(now: _Round) -> pa.Table:
 
 def _condition(now: _Round) -> tuple[str, dict[str, Any]]:
     """Which flows are looked up: of sources not done, and of changed addresses while they changed. Over f, a and b."""
-    if now.changed is None:
+    if now.changed is None or now.done is None:
         return "true", {}
-    params: dict[str, Any] = {"done": list(now.done)}
-    condition = "NOT list_contains($done, f.source_id)"
+    params: dict[str, Any] = {"done": list(now.done.flows), "going": list(now.done.going), "late": now.done.last - _LATE}
+    condition = (
+        "(NOT list_contains($done, f.source_id) AND (NOT list_contains($going, f.source_id) OR epoch_us(f.ts_end) >= $late))"
+    )
     if len(now.changed.hi):
         params |= {"since": int(now.changed.begin.min()), "until": int(now.changed.end.max())}
         condition += " OR ((a.changed OR b.changed) AND epoch_us(f.ts) >= $since AND epoch_us(f.ts) < $until)"
