@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ def address_text(value: int) -> str:
     return str(ipaddress.IPv6Address(value))
 
 
+@functools.lru_cache(maxsize=65536)
 def prefix(text: str) -> AddressSet:
     """An address or prefix in text. ValueError says what is wrong with it, host bits that are set included."""
     try:

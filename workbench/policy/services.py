@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from typing import Final, NamedTuple
 
 ICMP: Final = 1
@@ -55,6 +56,7 @@ _PORTS: Final = (0, 65535)
 ANY: Final = Box((0, 255), _PORTS, _PORTS)
 
 
+@functools.lru_cache(maxsize=65536)
 def parse(text: str) -> tuple[Box, ...]:
     """`tcp/443`, `udp/50-60`, `icmp/echo-request`, `gre`, `proto/47`, `dns`, `any`. ValueError names the word and the nearest."""
     word = text.strip().lower()
