@@ -43,7 +43,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A set of packets as disjoint rows. packets: how many it has, those of rows that were left out included; the widest first."""
+    """A set of packets as disjoint rows. packets: how many it has, with those of rows that were left out; widest first."""
 
     rows: tuple[Row, ...]
     packets: int
