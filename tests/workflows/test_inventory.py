@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tests.sources.inventory.kubernetes_samples import SECRET, event, listing, pod, service
+from tests.store.rows import batch, flow, source
 from workbench.errors import UsageError
 from workbench.store.reader import CaseReader
+from workbench.store.writer import CaseWriter
 from workbench.workflows.inventory import import_inventory
 from workbench.workflows.requests import IndexResult, InventoryFormat, InventoryRequest
 
@@ -89,6 +91,22 @@ def test_clusters_of_networks_with_the_same_addresses_are_told_apart_and_do_not_
     later = write(tmp_path, "blue-later.json", listing(pod("c-1", "10.0.0.3", host="192.0.2.12")), 3)
     read(case, "kubernetes", later, network="vni:5002")
     assert [one["uid"] for one in rows(case, "SELECT uid FROM claims WHERE ip IS NULL")] == ["uid-b-1"]
+
+
+def test_names_without_a_network_for_addresses_of_several_are_warned_of(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    ends = {"src_ip": "10.0.0.1", "dst_ip": "10.0.0.9"}
+    with CaseWriter(case) as writer:
+        writer.add_source(source(1))
+        writer.append("flows", batch("flows", [flow(n, 1, network=name, **ends) for n, name in enumerate(("vni:1", "vni:2"))]))
+        writer.update_source(1, state="ok", flows=2)
+    one, two = (
+        write(tmp_path, "1.json", listing(pod("a-1", "10.0.0.1"))),
+        write(tmp_path, "2.json", listing(pod("b-1", "10.0.0.1"))),
+    )
+    (note,) = read(case, "kubernetes", one).notes
+    assert note.startswith("1 of the addresses have no network in the list and are in several here (vni:1, vni:2)")
+    assert read(case, "kubernetes", two, network="vni:2").notes == []
 
 
 def test_what_is_wrong_with_lines_makes_a_source_partial_and_is_told_with_its_place(tmp_path: Path) -> None:

@@ -46,6 +46,19 @@ def told_claims(reader: CaseReader) -> pa.Table:
     return reader.query(f"SELECT {column_list('claims')} FROM claims").cast(arrow_schema("claims"))
 
 
+def in_several_networks(reader: CaseReader, sources: Sequence[int]) -> tuple[int, list[str]]:
+    """Addresses that these sources claim in any network and that flows have in more than one: how many, and in which networks."""
+    sql = """
+        WITH told AS (SELECT DISTINCT hi, lo FROM claims
+            WHERE network IS NULL AND hi IS NOT NULL AND lo IS NOT NULL AND list_contains($sources, source_id)),
+        ends AS (SELECT src_hi AS hi, src_lo AS lo, network FROM flows UNION ALL SELECT dst_hi, dst_lo, network FROM flows),
+        several AS (SELECT list(DISTINCT network) AS networks FROM ends JOIN told USING (hi, lo) GROUP BY hi, lo)
+        SELECT count(*) AS n, list_sort(list_distinct(flatten(list(networks)))) AS networks FROM several
+        WHERE len(networks) > 1"""
+    found = reader.query(sql, {"sources": list(sources)}).to_pylist()[0]
+    return found["n"], found["networks"] or []
+
+
 def kept_workloads(reader: CaseReader) -> pa.Table:
     """All rows of `workloads`."""
     return reader.query(f"SELECT {column_list('workloads')} FROM workloads ORDER BY workload_id").cast(arrow_schema("workloads"))

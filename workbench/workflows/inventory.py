@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,11 +101,28 @@ class _Import:
 
             if why := name_quietly(self.request.case, cancel=self.cancel):
                 self.result.notes.append(why)
+            self._warn_of_tenants(settings.identity.networks)
         if self.result.sources and settings.audit.signing_key:
             from workbench.audit.heads import sign_head
 
             sign_head(self.request.case, Path(settings.audit.signing_key).expanduser(), settings.audit.principal)
         return replace(self.result, seconds=time.monotonic() - self.started, cancelled=self.cancelled)
+
+    def _warn_of_tenants(self, networks: Mapping[str, str]) -> None:
+        """Say where what was listed without a network may be another tenant's: names hold in all networks then."""
+        from workbench.store.naming import in_several_networks
+        from workbench.store.reader import CaseReader
+
+        if self.request.network is not None or self.request.format in networks:
+            return
+        with CaseReader(self.request.case) as reader:
+            count, names = in_several_networks(reader, [file.source_id for file in self.files])
+        if count:
+            shown = ", ".join(visible(name) or "untagged" for name in names[:8])
+            self.result.notes.append(
+                f"{count} of the addresses have no network in the list and are in several here ({shown}): they are named in all"
+                " of them. If tenants have the same addresses, import with --network."
+            )
 
     def _file(self, path: str) -> _File | None:
         """A file that the case does not have yet."""
