@@ -8,7 +8,7 @@ description: >
 input: lines
 recognise:
   - '\A\s*\{.*"scan_count"\s*:'
-  - '\A(.*\n){0,200}?.*(Attestation (pass|failed)|contains \d+ connections|Connections for process \d+|attestation_event)'
+  - '\A(.*\n){0,200}?.*(Attestation (pass|failed)|Protocol: \S*, local address: |contains \d+ connections|Connections for process \d+|attestation_event)'
 times: timestamp of telemetry, microseconds since 1970; of printed lines the time in front, UTC, where there is one
 columns:
   result: "pass or fail; of telemetry pass where result is 0"
@@ -26,7 +26,7 @@ WITH told AS (
         regexp_extract(line, 'Protocol: (\S*?), local address: (\S+):(\d+), (?:local|remote) address: (\S+):(\d+), state (\S*)',
             ['proto', 'local', 'local_port', 'remote', 'remote_port', 'state']) AS c,
         CASE WHEN regexp_matches(line, '[Aa]ttestation pass') THEN 'pass' WHEN regexp_matches(line, '[Aa]ttestation fail') THEN 'fail' END AS result,
-        CASE WHEN regexp_full_match(line, '\s*\d{10,19},\d+,-?\d+,\d+,.*') THEN string_split(line, ',') END AS v
+        CASE WHEN regexp_full_match(line, '\s*\d{10,19},\d+,-?\d+,\d+,.*', 's') THEN string_split(line, ',') END AS v
     FROM rows
 ), carried AS (
     SELECT *, last_value(coalesce(pid, CASE WHEN named IS NOT NULL THEN pid END) IGNORE NULLS) OVER (ORDER BY n) AS last_pid,

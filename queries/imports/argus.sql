@@ -9,7 +9,7 @@ input: json
 recognise:
   - '\A\s*\{[\s\S]{0,4000}"(DOCA_ARGUS|occurred_message_time_iso_8601_ns|workload_information|activity_data)"'
 times: occurred_message_time_iso_8601_ns, ISO 8601 with nanoseconds
-fields: [message_header, message_id, message_type, severity, occurred_message_time_iso_8601_ns, workload_information, activity_data]
+fields: [message_id, message_type, severity, occurred_message_time_iso_8601_ns]
 columns:
   kind: by the name of the activity; alert where message_type says so
   command_hash: process_command_line_arguments under the case's key
@@ -19,17 +19,18 @@ references:
 */
 -- into host_events
 WITH told AS (
-    SELECT n, coalesce(message_header, '{}') AS head, coalesce(message_header->>'$.message_id', message_id) AS id,
-        coalesce(message_header->>'$.message_type', message_type) AS type, coalesce(message_header->>'$.severity', severity) AS severity,
-        coalesce(message_header->>'$.occurred_message_time_iso_8601_ns', occurred_message_time_iso_8601_ns) AS moment,
-        coalesce(workload_information, message_header->>'$.workload_information') AS workload,
-        coalesce(activity_data, message_header->>'$.activity_data') AS activity
+    SELECT n, coalesce(line->>'$.message_header.message_id', message_id) AS id,
+        coalesce(line->>'$.message_header.message_type', message_type) AS type,
+        coalesce(line->>'$.message_header.severity', severity) AS severity,
+        coalesce(line->>'$.message_header.occurred_message_time_iso_8601_ns', occurred_message_time_iso_8601_ns) AS moment,
+        coalesce(json_extract(line, '$.workload_information'), json_extract(line, '$.message_header.workload_information')) AS workload,
+        coalesce(json_extract(line, '$.activity_data'), json_extract(line, '$.message_header.activity_data')) AS activity
     FROM rows
 ), listed AS (
     SELECT *, list_concat(coalesce(json_extract(activity, '$.process_list[*]'), []), CASE WHEN json_type(activity, '$.process_list') IS NULL
-            THEN [CAST(activity AS JSON)] ELSE [] END) AS processes
+            THEN [activity] ELSE [] END) AS processes
     FROM told
-), each AS (SELECT * EXCLUDE (processes), unnest(CASE WHEN len(processes) = 0 THEN [CAST(activity AS JSON)] ELSE processes END) AS one FROM listed),
+), each AS (SELECT * EXCLUDE (processes), unnest(CASE WHEN len(processes) = 0 THEN [activity] ELSE processes END) AS one FROM listed),
 details AS (
     SELECT *, coalesce(json_extract(one, '$.process_details'), json_extract(one, '$.process'),
             json_extract(one, '$.network_connection_details.process_details'), json_extract(one, '$.file_descriptor_details.process_details'), one)

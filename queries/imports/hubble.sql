@@ -24,8 +24,10 @@ references:
 */
 -- into flows
 WITH told AS (
-    SELECT n, line, coalesce(flow, CASE WHEN coalesce(lost_events, node_status, agent_event, debug_event) IS NULL THEN line END) AS flow,
-        coalesce(node_name, '') AS node, lost_events, node_status, agent_event, debug_event
+    SELECT n, line, CASE WHEN json_type(line, '$.flow') = 'OBJECT' THEN json_extract(line, '$.flow')
+            WHEN coalesce(lost_events, node_status, agent_event, debug_event, flow) IS NULL THEN CAST(line AS JSON) END AS flow,
+        coalesce(node_name, '') AS node, lost_events, node_status, agent_event, debug_event,
+        json_extract_string(line, ['$.lost_events.num_events_lost', '$.lost_events.numEventsLost']) AS lost
     FROM rows
 ), taken AS (
     SELECT *, json_extract_string(flow, ['$.time', '$.IP.source', '$.IP.destination', '$.l4.TCP.source_port', '$.l4.TCP.destination_port',
@@ -40,7 +42,7 @@ WITH told AS (
         '$.ingress_allowed_by[0].name']) AS policies
     FROM told
 ), read AS (
-    SELECT n, line, lost_events, node_status, agent_event, debug_event, f[1] AS ts, f[2] AS one, f[3] AS other, f[17] AS kind,
+    SELECT n, line, lost, lost_events, node_status, agent_event, debug_event, f[1] AS ts, f[2] AS one, f[3] AS other, f[17] AS kind,
         CASE WHEN f[29] IS NOT NULL THEN 'tcp' WHEN f[30] IS NOT NULL THEN 'udp' WHEN f[31] IS NOT NULL THEN 'sctp'
             WHEN f[25] IS NOT NULL THEN 'icmp' WHEN f[26] IS NOT NULL THEN 'ipv6-icmp' WHEN f[33] IS NOT NULL THEN '112'
             WHEN f[34] IS NOT NULL THEN 'igmp' END AS proto,
@@ -81,14 +83,14 @@ SELECT n, CASE WHEN kind = 'L7' THEN CAST(hash(line) AS VARCHAR) END AS key, ts,
         WHEN verdict = 'AUDIT' THEN 'audit' END AS verdict,
     rule AS rule_id,
     CASE WHEN lost_events IS NOT NULL THEN 'records_skipped: events that Hubble lost: '
-            || coalesce(lost_events->>'$.num_events_lost', lost_events->>'$.numEventsLost', '?')
+            || coalesce(lost[1], lost[2], '?')
         WHEN coalesce(node_status, agent_event, debug_event) IS NOT NULL THEN 'lines_unused: status of nodes and agents'
         WHEN one IS NULL OR other IS NULL THEN 'not_a_flow: no two addresses' END AS reject
 FROM known
 
 -- into claims
 WITH told AS (
-    SELECT n, coalesce(flow, CASE WHEN coalesce(lost_events, node_status, agent_event, debug_event) IS NULL THEN line END) AS flow,
+    SELECT n, CASE WHEN json_type(line, '$.flow') = 'OBJECT' THEN json_extract(line, '$.flow') ELSE CAST(line AS JSON) END AS flow,
         coalesce(node_name, '') AS node
     FROM rows
 ), ends AS (
@@ -99,27 +101,31 @@ WITH told AS (
     SELECT n, flow->>'$.time', node, json_extract_string(flow, ['$.IP.destination', '$.destination.pod_name', '$.destination.namespace',
             '$.destination.ID', '$.destination.workloads[0].kind', '$.destination.workloads[0].name']), json_extract(flow, '$.destination.labels')
     FROM told
+), labelled AS (
+    SELECT *, list_transform(list_filter(TRY_CAST(labels AS VARCHAR[]), lambda text: strpos(text, '=') > 1 AND NOT starts_with(text, 'reserved:')),
+        lambda text: regexp_replace(text, '^[a-z0-9]+:', '')) AS texts
+    FROM ends
 )
 SELECT n, ts AS ts_from, ts AS ts_seen, f[1] AS ip, f[2] AS name, f[3] AS namespace, 'pod' AS kind, 'hubble' AS origin,
     0.8 AS confidence, CASE WHEN f[4] IS NOT NULL AND f[4] <> '0' THEN nullif(node, '') END AS node,
-    CASE WHEN labels IS NOT NULL THEN (
-        SELECT CAST(to_json(map_from_entries(list_sort(list_distinct(list_transform(
-            list_filter(CAST(labels AS VARCHAR[]), lambda text: strpos(text, '=') > 1 AND NOT starts_with(text, 'reserved:')),
-            lambda text: struct_pack(k := split_part(regexp_replace(text, '^[a-z0-9]+:', ''), '=', 1),
-                v := substr(text, strpos(text, '=') + 1))))))) AS VARCHAR)) END AS labels
-FROM ends WHERE f[2] IS NOT NULL AND f[1] IS NOT NULL
+    CASE WHEN len(texts) > 0 THEN CAST(to_json(map(list_sort(list_distinct(list_transform(texts, lambda text: split_part(text, '=', 1)))),
+        list_transform(list_sort(list_distinct(list_transform(texts, lambda text: split_part(text, '=', 1)))),
+            lambda k: substr(list_filter(texts, lambda text: split_part(text, '=', 1) = k)[1], len(k) + 2)))) AS VARCHAR) END AS labels
+FROM labelled WHERE f[2] IS NOT NULL AND f[1] IS NOT NULL
 
 -- into dns
-WITH told AS (SELECT n, line, json_extract_string(coalesce(flow, line), ['$.time', '$.l7.dns.query', '$.l7.dns.qtypes[0]', '$.l7.dns.rcode',
-        '$.l7.type', '$.l7.dns']) AS f, json_extract(coalesce(flow, line), '$.l7.dns.ips') AS ips FROM rows)
+WITH told AS (SELECT n, line, json_extract_string(CASE WHEN json_type(line, '$.flow') = 'OBJECT' THEN json_extract(line, '$.flow')
+        ELSE CAST(line AS JSON) END, ['$.time', '$.l7.dns.query', '$.l7.dns.qtypes[0]', '$.l7.dns.rcode',
+        '$.l7.type', '$.l7.dns']) AS f, coalesce(json_extract(line, '$.flow.l7.dns.ips'), json_extract(line, '$.l7.dns.ips')) AS ips FROM rows)
 SELECT n, CAST(hash(line) AS VARCHAR) AS key, f[1] AS ts, 'dns' AS kind, lower(rtrim(f[2], '.')) AS query, f[3] AS qtype,
     CASE WHEN f[5] = 'RESPONSE' THEN CASE coalesce(f[4], '0') WHEN '0' THEN 'NOERROR' WHEN '1' THEN 'FORMERR' WHEN '2' THEN 'SERVFAIL'
         WHEN '3' THEN 'NXDOMAIN' WHEN '4' THEN 'NOTIMP' WHEN '5' THEN 'REFUSED' ELSE 'RCODE' || f[4] END END AS rcode,
-    array_to_string(CAST(ips AS VARCHAR[]), ',') AS answers
+    array_to_string(TRY_CAST(ips AS VARCHAR[]), ',') AS answers
 FROM told WHERE f[6] IS NOT NULL
 
 -- into http
-WITH told AS (SELECT n, line, json_extract_string(coalesce(flow, line), ['$.time', '$.l7.http.method', '$.l7.http.url', '$.l7.http.code',
+WITH told AS (SELECT n, line, json_extract_string(CASE WHEN json_type(line, '$.flow') = 'OBJECT' THEN json_extract(line, '$.flow')
+        ELSE CAST(line AS JSON) END, ['$.time', '$.l7.http.method', '$.l7.http.url', '$.l7.http.code',
         '$.l7.http.protocol', '$.l7.http', '$.l7.type']) AS f FROM rows)
 SELECT n, CAST(hash(line) AS VARCHAR) AS key, f[1] AS ts, f[2] AS method, nullif(regexp_extract(f[3], '^[a-z]+://([^/?#@]+)', 1), '') AS host,
     nullif(regexp_extract(f[3], '^(?:[a-z]+://[^/?#]+)?(/[^?#]*)', 1), '') AS path, nullif(f[4], '0') AS status,

@@ -31,8 +31,8 @@ WITH told AS (
 ), documents AS (
     SELECT n, moment, host, body, regexp_matches(body, '^[\[{]') AS json, json_valid(body) AS valid FROM bodies
 ), objects AS (
-    SELECT n, moment, host, unnest(CASE WHEN json AND valid AND body[1] = '[' THEN CAST(json_extract(body, '$[*]') AS VARCHAR[])
-            WHEN json AND valid THEN [body] WHEN json THEN [NULL] ELSE CAST([] AS VARCHAR[]) END) AS object
+    SELECT n, moment, host, unnest(CASE WHEN json AND valid AND body[1] = '[' THEN json_extract(body, '$[*]')
+            WHEN json AND valid THEN [CAST(body AS JSON)] WHEN json THEN [CAST(NULL AS JSON)] ELSE CAST([] AS JSON[]) END) AS object
     FROM documents
 ), firsts AS (
     SELECT n, moment, host, object, json_extract_string(object, ['$."source-address"', '$."destination-address"', '$."source-port"', '$."destination-port"',
@@ -47,7 +47,7 @@ WITH told AS (
         coalesce(f[4], f[8]) AS dst_port, f[9] AS proto, lower(f[10]) AS action, coalesce(f[11], f[16]) AS rule, host AS device,
         CAST(NULL AS VARCHAR) AS vrf, coalesce(f[13], f[18]) AS state, coalesce(f[14], f[17]) AS session,
         f[19] AS out_pkts, f[20] AS out_bytes, f[21] AS in_pkts, f[22] AS in_bytes, CAST(NULL AS VARCHAR) AS vlan,
-        CASE WHEN object IS NULL OR NOT coalesce(starts_with(object, '{'), false) THEN 'bad_line: no JSON object' END AS wrong
+        CASE WHEN object IS NULL OR json_type(object) <> 'OBJECT' THEN 'bad_line: no JSON object' END AS wrong
     FROM firsts
     UNION ALL
     SELECT n, v[1], v[5], v[7], v[6], v[8], v[9], lower(v[3]), coalesce(nullif(v[12], ''), v[13]), coalesce(nullif(v[22], ''), host),

@@ -27,7 +27,8 @@ class Taken:
         for line in self.result.ledger:
             self.ledger[line["reason"]] = self.ledger.get(line["reason"], 0) + line["count"]
         self.where = {line["reason"]: line["first_frames"] for line in self.result.ledger}
-        assert load_formats().recognise(texts[0].encode()) == form  # as `open` and `index` find it
+        first = texts[0].partition("\n")[0] if "\0" in texts[0] else texts[0]
+        assert load_formats().recognise(first.encode()) == form  # as `open` and `index` find it
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         with CaseReader(self.case) as reader:
