@@ -56,6 +56,12 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            "--mapping", metavar="FILE", help="csv, parquet: which of their columns is which of ours.", show_default=False
+        ),
+    ] = None,
     summary: options.Summary = SummaryFormat.TABLE,
 ) -> int:
     """Import flow telemetry, listings of names and logs into a case.
@@ -75,7 +81,7 @@ def import_(
     elif join is JoinChoice.ALWAYS:
         raise UsageError("logs are not joined: every file is a source", "Leave --join out.")
     else:
-        result = run_index(replace(request, form=form, queries=tuple(queries or ())))
+        result = run_index(replace(request, form=form, queries=tuple(queries or ()), mapping=mapping))
     from workbench.cli.summary import print_json, print_tables
 
     (print_json if summary is SummaryFormat.JSON else print_tables)(result)

@@ -18,13 +18,16 @@ from workbench.records.header import Header, read_header
 from workbench.settings import settings_path
 from workbench.store.views import queries_folder, split_question
 
-Input = Literal["lines", "json", "csv", "zeek"]
+Input = Literal["lines", "json", "csv", "zeek", "parquet"]
 
+#: What a file of a format may say of its input: Parquet is told by its own columns or a mapping.
+_INPUTS: Final = tuple(name for name in get_args(Input) if name != "parquet")
 #: Bytes of a file, and files of a folder, at most.
 LARGEST: Final = 262_144
 MOST_FILES: Final = 200
 #: Where a folder of queries has its imports.
 FOLDER: Final = "imports"
+_RESERVED: Final = frozenset({"n", "h", "stream", "line", "bad"})
 #: Bytes of a file that are looked at to tell what it is.
 HEAD: Final = 1 << 16
 
@@ -60,6 +63,7 @@ class ImportFormat:
     separator: of CSV; head: its names, where files may come without a first line of them; until: the line at
     which they end. unused: what its other kinds of lines are, in
     words. pair: seconds; above 0, rows of flows tell one direction or one sighting, and become flows together (`import_pairing`).
+    strict: every field must be there.
     """
 
     id: str
@@ -80,6 +84,7 @@ class ImportFormat:
     head: tuple[str, ...] = ()
     until: str = ""
     pair: float = 0.0
+    strict: bool = False
 
     def knows(self, head: str) -> bool:
         """Whether a file that begins so is of this format."""
@@ -211,8 +216,10 @@ def _format(path: Path, header: Header, sql: str, text: str) -> ImportFormat:
     name = read.words("id")
     if not _ID.fullmatch(name) or name != path.stem:
         raise FormatError(f"its id is {name!r:.80}", f"Name the file by its id: {path.stem}.", lines["id"])
-    if fields["input"] not in get_args(Input):
-        raise FormatError(f"input is {fields['input']!r:.80}", f"It is one of {', '.join(get_args(Input))}.", lines["input"])
+    if fields["input"] not in _INPUTS:
+        raise FormatError(f"input is {fields['input']!r:.80}", f"It is one of {', '.join(_INPUTS)}.", lines["input"])
+    if "fields" in fields:
+        check_fields(read.texts("fields"), lines["fields"])
     return ImportFormat(
         name,
         read.words("title"),
@@ -233,6 +240,15 @@ def _format(path: Path, header: Header, sql: str, text: str) -> ImportFormat:
         read.words("until") if "until" in fields else "",
         read.seconds("pair") if "pair" in fields else 0.0,
     )
+
+
+def check_fields(fields: Sequence[str], line: int) -> None:
+    """FormatError for names of fields that SQL would take for others: it knows no capitals, and `rows` has columns of its own."""
+    seen: set[str] = set()
+    for name in fields:
+        if name.lower() in _RESERVED or name.lower() in seen:
+            raise FormatError(f"a field cannot be named {name:.80}", "It is there twice, or a name of ours.", line)
+        seen.add(name.lower())
 
 
 class _Values:

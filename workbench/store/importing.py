@@ -64,10 +64,9 @@ class ImportEngine:
         self._con.execute("CREATE TABLE flow_keys (key UBIGINT, flow_id BIGINT)")
         self._con.execute("SET max_expression_depth = 200")
         lock_down(self._con, (temp,))
-        self._ready: dict[str, list[Ready]] = {}
+        self._ready: dict[tuple[str, tuple[Part, ...]], list[Ready]] = {}
         self._waiting: dict[str, tuple[str, ...]] = {}
         self._held: dict[str, frozenset[str]] = {}
-        self._format: ImportFormat | None = None
 
     def close(self) -> None:
         """Give everything back."""
@@ -77,12 +76,11 @@ class ImportEngine:
 
     def prepare(self, form: ImportFormat) -> list[Ready]:
         """Run every SELECT of a format on no lines; FormatError with what is wrong."""
-        found = self._ready.get(form.id)
-        if found is None or (self._format is not None and self._format is not form):
+        found = self._ready.get((form.id, form.parts))
+        if found is None:
             self._empty(form)
             found = [self._prepared(part, paired=form.pair > 0) for part in form.parts]
-            self._ready[form.id] = found
-        self._format = form
+            self._ready[form.id, form.parts] = found
         return found
 
     def _empty(self, form: ImportFormat) -> None:
@@ -149,6 +147,19 @@ class ImportEngine:
         made = "SELECT n, hash(text) AS h, rtrim(text, chr(13) || chr(10)) AS line, false AS bad, '' AS stream FROM arriving"
         return self._chunk(made, form, arriving)
 
+    def typed(self, form: ImportFormat, arriving: pa.Table) -> Given:
+        """Rows of columns of any type, with n: all as text, as fields of lines are."""
+        have = {name for name in arriving.column_names if name != "n"}
+        texts = "".join(
+            f", CAST({identifier(name)} AS VARCHAR) AS {identifier(name)}"
+            if name in have
+            else f", CAST(NULL AS VARCHAR) AS {identifier(name)}"
+            for name in form.fields
+        )
+        listed = ", ".join(identifier(name) for name in form.fields)
+        made = f"SELECT *, hash(({listed}, 0)) AS h FROM (SELECT n, '' AS line, false AS bad, '' AS stream{texts} FROM arriving)"
+        return self._chunk(made, form, arriving)
+
     def keys_of(self, text: str) -> frozenset[str]:
         """The members of a JSON object; none where it is no such."""
         found = self._con.execute(
@@ -183,7 +194,7 @@ class ImportEngine:
         given.unused = {name: count for name, count in streams.items() if not every and name not in told}
         found = con.sql("SELECT n, h FROM chunk ORDER BY n").to_arrow_table()
         given.n, given.h = found.column("n").to_numpy(), found.column("h").to_numpy()
-        for ready in self._ready[form.id]:
+        for ready in self._ready[form.id, form.parts]:
             if not ready.part.stream or ready.part.stream in streams:
                 given.rows.append((ready, con.sql(ready.sql).to_arrow_table()))
         return given

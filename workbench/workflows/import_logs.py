@@ -77,20 +77,18 @@ def import_logs(
     from workbench.store.writer import CaseWriter
 
     started = time.monotonic()
-    formats = load_formats(request.queries)
-    form = formats.find(request.form or "")
-    specs = expand(
-        request.paths, "never", recognise=lambda head: form.id if form.knows(head.decode("utf-8", "replace")) else None
-    )
+    form = _form(request)
+    specs = expand(request.paths, "never", recognise=None if form is None else form.recognise)
     if not specs:
-        raise UsageError(f"nothing to import: no log of the format {form.id} was found under the given paths", "Name a file.")
+        raise UsageError(f"nothing to import: no {request.form} was found under the given paths", "Name a file.")
+    files = [(spec.paths[0], spec.sensor, form or _own(spec.paths[0])) for spec in specs]
     new = not (request.case / "case.toml").exists()
     with CaseWriter(request.case) as writer:
         audit = AuditLog(request.case)
         if new:
             audit.append("case_created", version=__version__)
         run = LogImport(writer, request, progress, cancel or threading.Event())
-        run.take([(spec.paths[0], spec.sensor, form) for spec in specs])
+        run.take(files)
         run.log(audit)
     if run.files and not run.result.cancelled:
         from workbench.workflows.naming import name_quietly
@@ -99,6 +97,32 @@ def import_logs(
             run.result.notes.append(why)
     _sign(request.case)
     return replace(run.result, seconds=time.monotonic() - started)
+
+
+def _form(request: IndexRequest) -> ImportFormat | None:
+    """The format that is asked for; None for Parquet, of which each file has its own."""
+    if request.form in ("csv", "parquet"):
+        from workbench.store.import_mapping import load_mapping
+
+        if request.mapping is not None:
+            return load_mapping(request.mapping, "csv" if request.form == "csv" else "parquet")
+        if request.form == "csv":
+            raise UsageError("nothing says which column of the CSV is which", "Name a mapping with --mapping FILE.")
+        return None
+    return load_formats(request.queries).find(request.form or "")
+
+
+def _own(path: str) -> ImportFormat:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from workbench.store.import_mapping import own_columns
+
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowException, OSError) as error:
+        raise BadInputError(f"{path} cannot be read as Parquet: {error}", "Copy it again.") from error
+    return own_columns(names, path)
 
 
 def _sign(case: Path) -> None:
@@ -206,6 +230,9 @@ class LogImport:
         digest = hashlib.sha256()
         reader = None
         try:
+            if one.form.input == "parquet":
+                self._read_parquet(one)
+                return
             reader = open_bytes(one.path, digest.update if self.request.hash else None)
             plain = self.request.hash and reader.plain  # a compressed file is hashed as it lies on disk
             lines = LineReader(reader, on_bytes=digest.update if plain else None)
@@ -225,6 +252,16 @@ class LogImport:
         finally:
             if reader is not None:
                 reader.close()
+
+    def _read_parquet(self, one: _File) -> None:
+        for given in Reading(one.form, self._engine, one.path, one.tally).parquet():
+            self._take(one, given)
+            self._tell(one)
+            if self._cancel.is_set():
+                one.cancelled = True
+                return
+        one.row["bytes"] = one.raw = _size(one.path)
+        one.row["sha256"] = _digest(one.path) if self.request.hash else None
 
     # -- rows -------------------------------------------------------------------------------------
 

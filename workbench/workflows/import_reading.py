@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workbench.errors import BadInputError, SourceError
 from workbench.sources.json_lines import Objects
 from workbench.sources.lines import LineReader, Lines
 from workbench.store.import_zeek import MARKS, ZeekHead, log_of_fields, log_of_name
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 #: Lines that a value in quotes may go over.
 _QUOTED_LINES: Final = 100
 _MANY_LINES: Final = 150_000
+_BATCH: Final = 65_536
 
 
 class Reading:
@@ -64,6 +66,23 @@ class Reading:
         """Lines that never come to the engine."""
         self._tally.lines += len(numbers)
         self._tally.add("bad_line", numbers, why)
+
+    def parquet(self) -> Iterator[Given]:
+        """Rows of a Parquet file, in pieces. SourceError where it is none or damaged, BadInputError for a missing column."""
+        import pyarrow.parquet as pq
+
+        at = 0
+        try:
+            file = pq.ParquetFile(self._path)
+            missing = [name for name in self.form.fields if name not in file.schema_arrow.names]
+            if missing:
+                raise BadInputError(f"{self._path} has no column {', '.join(missing[:5])}", "Mend the mapping.")
+            for batch in file.iter_batches(_BATCH, columns=list(self.form.fields)):
+                n = pa.array(np.arange(at + 1, at + batch.num_rows + 1, dtype=np.int64))
+                at += batch.num_rows
+                yield self._engine.typed(self.form, pa.Table.from_batches([batch]).append_column("n", n))
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self._path} cannot be read as Parquet: {error}", "Copy it again.") from error
 
     # -- JSON -------------------------------------------------------------------------------------
 
@@ -137,6 +156,9 @@ class Reading:
                 numbers.pop(0)
             self._place = {name.strip(): n + 1 for n, name in reversed(list(enumerate(names)))}
             self._width = len(names)
+            missing = [name for name in self.form.fields if self.form.strict and name not in self._place]
+            if missing:
+                raise BadInputError(f"{self._path} has no column {', '.join(missing[:5])}", "Mend the mapping.")
         values = []
         for text in texts:
             try:

@@ -29,7 +29,7 @@ class IndexRequest:
     (pcap-filter(7)) that packets must pass to be indexed; None or blank = all. telemetry: read the paths as flow telemetry of
     this format, captures of its datagrams included; None = captures as packets, raw files of telemetry as what they are.
     form: read the paths as logs of this format (queries/imports); None = whatever they are recognised as. queries: folders with
-    formats of one's own.
+    formats of one's own. mapping: of CSV and Parquet, which of their columns is which of ours.
     """
 
     paths: tuple[str, ...]
@@ -41,6 +41,7 @@ class IndexRequest:
     telemetry: TelemetryFormat | None = None
     form: str | None = None
     queries: tuple[Path, ...] = ()
+    mapping: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
