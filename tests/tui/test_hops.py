@@ -11,6 +11,7 @@ from workbench.analysis.hops import hops_of
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
 from workbench.tui.hop_words import hops_group
+from workbench.tui.overview_panels import ledger_rows
 
 
 def two(root: Path, **fields: Any) -> Path:
@@ -35,6 +36,21 @@ async def test_the_details_of_a_flow_say_where_else_it_was_seen(tmp_path: Path) 
             assert "1 fewer out than at 1" in text
     finally:
         data.close()
+
+
+def test_the_overview_says_that_its_sums_have_every_sighting(tmp_path: Path) -> None:
+    data = StoredCase.open(two(tmp_path / "case"))
+    try:
+        said = [row.cells for row in ledger_rows(data.summary())]
+    finally:
+        data.close()
+    assert [cells[0] for cells in said if "sums here count every sighting" in cells[1]] == ["2"]
+    case_of(tmp_path / "one", seen(traffic(), 1)).close()
+    alone = StoredCase.open(tmp_path / "one")
+    try:
+        assert not any("every sighting" in row.cells[1] for row in ledger_rows(alone.summary()))
+    finally:
+        alone.close()
 
 
 def test_a_flow_of_one_sensor_is_not_seen_elsewhere(tmp_path: Path) -> None:

@@ -220,6 +220,10 @@ def ledger_rows(summary: Summary) -> tuple[Row, ...]:
         ),
         Row((figures.share(_decoded(cover), cover.packets), f"of them in flows or ARP: {coverage.undecoded_words(cover)}")),
     ]
+    shared = sum(source.get("clock_reference") is not None for source in summary.sources)
+    if shared:
+        what = "sources saw the same conversations: sums here count every sighting, the view conversations counts each once"
+        rows.append(Row((figures.count(shared), what), role="warn"))
     order = {"unseen": 0, "undecoded": 1, "note": 2}
     for line in sorted(summary.ledger, key=lambda line: (order.get(line["kind"], 3), -(line["count"] or 0))):
         role = "warn" if line["kind"] == "unseen" else ""
