@@ -22,7 +22,7 @@ def import_(
         str,
         typer.Argument(
             metavar="FORMAT",
-            help="ipfix, netflow, sflow, nfdump; kubernetes, ovn, libvirt, claims; zeek, eve, hubble, vpcflow...; or of one's own.",
+            help="ipfix, netflow, sflow, nfdump; kubernetes, ovn, libvirt, claims; zeek, eve, hubble, vpcflow...; or one's own.",
             show_default=False,
         ),
     ],
