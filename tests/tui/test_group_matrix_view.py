@@ -121,6 +121,18 @@ async def test_ends_without_a_name_are_addresses_inside(lives: Path) -> None:
         assert view.keep_value() == ("src_ip", "10.244.0.40")
 
 
+async def test_cells_of_groups_and_of_workloads_lead_to_their_flows(lives: Path) -> None:
+    async with app(lives).run_test(size=(80, 24)) as pilot:
+        await by_namespace(pilot)
+        await press(pilot, "o")
+        screen = case_screen(pilot)
+        assert screen.view.filter == 'src.workload.namespace == "train" && dst.workload.namespace == "data"'
+        assert any("3 of 11 flows" in line for line in screen_text(pilot))
+        await press(pilot, "4", "enter", "enter")
+        assert screen.view.filter.endswith('src.workload == "train/job-a" && dst.workload == "data/db-0"')
+        assert any("1 of 11 flows" in line for line in screen_text(pilot))
+
+
 def test_names_are_cut_into_pieces_that_fit_and_odd_places_are_passed_over() -> None:
     assert pieces("payments-prod") == ["paymen", "ts-pro", "d"]
     assert pieces("漢字漢字") == ["漢字漢", "字"]

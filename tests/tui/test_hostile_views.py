@@ -92,7 +92,10 @@ def check(lines: list[str], width: int) -> None:
 #: last but one: its editor takes digits.
 KEYS = {"+": "greater_than_sign", "$": "dollar_sign", ":": "colon"}
 WALKS = {
-    (80, 24): "1 j 2 G k $ f F enter escape L escape y escape n escape b 3 j 4 j enter 5 j enter escape 8 7 tab 9 + + +",
+    (80, 24): (
+        "1 j 2 G k $ f F enter escape L escape y escape n escape b 3 j enter j o escape v j v"
+        " 4 w home enter j enter w end enter 5 j enter escape 8 7 tab 9 + + +"
+    ),
     (160, 50): "1 2 G enter escape 3 4 5 j 8 9 +",
 }
 #: The same among packets: the list, the fields, the bytes and the dialogs that name what they are about.

@@ -270,3 +270,21 @@ async def test_flows_have_columns_of_names_and_say_in_words_who_claims_an_end(li
         assert place["columns"] == ["ts", "src_name", "src_ip", "dst_name", "dst_ip"]
         await press(pilot, "greater_than_sign")  # to the column beside, past the names
         assert flows.sorting.column == "src_ip"
+
+
+async def test_enter_leads_to_the_flows_of_a_workload_and_the_filter_lists_who_it_keeps(lives: Path) -> None:
+    async with app(lives).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "3")
+        await to(pilot, "job-c")
+        await press(pilot, "enter")
+        screen = case_screen(pilot)
+        assert screen.view.filter == 'workload == "train/job-c"'
+        assert screen.shown.number == 2
+        assert any("3 of 11 flows" in line for line in screen_text(pilot))
+        await press(pilot, "3")
+        assert names(pilot) == ["[train]", "job-c", "[data]", "db-0", "[web]", "api-1", "no name"]
+        await press(pilot, "backspace")
+        await to(pilot, "db-0")
+        await press(pilot, "f")
+        assert screen.view.filter == 'workload == "data/db-0"'
