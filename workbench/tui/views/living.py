@@ -154,7 +154,8 @@ class LivingList(CaseView):
         if self.found is None:
             self.table.set_empty("Reading workloads … Esc stops.")
         self._watch.begin()
-        self._start("lifelines", partial(self._answer, data, self._view, asked), data)
+        same = self._shown is not None and asked[:5] == self._shown[:5]  # only grouped or ranked in another way
+        self._start("lifelines", partial(self._answer, data, self._view, asked, self.found if same else None), data)
         self._titles()
         self.frame.changed()
 
@@ -165,11 +166,13 @@ class LivingList(CaseView):
         question = self._questions[kind] = data.question()
         self._lanes.setdefault(kind, Latest(self, kind)).ask(partial(work, question))
 
-    def _answer(self, data: CaseData, view: View, asked: tuple[Any, ...], question: Question) -> None:
-        """In a worker thread."""
+    def _answer(
+        self, data: CaseData, view: View, asked: tuple[Any, ...], before: Lifelines | None, question: Question
+    ) -> None:  # fmt: skip
+        """In a worker thread. before: what was found already, where it is to be grouped anew only."""
         _, _, _, span, axis, by, rank, descending = asked
         try:
-            found = lifelines(
+            found = before or lifelines(
                 question, data.where(view), Range(axis.start, axis.end, BINS),
                 progress=lambda words: self._tell(asked, words),
             )  # fmt: skip
