@@ -25,6 +25,9 @@ WarmSink = Callable[[int, int, str], None]
 
 _MARK = "warm.json"
 
+#: The judge of recorded flows: (what it does, module).
+_POLICY = ("policy", "workbench.policy.replay_kernel")
+
 
 def cache_folder() -> Path:
     """The per-user cache folder, XDG_CACHE_HOME/workbench (XDG base directory specification); not created here."""
@@ -83,7 +86,7 @@ def _groups() -> list[tuple[str, tuple[str, ...]]]:
     from workbench.decode.warm import MODULES as DECODE
     from workbench.flows.warm import MODULES as FLOWS
 
-    return [("flow table", tuple(module for _, module in FLOWS)), *((name, (module,)) for name, module in DECODE)]
+    return [("flow table", tuple(module for _, module in FLOWS)), *((name, (module,)) for name, module in (*DECODE, _POLICY))]
 
 
 def _load(modules: tuple[str, ...]) -> None:
@@ -133,7 +136,7 @@ def _fingerprint() -> str:
     """Names, sizes and change times of the modules that hold kernels: what numba's cache goes by, too."""
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for path in sorted(p for floor in ("decode", "flows") for p in (package / floor).rglob("*.py")):
+    for path in sorted(p for floor in ("decode", "flows", "policy") for p in (package / floor).rglob("*.py")):
         found = path.stat()
         digest.update(f"{path.relative_to(package)} {found.st_size} {found.st_mtime_ns}\n".encode())
     return digest.hexdigest()
