@@ -359,7 +359,7 @@ HOST_EVENTS: Final = Table(
         Column("pid", _BIG, "its id", privacy=_L),
         Column("sha256", _TXT, "of its executable", privacy=_N),
         Column(
-            "command_hash", _TXT, "HMAC-SHA-256 of its command line under the case's key, 16 hex digits", privacy=Privacy.HASHED
+            "command_hash", _TXT, "HMAC-SHA-256 of its command line under the case's key, 32 hex digits", privacy=Privacy.HASHED
         ),
         Column("result", _TXT, "attestation: pass or fail; else what the agent says"),
         Column("proto", _INT, "IANA protocol number of a connection"),
