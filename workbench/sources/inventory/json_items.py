@@ -170,6 +170,8 @@ class JsonItems:
 
     def _closed(self, at: int) -> Iterator[Item]:
         self._depth -= 1
+        if self._depth > self._base:  # inside: copying here would cost the square of what an object has of brackets
+            return
         data = b"" if self._skipping else bytes(self._buffer[self._start : at + 1])
         problem = f"larger than {self._most >> 20} MiB" if self._skipping else ""
         if not self._base and not self._depth:  # a document is whole
