@@ -163,28 +163,6 @@ def test_a_case_without_claims_costs_nothing_and_keeps_nothing(tmp_path: Path) -
     assert not list((tmp_path / "case").rglob("*.parquet"))
 
 
-def test_neighbour_discovery_claims_an_address_for_a_mac(tmp_path: Path) -> None:
-    """Who asks and who answers, from the first to the last packet; who has no address yet claims none."""
-    root = tmp_path / "case"
-    macs = {"src_mac": "02:00:00:00:00:01", "dst_mac": "02:00:00:00:00:02"}
-    icmp = {"proto": 58, "proto_name": "ipv6-icmp", "src_port": 135, "dst_port": 136, **macs}
-    both = {"src_ip": "fd00::1", "dst_ip": "fd00::2", "src_pkts": 2, "dst_pkts": 2}
-    rows = [
-        flow(0, **icmp, **both, ts=T0, ts_end=T0 + 5 * MINUTE),
-        flow(1, **icmp, src_ip="::", dst_ip="ff02::1:ff00:9", src_pkts=1, dst_pkts=0, ts=T0, ts_end=T0),
-        flow(2, **icmp | {"src_port": 128}, src_ip="fd00::7", dst_ip="fd00::8", src_pkts=1, dst_pkts=1, ts=T0, ts_end=T0),
-    ]
-    add(root, 1, flows=rows)
-    name_flows(root)
-    with CaseReader(root) as reader:
-        held = reader.query("SELECT ip, mac, ts_from, origin, confidence FROM workloads ORDER BY ip").to_pylist()
-    assert [(one["ip"], one["mac"], one["origin"], one["confidence"]) for one in held] == [
-        ("fd00::1", "02:00:00:00:00:01", "nd", 0.5),
-        ("fd00::2", "02:00:00:00:00:02", "nd", 0.5),
-    ]
-    assert {one["ts_from"] for one in held} == {_moment(T0)}
-
-
 def test_arp_leases_and_answers_of_names_are_claims_of_the_case_itself(tmp_path: Path) -> None:
     root = tmp_path / "case"
     heard = {"source_id": 1, "network": "", "operation": 1, "src_ip": "10.0.0.1", "eth_src": "02:00:00:00:00:01"}
