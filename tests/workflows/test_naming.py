@@ -163,6 +163,28 @@ def test_a_case_without_claims_costs_nothing_and_keeps_nothing(tmp_path: Path) -
     assert not list((tmp_path / "case").rglob("*.parquet"))
 
 
+def test_neighbour_discovery_claims_an_address_for_a_mac(tmp_path: Path) -> None:
+    """Who asks and who answers, from the first to the last packet; who has no address yet claims none."""
+    root = tmp_path / "case"
+    macs = {"src_mac": "02:00:00:00:00:01", "dst_mac": "02:00:00:00:00:02"}
+    icmp = {"proto": 58, "proto_name": "ipv6-icmp", "src_port": 135, "dst_port": 136, **macs}
+    both = {"src_ip": "fd00::1", "dst_ip": "fd00::2", "src_pkts": 2, "dst_pkts": 2}
+    rows = [
+        flow(0, **icmp, **both, ts=T0, ts_end=T0 + 5 * MINUTE),
+        flow(1, **icmp, src_ip="::", dst_ip="ff02::1:ff00:9", src_pkts=1, dst_pkts=0, ts=T0, ts_end=T0),
+        flow(2, **icmp | {"src_port": 128}, src_ip="fd00::7", dst_ip="fd00::8", src_pkts=1, dst_pkts=1, ts=T0, ts_end=T0),
+    ]
+    add(root, 1, flows=rows)
+    name_flows(root)
+    with CaseReader(root) as reader:
+        held = reader.query("SELECT ip, mac, ts_from, origin, confidence FROM workloads ORDER BY ip").to_pylist()
+    assert [(one["ip"], one["mac"], one["origin"], one["confidence"]) for one in held] == [
+        ("fd00::1", "02:00:00:00:00:01", "nd", 0.2),
+        ("fd00::2", "02:00:00:00:00:02", "nd", 0.2),
+    ]
+    assert {one["ts_from"] for one in held} == {_moment(T0)}
+
+
 def test_arp_leases_and_answers_of_names_are_claims_of_the_case_itself(tmp_path: Path) -> None:
     root = tmp_path / "case"
     heard = {"source_id": 1, "network": "", "operation": 1, "src_ip": "10.0.0.1", "eth_src": "02:00:00:00:00:01"}
@@ -285,3 +307,17 @@ def test_a_case_that_is_written_live_has_names_when_it_is_closed(tmp_path: Path)
         writer.append("claims", batch("claims", [from_to("pod", 1, 0)]))
         writer.update_source(1, state="ok")
     assert names(tmp_path / "case") == {0: ("pod", None, False)}
+
+
+def test_a_mac_without_a_name_takes_no_names_place(tmp_path: Path) -> None:
+    """ARP knows no name; whoever asked DNS was told one for that address, as long as the answer may be kept."""
+    root = tmp_path / "case"
+    heard = {"source_id": 1, "network": "", "operation": 1, "src_ip": "10.0.0.6", "src_mac": "02:00:00:00:00:06"}
+    answer = {"kind": "dns", "query": "db.example", "rcode": "NOERROR", "answers": "10.0.0.6", "ttls": "60"}
+    dns = [answer | {"flow_id": 1 << 40, "ts": T0 + MINUTE}]
+    add(root, 1, flows=[told(0, 6, 7, 2)], arp=[heard | {"ts": T0}, heard | {"ts": T0 + 40 * MINUTE}], dns=dns)
+    name_flows(root)
+    with CaseReader(root) as reader:
+        held = reader.query("SELECT name, mac, origin FROM workloads WHERE ip = '10.0.0.6' ORDER BY ts_from").to_pylist()
+    mac = ("02:00:00:00:00:06", "arp")
+    assert [(one["name"], one["mac"], one["origin"]) for one in held] == [(None, *mac), ("db.example", None, "dns"), (None, *mac)]

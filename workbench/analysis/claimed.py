@@ -1,4 +1,4 @@
-"""What the packets of a case themselves claim of who held an address: ARP, DHCP leases and answers of DNS.
+"""What the packets of a case themselves claim of who held an address: ARP, neighbour discovery, DHCP, DNS.
 
 Derived from their tables each time names are given, and kept nowhere but in `workloads`: a claim that can be made again
 need not be stored twice.
@@ -17,8 +17,8 @@ from workbench.store.reader import Asks
 
 #: What a claim of each origin is worth, as docs/identity.md says.
 DHCP: Final = 0.7
-ARP: Final = 0.5
 DNS: Final = 0.3
+ARP: Final = 0.2  # a MAC without a name takes no name's place
 
 #: A host that is heard again within this long was there all the time; one that is not heard for a day may have gone.
 _ARP_GAP: Final = "INTERVAL 20 MINUTES"
@@ -27,20 +27,31 @@ _ARP_HOLDS: Final = "INTERVAL 1 DAY"
 _TTL: Final = (300, 86_400)
 _FOR_EVER: Final = 4_294_967_295
 
+#: Neighbour discovery (RFC 4861) is ICMPv6 of types 133 to 136. Its packets are never routed: whoever sends one stands on this
+#: link, so that the MAC is its own. They are flows like any other, of seconds.
+ND_TYPES: Final = "proto = 58 AND src_port BETWEEN 133 AND 136"
+
 _ARP: Final = f"""
-WITH heard AS (
-    SELECT source_id, network, src_ip AS ip, src_mac AS mac, ts,
-           ts - lag(ts) OVER (PARTITION BY network, src_ip, src_mac ORDER BY ts) <= {_ARP_GAP} AS goes_on
-    FROM arp
-    WHERE src_ip <> '0.0.0.0' AND src_mac NOT IN ('00:00:00:00:00:00', 'ff:ff:ff:ff:ff:ff')
+WITH found AS (
+    SELECT source_id, network, src_ip AS ip, src_mac AS mac, ts, ts_end, src_pkts AS packets FROM flows
+    WHERE {ND_TYPES} AND src_pkts > 0
+    UNION ALL SELECT source_id, network, dst_ip, dst_mac, ts, ts_end, dst_pkts FROM flows WHERE {ND_TYPES} AND dst_pkts > 0
+), told AS (
+    SELECT source_id, network, src_ip AS ip, src_mac AS mac, ts, 1 AS packets, 'arp' AS origin FROM arp WHERE src_ip <> '0.0.0.0'
+    UNION ALL SELECT source_id, network, ip, mac, ts, packets, 'nd' FROM found WHERE ip <> '::'
+    UNION ALL SELECT source_id, network, ip, mac, ts_end, 0, 'nd' FROM found WHERE ip <> '::' AND ts_end > ts
+), heard AS (
+    SELECT *, ts - lag(ts) OVER (PARTITION BY network, ip, mac ORDER BY ts) <= {_ARP_GAP} AS goes_on
+    FROM told WHERE mac NOT IN ('00:00:00:00:00:00', 'ff:ff:ff:ff:ff:ff')
 ), runs AS (
     SELECT *, count(*) FILTER (goes_on IS NOT true) OVER (PARTITION BY network, ip, mac ORDER BY ts) AS run FROM heard
 ), held AS (
-    SELECT min(source_id) AS source_id, network, ip, mac, min(ts) AS first, max(ts) AS last, count(*) AS packets
+    SELECT min(source_id) AS source_id, network, ip, mac, min(ts) AS first, max(ts) AS last, sum(packets)::BIGINT AS packets,
+           min(origin) AS origin
     FROM runs GROUP BY network, ip, mac, run
 )
 SELECT h.source_id, 'mac:' || h.mac AS uid, 'host' AS kind, h.network, h.ip, h.mac, h.first AS ts_from,
-       least(coalesce(o.first, h.last + {_ARP_HOLDS}), h.last + {_ARP_HOLDS}) AS ts_to, h.last AS ts_seen, 'arp' AS origin,
+       least(coalesce(o.first, h.last + {_ARP_HOLDS}), h.last + {_ARP_HOLDS}) AS ts_to, h.last AS ts_seen, h.origin,
        {ARP}::DOUBLE AS confidence, h.packets || ' packets' AS detail
 FROM held h ASOF LEFT JOIN held o ON h.network = o.network AND h.ip = o.ip AND h.last < o.first
 """
@@ -97,14 +108,18 @@ FROM numbered GROUP BY network, query, ip, run
 
 
 #: Planning a question takes longer than an empty table deserves.
-_BY_TABLE: Final = {"arp": _ARP, "dhcp": _DHCP, "dns": _DNS}
+_ASKED: Final = (
+    (f"(SELECT count(*) FROM arp) + (SELECT count(*) FROM flows WHERE {ND_TYPES})", _ARP),
+    ("(SELECT count(*) FROM dhcp)", _DHCP),
+    ("(SELECT count(*) FROM dns)", _DNS),
+)
 
 
 def claimed(asks: Asks) -> pa.Table:
-    """Rows of `claims` (its schema) that the tables `arp`, `dhcp` and `dns` give. Sorts them; CancelledError when stopped."""
-    counted = ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in _BY_TABLE)
+    """Rows of `claims` (its schema) that `arp`, ICMPv6 in `flows`, `dhcp` and `dns` give. CancelledError when stopped."""
+    counted = ", ".join(f"{count} AS n{n}" for n, (count, _) in enumerate(_ASKED))
     rows = asks.query(f"SELECT {counted}").to_pylist()[0]
-    found = [_as_claims(asks.query(sql)) for table, sql in _BY_TABLE.items() if rows[table]]
+    found = [_as_claims(asks.query(sql)) for n, (_, sql) in enumerate(_ASKED) if rows[f"n{n}"]]
     return pa.concat_tables([arrow_schema("claims").empty_table(), *found])
 
 
