@@ -120,7 +120,8 @@ async def test_two_sources_at_once_share_a_case_and_one_can_be_left(tmp_path, mo
         {"source_id": 1, "packets": 211, "state": "ok"},
         {"source_id": 2, "packets": 211, "state": "ok"},
     ]
-    assert not list((case / "segments").rglob("*.parquet"))
+    left = {path.relative_to(case / "segments").parts[0] for path in (case / "segments").rglob("*.parquet")}
+    assert left <= {"workloads", "flow_identity"}  # names, which wait for the next compaction, as findings do
 
 
 async def test_another_app_follows_and_may_not_attach(tmp_path):

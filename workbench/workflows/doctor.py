@@ -40,12 +40,14 @@ _PYTHON: Final = (3, 11)
 #: Distributions that the program imports, with the lowest version it was built for.
 _PACKAGES: Final = (
     ("cryptography", "42"),
+    ("dd", "0.6"),
     ("duckdb", "2.0"),
     ("lark", "1.2"),
     ("lz4", "4.3"),
     ("numba", "0.61"),
     ("numpy", "2.1"),
     ("pyarrow", "18"),
+    ("pydantic", "2.10"),
     ("pyshark", "0.6"),
     ("pyyaml", "6.0"),
     ("rich", "14"),
