@@ -162,6 +162,17 @@ def test_filter_packets_and_carve(start, tmp_path):
     assert all("443" in pair.split(",") for pair in ports)
 
 
+def test_a_capture_is_opened_from_the_first_screen(start):
+    """Its decoding process is the first that is started, and the app holds stderr by then."""
+    terminal = start()
+    terminal.wait_for("Open a capture", "No recent cases yet")
+    terminal.write(str(SAMPLE))
+    terminal.press("Enter")
+    terminal.wait_for("ready", "193 flows, row 1, by start ▲", "esxi-lateral.pcapng")
+    terminal.press("q")
+    terminal.wait_for("exit code 0")
+
+
 def test_what_cannot_be_opened_says_why_on_stderr(start, tmp_path):
     terminal = start("open", str(tmp_path / "nothing.pcap"))
     terminal.wait_for("No such path", "exit code 2")

@@ -16,6 +16,7 @@ from workbench.tui.attaching import SETTLE_SECONDS, Attachments, goodbye
 from workbench.tui.indexing import STOP_SECONDS, IndexRun
 from workbench.tui.pauses import gather, shorten
 from workbench.workflows.requests import OpenRequest
+from workbench.workflows.spawning import ready_to_spawn
 
 if TYPE_CHECKING:
     from workbench.tui.data import CaseData
@@ -28,6 +29,7 @@ def run_app(request: OpenRequest) -> int:
     """
     shorten()
     settings = load_settings()
+    ready_to_spawn()
     data, run = opened(request)
     live = attached(request)
     from workbench.tui.application import WorkbenchApp
