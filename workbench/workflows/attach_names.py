@@ -73,7 +73,7 @@ class AttachNames:
         self._unnamed = False
 
     def run(self) -> None:
-        """Follow until told to stop, or the time is over; then what was told is compacted and flows are named."""
+        """Follow until told to stop, or the time is over. The last who leaves the writer has all compacted and flows named."""
         from workbench.audit.log import AuditLog
 
         new = not (self.request.case / "case.toml").exists()
@@ -92,9 +92,6 @@ class AttachNames:
                 with self.shared.turn.passed():
                     self.watch.stop()
                 self._finish()
-        from workbench.workflows.naming import name_quietly
-
-        name_quietly(self.request.case)  # where others still write the case they name it
 
     @property
     def ledger(self) -> list[dict[str, Any]]:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from workbench.store.writer import CaseWriter
 
 _TELL_EVERY: Final = 0.1
-_BLOCK: Final = 1 << 20
 #: What a format rejects with this is told by another line: it is no loss.
 OTHERS: Final = "-"
 
@@ -505,14 +504,11 @@ def _size(path: str) -> int:
 
 def _digest(path: str) -> str:
     """SHA-256 of a file as it lies on disk; '' where it can't be read."""
-    found = hashlib.sha256()
     try:
         with Path(path).open("rb") as file:
-            while block := file.read(_BLOCK):
-                found.update(block)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
-    return found.hexdigest()
 
 
 def _file_row(source_id: int, one: _File) -> dict[str, Any]:
