@@ -19,6 +19,7 @@ from workbench.records.columns import SCHEMA_VERSION
 from workbench.store.case import CaseFolder
 from workbench.store.findings import flow_ids, keep_findings
 from workbench.store.reader import CaseReader
+from workbench.store.schema_seven import SCHEMA_7
 from workbench.store.schema_six import SCHEMA_6
 from workbench.store.segments import list_segments
 from workbench.store.writer import CaseWriter
@@ -126,7 +127,7 @@ def test_a_strangers_flow_ids_are_read_with_care() -> None:
 
 def test_a_case_of_version_2_gets_the_tables_of_findings(case: Path) -> None:
     with duckdb.connect(os.fspath(case / "case.duckdb")) as con:
-        for name in ("findings", "finding_flows", "interface_counters", *SCHEMA_6, *(t.name for t in APPLICATION)):
+        for name in ("findings", "finding_flows", "interface_counters", *SCHEMA_6, *SCHEMA_7, *(t.name for t in APPLICATION)):
             con.execute(f"DROP TABLE {name}")
         without_numbers(con)
         con.execute("UPDATE case_meta SET value = '2' WHERE key = 'schema_version'")

@@ -16,6 +16,7 @@ from workbench.store import catalogue, compact, opening, schema
 from workbench.store.case import CaseFolder
 from workbench.store.migrate import STEPS, migrate
 from workbench.store.reader import CaseReader
+from workbench.store.schema_seven import SCHEMA_7
 from workbench.store.schema_six import SCHEMA_6
 from workbench.store.segments import SegmentFiles
 from workbench.store.writer import CaseWriter
@@ -121,7 +122,7 @@ def of_schema_3(case: Path) -> None:
         without_numbers(con)
         for table in APPLICATION:
             con.execute(f"DROP TABLE {table.name}")
-        for name in ("interface_counters", *SCHEMA_6):
+        for name in ("interface_counters", *SCHEMA_6, *SCHEMA_7):
             con.execute(f"DROP TABLE {name}")
         con.execute("UPDATE case_meta SET value = '3' WHERE key = 'schema_version'")
     CaseFolder(case).note_schema_version(3)
@@ -160,7 +161,14 @@ def test_segments_that_schema_3_left_behind_are_taken_in_with_numbers(tmp_path: 
         assert numbers(reader, "src")[3:] == ENDS
 
 
-@pytest.mark.parametrize(("version", "lacks"), [(4, ("interface_counters", *SCHEMA_6)), (5, tuple(SCHEMA_6))])
+@pytest.mark.parametrize(
+    ("version", "lacks"),
+    [
+        (4, ("interface_counters", *SCHEMA_6, *SCHEMA_7)),
+        (5, (*SCHEMA_6, *SCHEMA_7)),
+        (6, tuple(SCHEMA_7)),
+    ],
+)
 def test_a_case_of_a_schema_gets_the_tables_that_came_later(tmp_path: Path, version: int, lacks: tuple[str, ...]) -> None:
     case = tmp_path / "case"
     index(case, 3)

@@ -69,12 +69,17 @@ def write_form(rows: Batches, form: Form, sink: BinaryIO) -> None:
 
 @contextlib.contextmanager
 def appearing(output: Path) -> Iterator[BinaryIO]:
-    """A file to write to that appears under its name only once all went well.
+    """A file to write to that appears under its name only once all went well; a device or a pipe is written to as it is.
 
     MissingPathError where the file's folder cannot be written, DiskFullError.
     """
+    output = output.resolve()
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
+        if output.exists() and not output.is_file():  # renaming over /dev/null would take it from everybody
+            with output.open("wb") as sink:
+                yield sink
+            return
         with part.open("xb") as sink:
             yield sink
         part.replace(output)

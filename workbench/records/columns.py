@@ -409,6 +409,39 @@ FINDING_FLOWS: Final = Table(
     ),
 )
 
+VERDICTS: Final = Table(
+    "verdicts",
+    "what a device said it did with a flow, learned apart from the flow's own telemetry: from rules that tell, logs, counters",
+    (
+        Column("flow_id", _BIG, "row of `flows`", null=False),
+        Column("ts", _TS, "when the device decided, or told", "UTC", null=False),
+        Column("verdict", _TXT, "allow, deny or reject", null=False),
+        Column("rule_id", _TXT, "`policy/rule` that decided; null: the device did not say"),
+        Column("origin", _TXT, "ovs-ipfix, nft-log, and so on: how it was told", null=False),
+        Column("target", _TXT, "the target that said so, as settings name it", privacy=_L),
+        Column("digest", _TXT, "SHA-256 of the bundle that was in force there", privacy=_L),
+        Column("packets", _BIG, "packets that this verdict was told of; null: not told", "packets"),
+    ),
+    ("flow_id",),
+)
+
+RULE_COUNTERS: Final = Table(
+    "rule_counters",
+    "what a device counts for each rule that was pushed to it; the counts go on from one row to the next until `since` changes",
+    (
+        Column("target", _TXT, "the target, as settings name it", privacy=_L, null=False),
+        Column("ts", _TS, "when it was asked", "UTC", null=False),
+        Column("since", _TS, "when these rules were loaded: counts begin then", "UTC"),
+        Column("digest", _TXT, "SHA-256 of the bundle in force", privacy=_L),
+        Column("rule_id", _TXT, "`policy/rule`", null=False),
+        Column("verdict", _TXT, "allow, deny or reject", null=False),
+        Column("packets", _BIG, "packets that met the rule; what hardware forwards may be missing", "packets"),
+        Column("bytes", _BIG, "their bytes", "bytes"),
+        Column("offload", _TXT, "off, on or unknown: whether hardware may have taken packets past these counts", null=False),
+    ),
+    ("ts",),
+)
+
 TABLES: Final[tuple[Table, ...]] = (
     FLOWS,
     FLOW_SLICES,
@@ -427,9 +460,11 @@ TABLES: Final[tuple[Table, ...]] = (
     HOST_EVENTS,
     FINDINGS,
     FINDING_FLOWS,
+    VERDICTS,
+    RULE_COUNTERS,
     *APPLICATION,
 )
 BY_NAME: Final[dict[str, Table]] = {t.name: t for t in TABLES}
 
 #: Grows by one with every change of the tables; `store` migrates older cases.
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7

@@ -15,6 +15,7 @@ from workbench.records.columns import SCHEMA_VERSION
 from workbench.store.engine import identifier
 from workbench.store.schema import create_views, schema_version
 from workbench.store.schema_four import SCHEMA_4
+from workbench.store.schema_seven import SCHEMA_7
 from workbench.store.schema_six import SCHEMA_6
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ def _identity(con: DuckDBPyConnection, where: str) -> None:
         con.execute(f"ALTER TABLE {where}sources ADD COLUMN IF NOT EXISTS {column}")
 
 
+def _decisions(con: DuckDBPyConnection, where: str) -> None:
+    """6 to 7: what devices decided on flows and count by rule. No older version kept any."""
+    for table, columns in SCHEMA_7.items():
+        con.execute(f"CREATE TABLE {where}{identifier(table)} ({columns})")
+
+
 #: version -> what brings a case of that version to the next one. Version 1 is the first.
 STEPS: Final[Mapping[int, Step]] = {
     1: _places_to_enter,
@@ -106,6 +113,7 @@ STEPS: Final[Mapping[int, Step]] = {
     3: _what_was_said_and_numbers,
     4: _interface_counters,
     5: _identity,
+    6: _decisions,
 }
 
 

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -50,6 +50,7 @@ class Question:
         self._reader = reader
         self._stopped = threading.Event()
         self._cursor: DuckDBPyConnection | None = None
+        self._stream: DuckDBPyConnection | None = None
         self._generation = -1
 
     def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
@@ -58,15 +59,38 @@ class Question:
         self._own()
         return table
 
+    def batches(self, sql: str, params: Sequence[Any] | dict[str, Any] = (), rows: int = 1 << 20) -> Iterator[pa.RecordBatch]:
+        """The same in pieces of so many rows, read as they are asked for: memory stays flat.
+
+        All at once where the case is live: what is read slowly would hold up its writer. CancelledError after `stop`.
+        """
+        if self._reader.live:
+            yield from self.query(sql, params).to_batches(rows)
+            return
+        import duckdb
+
+        cursor = self._stream = self._own().cursor()
+        try:
+            for batch in cursor.sql(sql, params=params or None).to_arrow_reader(rows):
+                self._own()
+                yield batch
+        except (duckdb.InterruptException, RuntimeError, OSError, pa.ArrowException) as error:
+            if not self._stopped.is_set() and "nterrupt" not in str(error):
+                raise
+            raise CancelledError("the query was stopped") from error
+        finally:
+            self._stream = None
+            cursor.close()
+
     def stop(self) -> None:
         """Stop the query that is running, and refuse further ones; from any thread. The engine stops working on it."""
         import duckdb
 
         self._stopped.set()
-        cursor = self._cursor
-        if cursor is not None:
-            with contextlib.suppress(duckdb.ConnectionException):
-                cursor.interrupt()
+        for cursor in (self._cursor, self._stream):
+            if cursor is not None:
+                with contextlib.suppress(duckdb.ConnectionException):
+                    cursor.interrupt()
 
     @property
     def stopped(self) -> bool:

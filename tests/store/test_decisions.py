@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from tests.store.rows import T0, batch, flow, source
+from workbench.store.decisions import APART, Logged, Said, keep_decisions
+from workbench.store.reader import CaseReader
+from workbench.store.writer import CaseWriter
+
+BEGAN = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=T0)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """Flows of a switch that tells by rule (source 1), the same ends seen in a capture (2), and another switch's (3)."""
+    told = [flow(0, rule_id="0", verdict="allow"), flow(1, rule_id="7", verdict="deny"), flow(2)]
+    seen = [flow(0, 2), flow(1, 2), flow(4, 2, proto=1, src_port=8, dst_port=0)]
+    other = [flow(0, 3, src_ip="10.9.0.1", rule_id="7", verdict="deny")]
+    with CaseWriter(tmp_path / "case") as writer:
+        for number, rows in ((1, told), (2, seen), (3, other)):
+            writer.add_source(source(number, kind="pcap" if number == 2 else "ipfix"))
+            writer.append("flows", batch("flows", rows))
+            writer.update_source(number, state="ok")
+    return tmp_path / "case"
+
+
+POINTS = {0: ("web/in", "allow"), 7: ("web/no-smb", "deny")}
+
+
+def kept(case: Path) -> list[tuple[int, int, str, str, str, int]]:
+    with CaseReader(case) as reader:
+        rows = reader.query("SELECT * FROM verdicts ORDER BY flow_id, origin").to_pylist()
+    mask = (1 << 40) - 1
+    return [(r["flow_id"] >> 40, r["flow_id"] & mask, r["verdict"], r["rule_id"], r["origin"], r["packets"]) for r in rows]
+
+
+def logged(n: int, **other: object) -> Logged:
+    row = flow(n)
+    values = {
+        "ts": BEGAN + dt.timedelta(milliseconds=n), "rule_id": "web/no-smb", "verdict": "deny", "proto": 6,
+        "src_ip": row["src_ip"], "dst_ip": row["dst_ip"], "src_port": row["src_port"], "dst_port": 443,
+    }  # fmt: skip
+    return Logged(**(values | other))  # type: ignore[arg-type]
+
+
+def test_numbers_of_rules_in_ipfix_become_verdicts_once(case: Path) -> None:
+    said = Said("dpu7", "ab" * 32, POINTS, sensors=("s1",))
+    assert keep_decisions(case, said).verdicts == 2
+    assert keep_decisions(case, said).verdicts == 0
+    assert kept(case) == [(1, 0, "allow", "web/in", "ovs-ipfix", 9), (1, 1, "deny", "web/no-smb", "ovs-ipfix", 9)]
+
+
+def test_without_a_sensor_every_exporter_is_meant_and_captures_never(case: Path) -> None:
+    keep_decisions(case, Said("dpu7", None, POINTS))
+    assert [(source_id, n) for source_id, n, *_ in kept(case)] == [(1, 0), (1, 1), (3, 0)]
+
+
+def test_logged_packets_find_their_flows_at_every_sensor(case: Path) -> None:
+    lines = [logged(1), logged(1, ts=BEGAN), logged(4, proto=1, src_port=8, dst_port=0), logged(3), logged(0, src_port=9)]
+    found = keep_decisions(case, Said("dpu7", None, {}, logged=lines))
+    assert found.unmatched == 2
+    assert [(s, n, r, p) for s, n, _, r, _, p in kept(case)] == [
+        (1, 1, "web/no-smb", 2),
+        (2, 1, "web/no-smb", 2),
+        (2, 4, "web/no-smb", 1),
+    ]
+
+
+@pytest.mark.parametrize(("late", "there"), [(APART, 1), (APART + dt.timedelta(milliseconds=2), 0)])
+def test_a_log_line_of_another_time_is_of_no_flow(case: Path, late: dt.timedelta, there: int) -> None:
+    found = keep_decisions(case, Said("dpu7", None, {}, logged=[logged(1, ts=BEGAN + late + dt.timedelta(microseconds=1500))]))
+    assert (found.unmatched, bool(found.verdicts)) == (1 - there, bool(there))
+
+
+def test_counters_are_kept_and_the_view_has_what_telemetry_said_itself(case: Path) -> None:
+    row = {
+        "target": "dpu7", "ts": BEGAN, "since": None, "digest": None, "rule_id": "web/in", "verdict": "allow", "packets": 5,
+        "bytes": 300, "offload": "unknown",
+    }  # fmt: skip
+    assert keep_decisions(case, Said("dpu7", None, POINTS, ("s1",), counters=[row])).counters == 1
+    with CaseReader(case) as reader:
+        assert reader.query("SELECT rule_id, packets FROM rule_counters").to_pylist() == [{"rule_id": "web/in", "packets": 5}]
+        rows = reader.query("SELECT origin, rule_id FROM decisions WHERE flow_id = ? ORDER BY 1", [1 << 40]).to_pylist()
+    assert rows == [{"origin": "ovs-ipfix", "rule_id": "web/in"}, {"origin": "telemetry", "rule_id": "0"}]
