@@ -7,6 +7,7 @@ from tests import needs
 from workbench.audit import heads
 from workbench.audit.heads import Anchor, read_heads, sign_head, verify_case
 from workbench.audit.log import AuditLog
+from workbench.cli.app import run
 from workbench.errors import AuditError, ExternalError
 
 pytestmark = needs.program("ssh-keygen")
@@ -82,6 +83,24 @@ def test_a_stranger_s_signature_does_not_hold(case: Path, key: Path, signers: Pa
     sign_head(case, tmp_path / "other", "ann@lab")
     assert "does not hold" in whats(case, allowed_signers=signers)
     assert verify_case(case).ok  # nobody was asked to vouch for it
+    verdict = verify_case(case)
+    assert (verdict.vouched, verdict.unchecked) == (0, 4)
+    assert verify_case(case, signers).vouched == 0
+
+
+def test_only_heads_whose_signatures_were_checked_vouch(
+    case: Path, key: Path, signers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sign_head(case, key, "ann@lab")
+    verdict = verify_case(case, signers)
+    assert (verdict.vouched, verdict.unchecked) == (4, 0)
+    assert verify_case(case, anchors=[Anchor(2, AuditLog(case).read()[1].hash)]).vouched == 2
+    (tmp_path / "settings.toml").write_text("[audit]\n")
+    monkeypatch.setenv("WORKBENCH_CONFIG", str(tmp_path / "settings.toml"))
+    assert run(["audit", "verify", "--case", str(case)]) == 0
+    said = capsys.readouterr().err
+    assert "anchored nowhere" in said
+    assert "heads up to line 4, but signatures not checked" in said
 
 
 def test_a_signature_made_for_something_else_does_not_hold(case: Path, key: Path, signers: Path) -> None:

@@ -30,16 +30,20 @@ _PATIENCE: Final = 120  # seconds: a key may ask for a touch or a passphrase
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A signed head: line `seq` of the log has hash `hash`. signature: armoured, as ssh-keygen writes it."""
+    """A signed head: line `seq` of the log has hash `hash`. signature: armoured, as ssh-keygen writes it.
+
+    root: Merkle root over the lines up to it; '' in heads of versions that had none.
+    """
 
     seq: int
     hash: str
     principal: str
     signature: str
+    root: str = ""
 
     def signed_bytes(self) -> bytes:
         """What the signature is over."""
-        return _statement(self.seq, self.hash, self.principal)
+        return _statement(self.seq, self.hash, self.principal, self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +61,31 @@ def sign_head(case_dir: Path | str, key: Path | str, principal: str = "") -> Hea
     allowed-signers file names them; empty = user@host. Raises AuditError where the log does not verify
     (a bad log must not get a good signature), ExternalError where ssh-keygen refuses.
     """
+    verdict = verified(case_dir)
+    log = AuditLog(case_dir)
+    principal = principal or actor()
+    root = log.roots([verdict.entries])[verdict.entries]
+    signature = sign(_statement(verdict.entries, verdict.head, principal, root), key, NAMESPACE)
+    head = Head(verdict.entries, verdict.head, principal, signature, root)
+    _add(Path(case_dir) / FILE, head)
+    log.append("head_signed", seq=head.seq, hash=head.hash, root=root, principal=principal)
+    return head
+
+
+def verified(case_dir: Path | str) -> Verdict:
+    """The verdict on a log that can be vouched for; AuditError where it is broken or empty."""
     log = AuditLog(case_dir)
     verdict = log.verify()
     if not verdict.ok or not verdict.entries:
         what = verdict.problems[0] if verdict.problems else Problem(0, "it is empty")
         raise AuditError(f"{log.path} is not signed: line {what.line} {what.what}", "See `workbench audit verify`.")
-    principal = principal or actor()
-    statement = _statement(verdict.entries, verdict.head, principal)
-    signature = _ssh_keygen(["-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key)], statement)
-    head = Head(verdict.entries, verdict.head, principal, signature.decode("ascii", "replace"))
-    _add(Path(case_dir) / FILE, head)
-    log.append("head_signed", seq=head.seq, hash=head.hash, principal=principal)
-    return head
+    return verdict
+
+
+def sign(data: bytes, key: Path | str, namespace: str) -> str:
+    """An armoured SSH signature. key as in `sign_head`; ExternalError where ssh-keygen refuses."""
+    signature = _ssh_keygen(["-Y", "sign", "-q", "-n", namespace, "-f", str(key)], data)
+    return signature.decode("ascii", "replace")
 
 
 def read_heads(file: Path) -> tuple[list[Head], list[Problem]]:
@@ -81,7 +98,8 @@ def read_heads(file: Path) -> tuple[list[Head], list[Problem]]:
         for number, line in enumerate(iter(lambda: lines.readline(_MAX_LINE), b""), 1):
             try:
                 fields: Any = json.loads(line)
-                head = Head(int(fields["seq"]), str(fields["hash"]), str(fields["principal"]), str(fields["signature"]))
+                value, principal, signature = (str(fields[name]) for name in ("hash", "principal", "signature"))
+                head = Head(int(fields["seq"]), value, principal, signature, str(fields.get("root", "")))
             except (ValueError, TypeError, KeyError, RecursionError):
                 problems.append(Problem(0, f"line {number} of {file.name} is no signed head"))
                 continue
@@ -105,21 +123,32 @@ def verify_case(
     problems = list(verdict.problems)
     heads, wrong = read_heads(heads_file or Path(case_dir) / FILE)
     problems += wrong
+    roots = AuditLog(case_dir).roots([head.seq for head in heads])
+    good: list[int] = []
     for head in heads:
-        problems += _compare(verdict, head.seq, head.hash, f"head signed by {head.principal}")
-        if allowed_signers is not None and not _signature_holds(head, Path(allowed_signers)):
+        problems += compare(verdict, head.seq, head.hash, f"head signed by {head.principal}")
+        if head.root and roots.get(head.seq, head.root) != head.root:
+            problems.append(Problem(head.seq, f"head signed by {head.principal}: the lines up to it have another Merkle root"))
+        if allowed_signers is None:
+            continue
+        if _signature_holds(head, Path(allowed_signers)):
+            good.append(head.seq)
+        else:
             problems.append(Problem(head.seq, f"the signature of {head.principal} over this head does not hold"))
     for anchor in anchors:
-        problems += _compare(verdict, anchor.seq, anchor.hash, "anchor")
+        problems += compare(verdict, anchor.seq, anchor.hash, "anchor")
     said = {(e.detail.get("seq"), e.detail.get("hash")) for e in AuditLog(case_dir).read() if e.action == "head_signed"}
     for seq, value in said - {(head.seq, head.hash) for head in heads}:
         problems.append(
             Problem(seq if isinstance(seq, int) else 0, f"the log says its head {str(value)[:12]} was signed; it is missing")
         )
-    return Verdict(verdict.entries, verdict.head, tuple(problems), verdict.hashes)
+    vouched = max((*good, *(anchor.seq for anchor in anchors)), default=0)
+    unchecked = max((head.seq for head in heads), default=0) if allowed_signers is None else 0
+    return Verdict(verdict.entries, verdict.head, tuple(problems), verdict.hashes, vouched, unchecked)
 
 
-def _compare(verdict: Verdict, seq: int, value: str, what: str) -> list[Problem]:
+def compare(verdict: Verdict, seq: int, value: str, what: str) -> list[Problem]:
+    """What is wrong where line `seq` should have this hash."""
     if not 1 <= seq <= len(verdict.hashes):
         return [Problem(seq, f"{what} at line {seq}: the log ends before it; its end was cut off")]
     if verdict.hashes[seq - 1] != value:
@@ -127,9 +156,10 @@ def _compare(verdict: Verdict, seq: int, value: str, what: str) -> list[Problem]
     return []
 
 
-def _statement(seq: int, value: str, principal: str) -> bytes:
+def _statement(seq: int, value: str, principal: str, root: str) -> bytes:
     """The signed bytes: canonical JSON that cannot be taken for anything else."""
-    return canonical({"hash": value, "kind": NAMESPACE, "principal": principal, "seq": seq})
+    more = {"root": root} if root else {}
+    return canonical({"hash": value, "kind": NAMESPACE, "principal": principal, "seq": seq, **more})
 
 
 def _add(file: Path, head: Head) -> None:

@@ -17,11 +17,12 @@ import hashlib
 import json
 import os
 import pwd
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from workbench.audit import merkle
 from workbench.audit.events import ACTIONS
 from workbench.errors import AuditError, DiskFullError, ExternalError
 
@@ -59,12 +60,17 @@ class Verdict:
     """What verifying found. entries: good lines. head: hash of the last of them, GENESIS if none.
 
     hashes: of every good line in order, hashes[n] being that of seq n + 1; heads are checked against them.
+    vouched: the last line that a head with a good signature or an anchor is about, 0 where none is: a cut behind it cannot be
+    found. unchecked: the last line of heads whose signatures nobody has checked, for want of allowed signers: anybody can have
+    written those.
     """
 
     entries: int
     head: str
     problems: tuple[Problem, ...] = ()
     hashes: tuple[str, ...] = ()
+    vouched: int = 0
+    unchecked: int = 0
 
     @property
     def ok(self) -> bool:
@@ -118,6 +124,14 @@ class AuditLog:
             prev, seq = found.hash, found.seq
             hashes.append(found.hash)
         return Verdict(len(hashes), prev, tuple(problems), tuple(hashes))
+
+    def roots(self, sizes: Collection[int]) -> dict[int, str]:
+        """Merkle roots over the first so many lines, for each of these sizes that the log has (merkle.py)."""
+        return merkle.roots(map(merkle.leaf, self.lines()), sizes)
+
+    def lines(self) -> list[bytes]:
+        """Every good line as it is written, without its line feed."""
+        return [canonical(asdict(entry)) for entry in self.read()]
 
     # -- writing ----------------------------------------------------------------------------------
 
