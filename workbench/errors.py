@@ -194,6 +194,28 @@ class FarError(ExternalError):
         return type(self), (self.message, self.remedy, self.code, self.said)
 
 
+class PushRefusedError(ExternalError):
+    """The resident on a DPU does not do what was asked.
+
+    code: its word for why, one per cause (docs/push.md).
+    """
+
+    title = "DPU refuses"
+
+    def __init__(self, message: str, remedy: str = "", code: str = "") -> None:
+        super().__init__(message, remedy)
+        self.code = code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.remedy, self.code)
+
+
+class PlanError(BadInputError):
+    """A plan of a push cannot be used: damaged, not signed as it must be, or not proven."""
+
+    title = "Plan not usable"
+
+
 class CapturePermissionError(ExternalError):
     """This user may not capture on the interface."""
 

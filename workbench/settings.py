@@ -167,6 +167,8 @@ class AuditSettings:
         "", "SSH key, or the public half of one that an agent holds, that signs the log after each indexing; empty: not signed"
     )
     allowed_signers: str = _setting("", "file of the signers that `audit verify` trusts (see ssh-keygen(1)); empty: none")
+    anchor_file: str = _setting("", "file that heads are also written down in, best on another machine's disk; empty: none")
+    anchor_git: str = _setting("", "clone of a git repository that heads are also committed to and pushed from; empty: none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,24 @@ class IdentitySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """One DPU that policies are pushed to; what the words mean is push/targets.py's to check."""
+
+    kind: Literal["ovs", "nft"] = _setting("ovs", "what enforces there: rules of Open vSwitch, or a table of nftables")
+    address: str = _setting("", "where it is: `ssh://user@host[:port]`, `netns:NAME` or `local`; needed")
+    bridge: str = _setting(
+        "", "the bridge that gets the rules (ovs); one that a controller or OVN owns is only taken if named here"
+    )
+    serves: tuple[str, ...] = _setting(
+        (), "whom it enforces for: ports, `pf0vf0`, and prefixes, `10.20.1.0/24`; empty: every end that crosses it"
+    )
+    folder: str = _setting("/var/lib/workbench-dpu", "where its resident lives there, in a folder of the target's name")
+    telemetry: tuple[str, ...] = _setting(
+        (), "collectors that it exports to, `192.0.2.9:4739`: a policy that would cut it off from them is refused"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set; each attribute is a table of the file."""
 
@@ -223,6 +243,7 @@ class Settings:
     app: AppSettings = field(default_factory=AppSettings)
     attach: AttachSettings = field(default_factory=AttachSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
+    targets: dict[str, TargetSettings] = field(default_factory=dict, metadata={"meaning": "", "unit": "", "least": None})
     keys: dict[str, str] = field(
         default_factory=dict,
         metadata={
@@ -311,6 +332,8 @@ def _read_value(hint: Any, value: Any, file: str, name: str) -> Any:
         return value
     if get_origin(hint) is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
         return tuple(value)
+    if _is_tables(hint) and isinstance(value, dict):
+        return {key: _read_value(get_args(hint)[1], inner, file, f"{name}.{key}") for key, inner in value.items()}
     if get_origin(hint) is dict and isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
         return dict(value)
     if hint is bool and isinstance(value, bool):
@@ -324,8 +347,15 @@ def _read_value(hint: Any, value: Any, file: str, name: str) -> Any:
     raise SettingsError(f"{file}: {name} = {value!r} is not {_kind_name(hint)}", f"Give {name} {_kind_name(hint)}.")
 
 
+def _is_tables(hint: Any) -> bool:
+    """Whether it is a table of tables, each of one kind: `[targets.NAME]`."""
+    return get_origin(hint) is dict and is_dataclass(get_args(hint)[1])
+
+
 def _kind_name(hint: Any) -> str:
     """What a type is called in messages and in docs/settings.md."""
+    if _is_tables(hint):
+        return "a table of tables"
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(f'"{v}"' for v in get_args(hint))
     if get_origin(hint) is tuple:
@@ -344,6 +374,8 @@ def _every_key(kind: type[Any] = Settings, where: str = "") -> list[tuple[str, A
     for f in fields(kind):
         if is_dataclass(hints[f.name]):
             found.extend(_every_key(hints[f.name], f"{where}{f.name}."))
+        elif _is_tables(hints[f.name]):
+            found.extend(_every_key(get_args(hints[f.name])[1], f"{where}{f.name}.NAME."))
         else:
             found.append((where + f.name, f))
     return found
@@ -378,7 +410,8 @@ def settings_page() -> str:
     lines = []
     for name, f in _every_key():
         table, _, key = name.rpartition(".")
-        hint = get_type_hints(Settings if not table else get_type_hints(Settings)[table])[key]
+        kind = get_type_hints(Settings)[table.removesuffix(".NAME")] if table else Settings
+        hint = get_type_hints(get_args(kind)[1] if _is_tables(kind) else kind)[key]
         default = f.default if f.default is not MISSING else f.default_factory()
         shown = ", ".join(default) if isinstance(default, tuple) else f"`{default}`"
         shown = "empty" if default in ("", {}) else shown

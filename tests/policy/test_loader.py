@@ -1,5 +1,7 @@
 """A policy that misspells anything never loads quietly: each mistake names its line, the word and what was probably meant."""
 
+import difflib
+
 import pytest
 
 from workbench.errors import PolicyError
@@ -164,3 +166,68 @@ def test_the_files_of_a_folder_are_one_policy_and_lines_stay_theirs() -> None:
         load([("a.yaml", EXAMPLE), ("b.yaml", head + "defaults: {east_west: allow}\n")])
     with pytest.raises(PolicyError, match=r"b.yaml:4: groups.training: said already in a.yaml:7"):
         load([("a.yaml", EXAMPLE), ("b.yaml", head + "groups:\n  training: {cidr: 10.0.0.1}\n")])
+
+
+HEAD = "apiVersion: workbench/v1\nkind: Policy\nmetadata: {name: a}\n"
+RULE = "rules:\n  - {name: r, tier: app, priority: 1, action: deny, from: any, to: any,\n     "
+
+
+@pytest.mark.parametrize(
+    "key", ["labels", *["cidr", "namespace", "kind", "mac", "vni", "network", "union", "intersection", "except"]]
+)
+def test_a_key_of_a_group_without_a_value_is_refused(key: str) -> None:
+    other = "network: x" if key != "network" else "namespace: x"
+    for nothing in ("", "~"):
+        for rest in ("", f", {other}"):
+            assert f"a:5: groups.web.{key}: " in problems_of(f"groups:\n  web: {{{key}: {nothing}{rest}}}\n")
+
+
+@pytest.mark.parametrize("key", ["expires", "services", "existing", "log", "description"])
+def test_a_key_of_a_rule_without_a_value_is_refused(key: str) -> None:
+    assert f"a:6: rules[0].{key}: " in problems_of(f"{RULE}{key}: }}\n")
+
+
+@pytest.mark.parametrize("key", ["internal", "groups", "rules", "tests", "defaults"])
+def test_a_part_without_a_value_is_refused(key: str) -> None:
+    assert f"a:4: {key}: " in problems_of(f"{key}:\n")
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ("{matchLabels: train}", "matchLabels: `train`"),
+        ("{matchLabels: }", "matchLabels: `nothing`"),
+        ("{matchExpressions: train}", "matchExpressions: `train`"),
+        ("{matchlabels: train}", "matchlabels: `matchlabels` is no key here; the nearest is `matchLabels`"),
+    ],
+)
+def test_what_kubernetes_calls_conditions_is_no_label_of_that_name(labels: str, told: str) -> None:
+    assert f"a:5: groups.web.labels.{told}" in problems_of(f"groups:\n  web: {{labels: {labels}}}\n")
+
+
+@pytest.mark.parametrize("word", ["999999w", "417000w", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_end_outside_the_calendar_is_refused(word: str) -> None:
+    assert f"a:6: rules[0].expires: `{word}` is " in problems_of(f"{RULE}expires: {word}}}\n")
+
+
+def test_what_was_meant_is_looked_for_only_for_mistakes_that_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    right = difflib.get_close_matches
+
+    def counted(word: str, known: list[str], n: int, cutoff: float) -> list[str]:
+        looked.append(len(known))
+        return right(word, known, n, cutoff)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    groups = "".join(f"  group-{i}: {{union: [gruop-{i // 2}]}}\n" for i in range(600))
+    said = problems_of(f"groups:\n{groups}").splitlines()
+    assert "`gruop-7`; the nearest is `group-7`" in said[15]
+    assert len(said) == MOST_PROBLEMS + 1
+    assert len(looked) == MOST_PROBLEMS // 2
+    assert max(looked) <= 250
+
+
+def problems_of(text: str) -> str:
+    with pytest.raises(PolicyError) as caught:
+        load([("a", HEAD + text)])
+    return caught.value.message

@@ -85,6 +85,8 @@ def test_members_are_those_of_the_time_of_the_flow() -> None:
         ("{namespace: ml}", {}, True),
         ("{namespace: [web, db]}", {}, False),
         ("{namespace: ml, labels: {app: a}}", {"app": "b"}, False),
+        ("{namespace: ml, kind: pod}", {}, True),
+        ("{kind: [service, node]}", {}, False),
         ("{mac: '02-00-00-00-00-0A'}", {}, True),
         ("{vni: 5001}", {}, True),
         ("{vni: 500}", {}, False),
@@ -100,7 +102,7 @@ def test_members_are_those_of_the_time_of_the_flow() -> None:
 )
 def test_who_a_group_means(group: str, labels: dict[str, str], inside: bool) -> None:
     found = rules("tier: app, priority: 1, action: allow, from: g, to: any", head=f"groups:\n  g: {group}\n")
-    workload = Workload(labels, "ml", "02:00:00:00:00:0a", "vni:5001/vlan:7")
+    workload = Workload(labels, "ml", "02:00:00:00:00:0a", "vni:5001/vlan:7", "pod")
     packet = Packet(End(address("10.0.0.1"), workload), End(address("10.0.0.2")), 6, 1, 2)
     assert (judge(found, packet).verdict == "allow") is inside
 

@@ -80,13 +80,20 @@ class AddressSet:
 def of_ranges(ranges: Iterable[Range]) -> AddressSet:
     """Joined where they overlap or touch, split at the edges of IPv4."""
     joined: list[Range] = []
-    for first, last in sorted(ranges):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
-        else:
-            joined.append((first, last))
+    end = -2
+    for part in sorted(ranges):  # pairs that stay as they are stay the same objects: unions of unions share them
+        if part[0] > end + 1:
+            joined.append(part)
+            end = part[1]
+        elif part[1] > end:
+            end = part[1]
+            joined[-1] = (joined[-1][0], end)
     out: list[Range] = []
-    for first, last in joined:
+    for part in joined:
+        first, last = part
+        if last < V4_FIRST or first > V4_LAST or V4_FIRST <= first <= last <= V4_LAST:
+            out.append(part)
+            continue
         for low, high in ((0, V4_FIRST - 1), (V4_FIRST, V4_LAST), (V4_LAST + 1, LAST)):
             if max(first, low) <= min(last, high):
                 out.append((max(first, low), min(last, high)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +19,9 @@ _MODELS: Final[dict[str, type[BaseModel]]] = {"metadata": Metadata, "groups": Gr
 
 #: How many mistakes are told; a generated file with one in every rule would fill the screen.
 MOST_PROBLEMS: Final = 50
+
+#: How many names a misspelt one is compared with.
+_MOST_NEAR: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,14 @@ def load(texts: Iterable[tuple[str, str]]) -> Loaded:
     raise refused(problems)
 
 
-def refused(problems: list[Problem]) -> PolicyError:
+def refused(problems: list[Problem], remedy: str = "Mend the text; docs/policy.md lists every key.") -> PolicyError:
     """The error that tells them all."""
     problems.sort(key=lambda p: (p.file, p.line))
     lines = [p.text() for p in problems[:MOST_PROBLEMS]]
     if len(problems) > MOST_PROBLEMS:
         lines.append(f"and {len(problems) - MOST_PROBLEMS} more")
     told = "\n".join(lines)
-    return PolicyError(told, "Mend the text; docs/policy.md lists every key.", tuple(problems))
+    return PolicyError(told, remedy, tuple(problems))
 
 
 def _joined(texts: list[tuple[str, str]]) -> tuple[dict[str, Any], dict[Place, tuple[str, int]], list[Problem]]:
@@ -170,8 +174,12 @@ def _keys(place: Place) -> set[str]:
 
 
 def near(word: str, known: Iterable[str], phrase: str = "; the nearest is `{}`") -> str:
-    """What was probably meant, as the end of a sentence; '' where nothing is near."""
-    close = difflib.get_close_matches(word, sorted(known), 1, 0.5)
+    """What was probably meant, as the end of a sentence; '' where nothing is near.
+
+    Of many candidates only those are looked at that begin like the word and are about as long: each costs some 10 us.
+    """
+    likely = heapq.nsmallest(_MOST_NEAR, set(known), key=lambda one: (one[:1] != word[:1], abs(len(one) - len(word)), one))
+    close = difflib.get_close_matches(word, sorted(likely), 1, 0.5)
     return phrase.format(close[0]) if close else ""
 
 
@@ -190,23 +198,30 @@ def _short(value: Any) -> str:
 
 def _references(policy: Policy, places: Mapping[Place, tuple[str, int]]) -> list[Problem]:
     """Names that mean nobody, names that are given twice, and groups that contain themselves."""
-    problems: list[Problem] = []
+    problems: list[tuple[Problem, str]] = []
 
-    def wrong(place: Place, why: str) -> None:
+    def wrong(place: Place, why: str, word: str = "") -> None:
         at = place
         while at and at not in places:
             at = at[:-1]
         file, line = places.get(at, ("policy", 1))
-        problems.append(Problem(file, line, dotted(place), why))
+        problems.append((Problem(file, line, dotted(place), why), word))
 
     for place, word in _mentioned(policy):
-        if why := unknown(word, policy):
-            wrong(place, why)
+        if why := _nobody(word, policy):
+            wrong(place, why, word)
     for i, why in _repeated([rule.name for rule in policy.rules]):
         wrong(("rules", i, "name"), why)
     for name, why in _cycles(policy):
         wrong(("groups", name), why)
-    return problems
+    return _with_nearest(problems, policy)
+
+
+def _with_nearest(problems: list[tuple[Problem, str]], policy: Policy) -> list[Problem]:
+    """Problems, each with its word, in their order; what was meant is looked for only for those that are told, each word once."""
+    problems.sort(key=lambda one: (one[0].file, one[0].line))
+    meant = {word: _meant_group(word, policy) for word in dict.fromkeys(word for _, word in problems[:MOST_PROBLEMS])}
+    return [replace(problem, why=problem.why + meant.get(word, "")) for problem, word in problems]
 
 
 def _mentioned(policy: Policy) -> Iterator[tuple[Place, str]]:
@@ -223,16 +238,27 @@ def _mentioned(policy: Policy) -> Iterator[tuple[Place, str]]:
 
 
 def unknown(word: str, policy: Policy) -> str:
-    """Why a peer means nobody: '' where it is a group, a reserved word, an address or a prefix."""
+    """Why a peer means nobody, and what was meant: '' where it is a group, a reserved word, an address or a prefix."""
+    why = _nobody(word, policy)
+    return why + _meant_group(word, policy) if why else ""
+
+
+def _nobody(word: str, policy: Policy) -> str:
     if word in policy.groups or word in RESERVED:
         return ""
     try:
         addresses.prefix(word)
     except ValueError as error:
-        if "/" in word or ":" in word or word[:1].isdecimal():
-            return str(error)
-        return f"there is no group `{word}`" + near(word, [*policy.groups, *RESERVED])
+        return str(error) if _like_address(word) else f"there is no group `{word}`"
     return ""
+
+
+def _meant_group(word: str, policy: Policy) -> str:
+    return "" if not word or _like_address(word) else near(word, [*policy.groups, *RESERVED])
+
+
+def _like_address(word: str) -> bool:
+    return "/" in word or ":" in word or word[:1].isdecimal()
 
 
 def _repeated(names: list[str]) -> list[tuple[int, str]]:

@@ -1,16 +1,16 @@
 """YAML with the line of every key and value, and nothing of YAML that surprises.
 
-Only mappings, lists and plain scalars: no anchors, aliases, tags, several documents or keys said twice. `no` is a text and
-`00:11:22:33:44:55` not a number: of plain scalars only null, true, false and decimal numbers mean anything but their text. Read
-event by event, so that depth and size are bounded before anything is built.
+Only mappings, lists and plain scalars: no anchors, aliases, tags or keys said twice, and several documents only where a stream is
+asked for. `no` is a text and `00:11:22:33:44:55` not a number: of plain scalars only null, true, false and decimal numbers mean
+anything but their text. Read event by event, so that depth and size are bounded before anything is built.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -22,6 +22,7 @@ MOST_LEVELS: Final = 24
 _WORDS: Final[dict[str, Any]] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 Place = tuple[str | int, ...]
+_Read = TypeVar("_Read")
 
 
 class MarkedError(ValueError):
@@ -49,10 +50,19 @@ class Marked:
 
 def read(text: str) -> Marked:
     """The document in text. MarkedError where it is not what this module reads."""
+    return _bounded(text, lambda reader: reader.document())
+
+
+def read_stream(text: str) -> list[Marked]:
+    """Every document in text, empty ones left out. Lines are those of the text; bounds hold for all documents together."""
+    return _bounded(text, lambda reader: list(reader.documents()))
+
+
+def _bounded(text: str, reading: Callable[[_Reader], _Read]) -> _Read:
     if len(text) > MOST_CHARACTERS:
         raise MarkedError(1, f"the file is larger than {MOST_CHARACTERS >> 20} MiB")
     try:
-        return _Reader(text).document()
+        return reading(_Reader(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -91,6 +101,15 @@ class _Reader:
         if not isinstance(event, yaml.StreamEndEvent):
             raise MarkedError(event.start_mark.line + 1, "a second document begins here: one policy a file")
         return self.marked
+
+    def documents(self) -> Iterator[Marked]:
+        next(self.events)  # the stream begins
+        while not isinstance(next(self.events), yaml.StreamEndEvent):
+            self.marked = Marked()
+            self.marked.value = self._value(next(self.events), ())
+            next(self.events)  # the document ends
+            if self.marked.value is not None:
+                yield self.marked
 
     def _value(self, event: Any, place: Place) -> Any:
         line = event.start_mark.line + 1

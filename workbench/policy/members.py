@@ -5,14 +5,21 @@ Groups become address sets here and nowhere else, so that every engine judges th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
+from workbench.errors import PolicyError
 from workbench.policy import addresses
 from workbench.policy.addresses import AddressSet
 from workbench.policy.model import Group, Policy
+
+#: Ranges that groups made of other groups may take and make, all together; one to four seconds of work. A chain
+#: of unions in which each adds an address would need the square of its length.
+MOST_RANGES: Final = 4_000_000
+#: The same for ends of rules that list several.
+MOST_OF_RULES: Final = 8_000_000
 
 
 class Condition(NamedTuple):
@@ -25,7 +32,7 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Conditions on a workload that must all hold; an empty part is none. Of namespaces, macs and networks any one will do."""
+    """Conditions on a workload that must all hold; an empty part is none. Of namespaces, kinds, macs and networks one will do."""
 
     labels: tuple[tuple[str, str], ...] = ()
     conditions: tuple[Condition, ...] = ()
@@ -33,16 +40,23 @@ class Selector:
     macs: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     vnis: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One end of a flow by what is known of it. network: as in `flows`; labels: key to value."""
+    """One end of a flow by what is known of it. network: as in `flows`; kind: as in `workloads`; labels: key to value.
+
+    claimed: whether anybody says who it is. Of an end that nobody claims only the network is known, and no condition on its
+    labels holds, not even that one be absent: those are conditions on workloads.
+    """
 
     labels: Mapping[str, str]
     namespace: str = ""
     mac: str = ""
     network: str = ""
+    kind: str = ""
+    claimed: bool = True
 
 
 class Resolver(Protocol):
@@ -67,6 +81,7 @@ def selector_of(group: Group) -> Selector | None:
         tuple(group.mac),
         tuple(group.network),
         tuple(group.vni),
+        tuple(group.kind),
     )
     return None if found == Selector() else found
 
@@ -75,12 +90,14 @@ def means(selector: Selector, workload: Workload) -> bool:
     """Whether a selector means this workload."""
     labels = workload.labels
     return (
-        all(labels.get(key) == value for key, value in selector.labels)
+        (workload.claimed or not (selector.labels or selector.conditions or selector.namespaces or selector.kinds))
+        and all(labels.get(key) == value for key, value in selector.labels)
         and all(_holds(condition, labels) for condition in selector.conditions)
         and (not selector.namespaces or workload.namespace in selector.namespaces)
         and (not selector.macs or workload.mac.lower() in selector.macs)
         and (not selector.networks or workload.network in selector.networks)
         and (not selector.vnis or _vni(workload.network) in selector.vnis)
+        and (not selector.kinds or workload.kind in selector.kinds)
     )
 
 
@@ -109,39 +126,39 @@ class Members:
         self._policy = policy
         self._ask: Callable[[Selector], AddressSet] = lambda selector: resolver(selector, at)
         self._made: dict[str, AddressSet] = {}
+        self._joined: dict[tuple[str, ...], AddressSet] = {}
+        self._left = MOST_RANGES
+        self._left_of_rules = MOST_OF_RULES
         self.internal = _any_of([addresses.prefix(text) for text in policy.internal]) if policy.internal else addresses.ANY
 
     def peer(self, word: str) -> AddressSet:
-        """The addresses of a group, a reserved word, an address or a prefix."""
-        if word not in self._policy.groups:
-            return self._plain(word)
-        todo = [word]
-        while todo:  # members first, without recursion
-            name = todo[-1]
-            group = self._policy.groups[name]
-            missing = [m for m in _named(group) if m in self._policy.groups and m not in self._made]
-            if missing:
-                todo += missing
-                continue
-            todo.pop()
-            if name not in self._made:
-                self._made[name] = self._group(group)
+        """The addresses of a group, a reserved word, an address or a prefix. PolicyError where there are too many ranges."""
+        groups = self._policy.groups
+        for name in members_first(word, groups, self._made):
+            self._made[name] = self._group(name, groups[name]) if name in groups else self._plain(name)
         return self._made[word]
 
     def peers(self, words: list[str]) -> AddressSet:
-        """The addresses of any of them."""
-        return self.peer(words[0]) if len(words) == 1 else _any_of([self.peer(word) for word in words])
+        """The addresses of any of them. Raises as `peer`."""
+        if len(words) == 1:
+            return self.peer(words[0])
+        key = tuple(words)
+        if key not in self._joined:
+            sets = [self.peer(word) for word in words]
+            self._left_of_rules -= sum(len(one.ranges) for one in sets)
+            if self._left_of_rules < 0:
+                raise PolicyError(
+                    f"the ends of the rules are more than {MOST_OF_RULES:,} ranges of addresses, here `{words[0]}` and others",
+                    "Give ends that several rules list a group of their own.",
+                )
+            self._joined[key] = _any_of(sets)
+        return self._joined[key]
 
     def _plain(self, word: str) -> AddressSet:
-        if word not in self._made:
-            known = {"any": addresses.ANY, "internal": self.internal, "external": self.internal.complement()}
-            self._made[word] = known[word] if word in known else addresses.prefix(word)
-        return self._made[word]
+        known = {"any": addresses.ANY, "internal": self.internal, "external": self.internal.complement()}
+        return known[word] if word in known else addresses.prefix(word)
 
-    def _known(self, word: str) -> AddressSet:
-        return self._made[word] if word in self._made else self._plain(word)
-
-    def _group(self, group: Group) -> AddressSet:
+    def _group(self, name: str, group: Group) -> AddressSet:
         out = addresses.ANY
         if group.cidr:
             out &= _any_of([addresses.prefix(text) for text in group.cidr])
@@ -149,12 +166,45 @@ class Members:
         if selector is not None:
             out &= self._ask(selector)
         if group.union:
-            out &= _any_of([self._known(word) for word in group.union])
+            sets = [self._made[word] for word in group.union]
+            self._spend(name, sum(len(one.ranges) for one in sets))
+            out = _any_of(sets) if out is addresses.ANY else out & _any_of(sets)
         for word in group.intersection:
-            out &= self._known(word)
+            other = self._made[word]
+            self._spend(name, len(out.ranges) + len(other.ranges))
+            out &= other
         for word in group.except_:
-            out -= self._known(word)
+            other = self._made[word]
+            self._spend(name, len(out.ranges) + len(other.ranges))
+            out -= other
         return out
+
+    def _spend(self, name: str, ranges: int) -> None:
+        """So many more ranges for a group that is made of others."""
+        self._left -= ranges
+        if self._left < 0:
+            raise PolicyError(
+                f"group `{name}`: groups made of other groups come to more than {MOST_RANGES:,} ranges of addresses",
+                "Name its members once: a chain of groups in which each adds some holds all of them again in every one.",
+            )
+
+
+def members_first(word: str, groups: Mapping[str, Group], made: Container[str]) -> Iterator[str]:
+    """The names that a word rests on and itself, as far as they are not in `made`, each behind all that it rests on.
+
+    Whoever iterates puts each into `made` before the next. Without recursion: a chain of groups may be as long as the policy.
+    """
+    todo = [word]
+    while todo:
+        name = todo[-1]
+        group = groups.get(name)
+        missing = [] if group is None else [member for member in _named(group) if member not in made]
+        if missing:
+            todo += missing
+            continue
+        todo.pop()
+        if name not in made:
+            yield name
 
 
 def _named(group: Group) -> list[str]:

@@ -6,22 +6,32 @@ References between parts (groups, cycles) are the loader's to check; docs/policy
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from workbench.policy import addresses, services
 
+#: Characters of one text; longer ones are no policy's.
+MOST_TEXT: Final = 4096
+
 #: In this order (docs/policy.md).
 TIERS: Final = ("quarantine", "admin", "app", "baseline", "default")
 ACTIONS: Final = ("allow", "deny", "reject", "pass")
+
+#: Kinds of workloads that groups may ask for.
+Kind = Literal["pod", "vm", "container", "host", "node", "service", "nat", "name"]
+KINDS: Final = frozenset(get_args(Kind))
 
 #: Peers that every policy has: all addresses, those of `internal`, all others.
 RESERVED: Final = ("any", "internal", "external")
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}\Z")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
+#: Longer than this is no length of time but for ever.
+_LONGEST: Final = timedelta(days=36525)
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d|w)\Z")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -60,7 +70,13 @@ def _text(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_text), Field(max_length=4096)]
+def _given(value: Any) -> Any:
+    if value is None:
+        raise ValueError("nothing stands here: leave the key out where nothing is meant")
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_text), Field(max_length=MOST_TEXT)]
 Name = Annotated[str, BeforeValidator(_text), Field(max_length=63)]
 Prefix = Annotated[str, BeforeValidator(_text), Field(max_length=64), AfterValidator(_prefix)]
 Mac = Annotated[str, BeforeValidator(_text), AfterValidator(_mac)]
@@ -109,9 +125,10 @@ class Labels(Strict):
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, value: Any) -> Any:
-        if isinstance(value, dict) and not any(isinstance(v, dict | list) for v in value.values()):
-            return {"matchLabels": value}
-        return value
+        """Words of Kubernetes are never taken for a label of that name, however they are spelt and whatever follows them."""
+        if not isinstance(value, dict) or any(isinstance(v, dict | list) for v in value.values()):
+            return value
+        return value if any(str(key).lower() in ("matchlabels", "matchexpressions") for key in value) else {"matchLabels": value}
 
     @model_validator(mode="after")
     def _something(self) -> Labels:
@@ -121,11 +138,15 @@ class Labels(Strict):
 
 
 class Group(Strict):
-    """Who: everything said must hold (labels and namespace together are both), less those of `except`."""
+    """Who: everything said must hold (labels and namespace together are both), less those of `except`.
+
+    kind: of workload, as in `workloads`: without it the address of a service is meant by the labels that its pods have too.
+    """
 
     cidr: Annotated[list[Prefix], Several] = []
-    labels: Labels | None = None
+    labels: Annotated[Labels | None, BeforeValidator(_given, Labels)] = None
     namespace: Annotated[list[Text], Several] = []
+    kind: Annotated[list[Kind], Several] = []
     mac: Annotated[list[Mac], Several] = []
     vni: Annotated[list[Annotated[int, Field(ge=0, lt=1 << 24)]], Several] = []
     network: Annotated[list[Text], Several] = []
@@ -135,11 +156,11 @@ class Group(Strict):
 
     @model_validator(mode="after")
     def _whom(self) -> Group:
-        for key in self.model_fields_set - {"labels"}:
+        for key in self.model_fields_set:
             if not getattr(self, key):
                 raise ValueError(f"`{key.rstrip('_')}` has nothing in it")
         if not self.model_fields_set:
-            raise ValueError("a group needs one of cidr, labels, namespace, mac, vni, network, union, intersection, except")
+            raise ValueError("a group needs one of cidr, labels, namespace, kind, mac, vni, network, union, intersection, except")
         return self
 
 
@@ -154,7 +175,7 @@ class Rule(Strict):
     to: Annotated[list[Text], Several] = Field(min_length=1)
     services: Annotated[list[Service], Several] = ["any"]
     existing: Literal["keep", "cut"] = "keep"
-    expires: Text | None = None
+    expires: Annotated[Text | None, BeforeValidator(_given, Text)] = None
     log: bool = False
     description: Text = ""
 
@@ -229,14 +250,24 @@ class Policy(Strict):
 def until(text: str, applied: datetime) -> datetime:
     """When a rule ends: so long after it was applied (`2h`), or at a time with its zone. ValueError names the word."""
     if found := _DURATION.match(text):
-        return applied + timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+        length = int(found[1]) * _SECONDS[found[2]]
+        if length > _LONGEST.total_seconds():
+            raise ValueError(f"`{text}` is longer than a hundred years: leave the key out for ever")
+        return _in_calendar(text, lambda: applied + timedelta(seconds=length))
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"`{text}` is no time: `2h` (s, m, h, d, w) or `2030-01-31T12:00:00Z` is meant") from None
     if at.tzinfo is None:
         raise ValueError(f"`{text}` has no time zone: write `{text}Z` for UTC")
-    return at.astimezone(UTC)
+    return _in_calendar(text, lambda: at.astimezone(UTC))
+
+
+def _in_calendar(text: str, end: Callable[[], datetime]) -> datetime:
+    try:
+        return end()
+    except OverflowError:
+        raise ValueError(f"`{text}` is before the year 1 or after the year 9999 in UTC") from None
 
 
 def lasts(text: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from workbench.policy import addresses, services
@@ -84,10 +84,11 @@ def judge(policy: Policy, packet: Packet, resolver: Resolver = nobody) -> Judged
 
 
 def in_force(rule: Rule, at: datetime | None) -> bool:
-    """Whether a rule has not expired. One of a length of time is taken as just applied: history is judged as if it were."""
-    if rule.expires is None or lasts(rule.expires) or at is None:
+    """Whether a rule has not expired (None: by now). One of a length of time is taken as just applied, in history as well."""
+    if rule.expires is None or lasts(rule.expires):
         return True
-    return at < until(rule.expires, at)
+    moment = at or datetime.now(UTC)
+    return moment < until(rule.expires, moment)
 
 
 def _matches(policy: Policy, rule: Rule, packet: Packet, resolver: Resolver) -> bool:

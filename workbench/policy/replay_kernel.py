@@ -53,7 +53,7 @@ def _class_of(side: Any, hi: Any, lo: Any) -> int:
 
 
 @kernel
-def _lowest(word: Any) -> int:
+def lowest_bit(word: Any) -> int:
     """The number of the lowest bit that is set."""
     n = i64(0)
     for step in (32, 16, 8, 4, 2, 1):
@@ -115,7 +115,7 @@ def judge_flows(
             if bits != 0:
                 bits &= dport_bits[dport, word] & proto_bits[proto, word] & sport_bits[sport, word]
             while bits != 0:
-                entry = word * 64 + _lowest(bits)
+                entry = word * 64 + lowest_bit(bits)
                 bits &= bits - u64(1)
                 if entry < least or when[i] >= expires[entry]:
                     continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,7 +39,7 @@ class Resolved:
 
 
 def resolve(policy: Policy, resolver: Resolver = nobody, at: datetime | None = None) -> Resolved:
-    """Members and rules as of a time (None: now, with rules of a length of time in force)."""
+    """Members and rules as of a time (None: now; rules of a length of time are in force)."""
     members = Members(policy, resolver, at)
     name = policy.metadata.name
     rules = tuple(
@@ -54,25 +53,3 @@ def resolve(policy: Policy, resolver: Resolver = nobody, at: datetime | None = N
 def boxes_of(texts: list[str]) -> tuple[Box, ...]:
     """Services as boxes, which may overlap."""
     return tuple(box for text in texts for box in services.parse(text))
-
-
-def contradictions(resolved: Resolved) -> list[tuple[Meant, Meant]]:
-    """Pairs of one tier and priority that overlap and say different things: which of them holds would be a matter of chance."""
-    alike: dict[tuple[str, int], list[Meant]] = defaultdict(list)
-    for meant in resolved.rules:
-        alike[meant.rule.tier, meant.rule.priority].append(meant)
-    return [
-        (one, other)
-        for group in alike.values()
-        for i, one in enumerate(group)
-        for other in group[i + 1 :]
-        if one.rule.action != other.rule.action and _overlap(one, other)
-    ]
-
-
-def _overlap(one: Meant, other: Meant) -> bool:
-    """Whether some packet matches both; exact, since rules are products of sets."""
-    if not any(all(a[0] <= b[1] and b[0] <= a[1] for a, b in zip(x, y, strict=True)) for x in one.boxes for y in other.boxes):
-        return False
-    src, dst = one.src & other.src, one.dst & other.dst
-    return bool(src.v4() and dst.v4()) or bool(src.v6() and dst.v6())
