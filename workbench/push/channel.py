@@ -1,0 +1,82 @@
+"""Questions to a resident: one process of the system's ssh (or none) a question, one frame each way."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from typing import Any, Final
+
+from workbench.errors import ExternalError, FarError, PushRefusedError
+from workbench.push.resident import workbench_dpu as dpu
+from workbench.push.targets import Target
+from workbench.sources import ssh
+
+#: Seconds: what a question may take, applying included.
+_PATIENCE: Final = 200.0
+
+#: What to do about a refusal, where something can be done.
+_REMEDIES: Final = {
+    "old-protocol": "Its resident is older or newer than this workbench: run `workbench push enrol` again.",
+    "busy": "See `workbench push status`; confirm or roll back what waits.",
+    "wrong-previous": "Plan again against what runs now.",
+    "replayed": "Plan and sign again: every push has a new number.",
+    "expired": "Plan and sign again.",
+    "unapproved": "Let somebody else run `workbench push approve`.",
+    "self-approved": "Let somebody else, with a key and a name of their own, approve it.",
+    "unknown-signer": "Enrol the DPU with that signer, or sign with a key that it knows.",
+    "wrong-namespace": "Its allowed signers say who may sign for what.",
+    "unguarded": "Run `workbench push enrol` again: it starts the daemon.",
+    "occupied": "Move that flow away, or end who put it there; ours live in tables 200 to 217 and at the top of table 0.",
+    "too-large": "Use fewer rules, or prefixes in place of single addresses.",
+    "late": "The old rules run. Plan again.",
+    "another-push": "It is not the one you mean: see `workbench push status`; name one with --digest.",
+    "kept": "If that is meant: workbench push rollback TARGET --confirmed DIGEST.",
+    "nothing-before": "Push what shall run instead: a policy that allows it, signed and approved, or with --break-glass.",
+}
+
+
+def ask(target: Target, what: str, **given: Any) -> dict[str, Any]:
+    """The resident's answer. PushRefusedError with its code, FarError where there is no way there, ExternalError for noise."""
+    frame = io.BytesIO()
+    try:
+        dpu.write_frame(frame, {"protocol": dpu.PROTOCOL, "ask": what, **given})
+    except dpu.Refused as error:
+        raise PushRefusedError(f"{target.name}: {error.code}: {error.message}", _REMEDIES["too-large"], error.code) from error
+    words = ["python3", "-I", f"{target.home}/workbench_dpu.py", "serve", target.home]
+    out = send(target, ssh.as_root(words), frame.getvalue(), what="the resident")
+    try:
+        answer = dpu.read_frame(io.BytesIO(out))
+    except dpu.Refused as error:
+        raise ExternalError(f"{target.far} answers, but not as a resident: {error.message}", _AGAIN) from error
+    if answer is None:
+        raise ExternalError(f"the resident on {target.far} ended without an answer", "What became of it: push status.")
+    if answer.get("ok") is not True:
+        code, message = str(answer.get("code", "")), str(answer.get("message", ""))
+        raise PushRefusedError(f"{target.name}: {code}: {message}", _REMEDIES.get(code, ""), code)
+    return answer
+
+
+_AGAIN: Final = "Run `workbench push enrol` again, or see what else writes there when it logs in."
+
+
+def send(target: Target, shell: str, data: bytes, *, what: str, seconds: float = _PATIENCE) -> bytes:
+    """A line of shell there, with data on its stdin; its stdout. FarError where it or the way there fails."""
+    far = target.far
+    command = far.command(shell)
+    try:
+        process = subprocess.Popen(  # noqa: S603  words of ours, names checked and quoted
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except OSError as error:
+        raise FarError(f"{command[0]} can't be run: {error.strerror}", f"Install {command[0]}.") from error
+    try:
+        out, said = process.communicate(data, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise FarError(f"{what} on {far} took more than {seconds:g} s", "What became of it: push status.") from error
+    finally:
+        ssh.end(process)
+    if process.returncode and not out.startswith(dpu.MAGIC):
+        if b"can't open file" in said:
+            raise FarError(f"{far} has no resident of {target.name}", "Run `workbench push enrol` first.", process.returncode)
+        raise ssh.failure(far, what, process.returncode, said)
+    return out
