@@ -157,7 +157,7 @@ def test_keys_that_clash_are_named(homes: Path, monkeypatch: pytest.MonkeyPatch)
     check = found("keys")
     assert (check.state, check.value) == ("wrong", "1 changed")
     assert "L is the key of both case.ledger and case.reload" in check.advice
-    path.write_text('[keys]\n"case.ledger" = "f2"\n')
+    path.write_text('[keys]\n"case.ledger" = "f12"\n')
     assert (found("keys").state, found("keys").advice) == ("ok", "")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
+from workbench.audit.vouch import vouch
 from workbench.errors import BadInputError, ExternalError, InternalError, UsageError, WorkbenchError
 from workbench.records.reasons import LedgerLine
 from workbench.records.visible import path_text
@@ -221,11 +222,7 @@ class _Attach:
                         if not live.done:
                             self._finish_source(live, "the run was broken off")
                 self.worker.dismiss()
-            if self.settings.audit.signing_key:
-                from workbench.audit.heads import sign_head
-
-                audit = self.settings.audit
-                sign_head(self.request.case, Path(audit.signing_key).expanduser(), audit.principal)
+            vouch(self.request.case, self.settings.audit)
         except BaseException:
             self.worker.process.kill()
             raise

@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing import reduction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
+from workbench.audit.vouch import vouch
 from workbench.errors import InternalError, WorkbenchError
 from workbench.records.reasons import LedgerLine
 from workbench.records.visible import path_text
@@ -397,8 +397,4 @@ class Collect:
         self.writer.commit(now=True)
 
     def _sign(self) -> None:
-        audit = self.settings.audit
-        if audit.signing_key:
-            from workbench.audit.heads import sign_head
-
-            sign_head(self.request.case, Path(audit.signing_key).expanduser(), audit.principal)
+        vouch(self.request.case, self.settings.audit)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench import __version__
+from workbench.audit.vouch import vouch
 from workbench.errors import BadInputError, UsageError, WorkbenchError
 from workbench.records.columns import BY_NAME
 from workbench.records.reasons import LedgerLine
@@ -125,11 +126,7 @@ def _own(path: str) -> ImportFormat:
 
 
 def _sign(case: Path) -> None:
-    settings = load_settings().audit
-    if settings.signing_key:
-        from workbench.audit.heads import sign_head
-
-        sign_head(case, Path(settings.signing_key).expanduser(), settings.principal)
+    vouch(case, load_settings().audit)
 
 
 class LogImport:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
+from workbench.audit.vouch import vouch
 from workbench.errors import BadInputError, InternalError, SourceError, UsageError, WorkbenchError
 from workbench.records.links import link_name
 from workbench.records.reasons import LedgerLine
@@ -134,10 +135,8 @@ class _Ingest:
                 self.phase = "finish"
                 self._tell(force=True)
             self._name()
-            if (self.entries or self.imported) and self.audit_settings.signing_key:
-                from workbench.audit.heads import sign_head
-
-                sign_head(self.request.case, Path(self.audit_settings.signing_key).expanduser(), self.audit_settings.principal)
+            if self.entries or self.imported:
+                vouch(self.request.case, self.audit_settings)
         except BaseException:
             for worker in self.workers:
                 worker.process.kill()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench import __version__
+from workbench.audit.vouch import vouch
 from workbench.errors import BadInputError, SourceError, UsageError, WorkbenchError
 from workbench.records.claims import Claim, claims_batch
 from workbench.records.reasons import LedgerLine
@@ -102,10 +103,8 @@ class _Import:
             if why := name_quietly(self.request.case, cancel=self.cancel):
                 self.result.notes.append(why)
             self._warn_of_tenants(settings.identity.networks)
-        if self.result.sources and settings.audit.signing_key:
-            from workbench.audit.heads import sign_head
-
-            sign_head(self.request.case, Path(settings.audit.signing_key).expanduser(), settings.audit.principal)
+        if self.result.sources:
+            vouch(self.request.case, settings.audit)
         return replace(self.result, seconds=time.monotonic() - self.started, cancelled=self.cancelled)
 
     def _warn_of_tenants(self, networks: Mapping[str, str]) -> None:

@@ -24,9 +24,17 @@ from workbench.errors import ExternalError
 WarmSink = Callable[[int, int, str], None]
 
 _MARK = "warm.json"
+#: Groups that `compile_aside` saw to in this process.
+_aside: set[str] = set()
 
-#: The judge of recorded flows: (what it does, module).
-_POLICY = ("policy", "workbench.policy.replay_kernel")
+#: The judge of recorded flows, and what compares policies for all packets: (what it is, its modules).
+_POLICY = (
+    ("policy", ("workbench.policy.replay_kernel", "workbench.policy.history_kernel", "workbench.policy.row_kernel")),
+    (
+        "decision diagrams",
+        tuple(f"workbench.policy.decisions.{name}_kernel" for name in ("store", "measure", "classes")),
+    ),
+)
 
 
 def cache_folder() -> Path:
@@ -86,7 +94,7 @@ def _groups() -> list[tuple[str, tuple[str, ...]]]:
     from workbench.decode.warm import MODULES as DECODE
     from workbench.flows.warm import MODULES as FLOWS
 
-    return [("flow table", tuple(module for _, module in FLOWS)), *((name, (module,)) for name, module in (*DECODE, _POLICY))]
+    return [("flow table", tuple(module for _, module in FLOWS)), *((name, (module,)) for name, module in DECODE), *_POLICY]
 
 
 def _load(modules: tuple[str, ...]) -> None:
@@ -121,6 +129,21 @@ def warm(tell: WarmSink | None = None) -> int:
         tell(len(groups), len(groups), "")
     (folder / _MARK).write_text(json.dumps({"kernels": len(groups), "sources": _fingerprint()}), encoding="utf-8")
     return len(groups)
+
+
+def compile_aside(*names: str) -> None:
+    """Have the kernels of these groups compiled by a process of its own, where they are not: here it would stop every thread.
+
+    Called where a person waits, from a worker thread; afterwards importing their modules only loads them.
+    """
+    folder = prepare_kernel_cache()
+    missing = [name for name in names if name not in _aside]
+    if missing and not warmed(folder):
+        groups = dict(_groups())
+        with ProcessPoolExecutor(len(missing), get_context("spawn")) as pool:
+            for future in [pool.submit(_load, groups[name]) for name in missing]:
+                future.result()
+    _aside.update(missing)
 
 
 def warmed(folder: Path) -> bool:

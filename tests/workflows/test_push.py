@@ -1,0 +1,483 @@
+"""Plans, signatures and pushes against a resident in this process: what is refused before a DPU is asked anything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.push.resident.box import Box, boxed
+from tests.push.resident.people import People
+from tests.store.rows import batch, flow, source
+from tests.workflows.test_naming import add, from_to
+from tests.workflows.test_naming import told as told_flow
+from workbench.cli.app import run
+from workbench.errors import PlanError, PolicyError, PushRefusedError, UsageError
+from workbench.policy import addresses
+from workbench.policy.members import Selector
+from workbench.policy.services import Box as Service
+from workbench.push import channel, lockout, probes
+from workbench.push.lockout import Path as Guarded
+from workbench.push.plans import read_plan, write_plan
+from workbench.push.resident import workbench_dpu as dpu
+from workbench.push.targets import target_of
+from workbench.settings import load_settings
+from workbench.store.writer import CaseWriter
+from workbench.workflows import policy_at, push_plan, push_policy, push_reconcile, push_sign, show
+from workbench.workflows.naming import name_flows
+
+POLICY = """apiVersion: workbench/v1
+kind: Policy
+metadata: {name: web}
+rules:
+  - {name: no-ssh, tier: quarantine, priority: 1, action: deny, from: 10.0.0.0/24, to: 10.0.1.0/24, services: tcp/22, expires: 2h}
+  - {name: rest, tier: app, priority: 1, action: allow, from: any, to: any}
+tests:
+  - {name: closed, from: 10.0.0.1, to: 10.0.1.1, service: tcp/22, expect: deny}
+"""
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> People:
+    return People(tmp_path_factory.mktemp("keys"))
+
+
+class Desk:
+    """Settings, a policy, and a DPU in this process."""
+
+    def __init__(self, folder: Path, people: People, box: Box) -> None:
+        self.folder, self.people, self.box = folder, people, box
+        self.policy, self.plan = folder / "policy.yaml", folder / "plan"
+        self.policy.write_text(POLICY)
+        (folder / "signers").write_text(people.signers())
+
+    def settings(self, more: str = "") -> None:
+        (self.folder / "settings.toml").write_text(
+            f'[targets.dpu1]\naddress = "local"\n{more}\n[audit]\nprincipal = "ada"\n'
+            f'signing_key = "{self.people.folder}/ada"\nallowed_signers = "{self.folder}/signers"\n'
+        )
+
+    def planned(self, **given: Any) -> Path:
+        write_plan(self.plan, push_plan.make_plan(push_plan.Wish(self.policy, "dpu1", **given)))
+        return self.plan
+
+    def ready(self, **given: Any) -> Path:
+        push_sign.sign_plan(self.planned(**given), "")
+        if not given.get("break_glass"):
+            push_sign.approve_plan(self.plan, str(self.people.folder / "ben"))
+        return self.plan
+
+    def log(self) -> list[dict[str, Any]]:
+        file = self.folder / "state" / "workbench" / "push" / "audit.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, people: People, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setenv("WORKBENCH_CONFIG", str(tmp_path / "settings.toml"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with boxed(tmp_path / "dpu", people) as box:
+
+        def ask(_target: object, what: str, **given: Any) -> dict[str, Any]:
+            try:
+                return json.loads(json.dumps(box.ask(what, **given)))
+            except dpu.Refused as error:
+                raise PushRefusedError(error.message, "", error.code) from error
+
+        monkeypatch.setattr(channel, "ask", ask)
+        monkeypatch.setattr(push_plan, "ADOPT", 0)  # which would be waited for
+        one = Desk(tmp_path, people, box)
+        one.settings()
+        yield one
+
+
+def test_a_policy_goes_all_the_way_and_every_step_is_written_down(desk: Desk) -> None:
+    shown = read_plan(desk.planned()).shown
+    assert (shown["against"], shown["cut"], shown["allowed"]) == ("nothing of ours", [], "0")
+    assert [row["from"] for row in shown["changes"]] == [["10.0.0.0/24"]]
+    assert len(shown["stages"]) == 2  # the rule ends after two hours
+    desk.ready()
+    done = push_policy.apply_plan(desk.plan, 30)
+    assert done.proven > 20
+    push_policy.confirm("dpu1", "")
+    assert push_policy.status([])[0].state == "confirmed"
+    assert "tp_dst=22" in desk.box.lines.running()
+    desk.box.later(7201)
+    desk.box.tick()
+    assert "tp_dst=22" not in desk.box.lines.running()
+    for digest, code in (("", "kept"), ("0" * 64, "nothing-pending")):
+        with pytest.raises(PushRefusedError) as caught:
+            push_policy.roll_back("dpu1", "", digest)
+        assert caught.value.code == code
+    with pytest.raises(PushRefusedError) as caught:
+        push_policy.roll_back("dpu1", "", confirmed=read_plan(desk.plan).digest[:12])
+    assert caught.value.code == "nothing-before"
+    kept = next(line["detail"] for line in desk.log() if line["action"] == "push_confirmed")
+    assert (kept["who"], kept["key"][:7]) == ("ada", "SHA256:")
+    actions = [line["action"] for line in desk.log()]
+    assert (
+        actions
+        == [f"push_{w}" for w in ("planned", "planned", "signed", "approved", "applied", "confirmed")] + ["push_refused"] * 3
+    )
+
+
+def test_a_second_push_is_told_against_the_first(desk: Desk) -> None:
+    push_policy.apply_plan(desk.ready(), 30)
+    push_policy.confirm("dpu1", "")
+    desk.policy.write_text(POLICY.replace("tcp/22", "tcp/23"))
+    plan = read_plan(desk.planned())
+    assert plan.shown["against"] == "web"
+    assert {(row["change"], row["service"]) for row in plan.shown["changes"]} == {("allowed", "tcp/22"), ("denied", "tcp/23")}
+    assert plan.content()["sequence"] == 2
+
+
+def test_a_push_that_is_over_does_not_take_the_confirmed_one_with_it(desk: Desk) -> None:
+    push_policy.apply_plan(desk.ready(), 30)
+    first = push_policy.confirm("dpu1", "")
+    desk.policy.write_text(POLICY.replace("tcp/22", "tcp/23"))
+    push_policy.apply_plan(desk.ready(), 30)
+    desk.box.later(31)
+    for act in (push_policy.roll_back, push_policy.confirm):
+        with pytest.raises(PushRefusedError, match="not confirmed in time") as caught:
+            act("dpu1", "")
+        assert caught.value.code == "late"
+    assert "tp_dst=22" in desk.box.lines.running()
+    (desk.folder / "state" / "workbench" / "push" / "dpu1.digest").write_text("")  # another machine, another person
+    theirs = push_policy.apply_plan(desk.ready(), 30).digest
+    (desk.folder / "state" / "workbench" / "push" / "dpu1.digest").write_text(first)
+    for act in (push_policy.roll_back, push_policy.confirm):
+        with pytest.raises(PushRefusedError) as caught:
+            act("dpu1", "")
+        assert caught.value.code == "another-push"
+    (desk.folder / "state" / "workbench" / "push" / "dpu1.digest").unlink()
+    for digest in ("", theirs[:11], "f" * 12):
+        with pytest.raises(UsageError):
+            push_policy.confirm("dpu1", "", digest)
+    assert push_policy.confirm("dpu1", "", theirs[:12]) == theirs
+    assert push_policy.roll_back("dpu1", "", confirmed=theirs) == (theirs, True)
+    assert push_policy.status(["dpu1"])[0].said["confirmed"]["digest"] == first
+
+
+def test_a_plan_that_somebody_changed_is_not_signed(desk: Desk) -> None:
+    plan = read_plan(desk.planned())
+    bundle = json.loads(plan.bundle)
+    bundle["rules"][0]["text"] = bundle["rules"][0]["text"].replace("tp_dst=22", "tp_dst=24")
+    bundle["rules"][0]["digest"] = dpu.digest(bundle["rules"][0]["text"].encode())
+    write_plan(desk.plan, replace(plan, bundle=dpu.canonical(bundle).decode()))
+    with pytest.raises(PlanError, match="not what the policy compiles to"):
+        push_sign.sign_plan(desk.plan, "")
+    assert run(["push", "verify", str(desk.plan)]) == 1
+    for text in ("", "{}", "[]", '{"format":"workbench-plan","version":1,"bundle":7}', '{"format":"workbench-plan","version":2}'):
+        desk.plan.write_text(text)
+        with pytest.raises(PlanError):
+            read_plan(desk.plan)
+
+
+def test_who_signed_does_not_approve(desk: Desk) -> None:
+    with pytest.raises(PlanError, match="not signed yet"):
+        push_sign.approve_plan(desk.planned(), "")
+    push_sign.sign_plan(desk.plan, "")
+    with pytest.raises(UsageError, match="has signed"):
+        push_sign.approve_plan(desk.plan, "")
+    with pytest.raises(PushRefusedError) as caught:
+        push_policy.apply_plan(desk.plan, 30)
+    assert caught.value.code == "unapproved"
+    assert desk.log()[-1]["detail"]["code"] == "unapproved"
+
+
+def test_break_glass_needs_one_and_says_so(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    push_policy.apply_plan(desk.ready(break_glass="ransomware"), 30)
+    push_policy.confirm("dpu1", "")
+    assert push_policy.status(["dpu1"])[0].state == "review"
+    mark = read_plan(desk.plan).digest
+    capsys.readouterr()
+    run(["push", "status", "dpu1"])
+    assert f"BREAK-GLASS {mark[:16]} (web) by ada is not reviewed: ransomware" in capsys.readouterr().err
+    with pytest.raises(PushRefusedError) as caught:
+        push_policy.review("dpu1", mark[:12], "")
+    assert caught.value.code == "self-approved"
+    assert run(["push", "review", "dpu1", mark[:12], "--key", str(desk.people.folder / "ben")]) == 0
+    assert desk.log()[-1]["detail"]["who"] == "ben"
+    run(["push", "status", "dpu1"])
+    assert "is not reviewed" not in capsys.readouterr().err
+    assert push_sign.verify_plan(desk.plan, None)[-1][2].endswith("ransomware")
+    desk.box.later(3601)
+    desk.box.tick()
+    assert desk.box.lines.running() == ""
+
+
+def test_what_runs_is_proven_and_rolled_back_where_it_differs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.ready()
+    told = desk.box.lines.running
+    monkeypatch.setattr(desk.box.lines, "told", lambda: told().replace("tp_dst=22", "tp_dst=25"), raising=False)
+    with pytest.raises(PlanError, match="meant drop by web/no-ssh"):
+        push_policy.apply_plan(desk.plan, 30)
+    assert desk.box.lines.running() == ""
+    assert desk.log()[-1]["action"] == "push_rolled_back"
+
+
+def test_a_policy_that_fails_its_tests_is_not_planned(desk: Desk) -> None:
+    desk.policy.write_text(POLICY.replace("expect: deny", "expect: allow"))
+    with pytest.raises(PlanError, match="closed: deny instead of allow"):
+        desk.planned()
+    assert not desk.plan.exists()
+
+
+def test_a_policy_whose_rules_contradict_each_other_is_not_planned(desk: Desk) -> None:
+    more = "  - {name: odd, tier: app, priority: 1, action: deny, from: any, to: 10.0.1.1}\ntests:"
+    desk.policy.write_text(POLICY.replace("tests:", more))
+    with pytest.raises(PolicyError, match=r":7: rules\[2\]: `odd` says deny where `rest` \(.*:6\) says allow"):
+        desk.planned()
+    assert not desk.plan.exists()
+
+
+def test_the_way_in_and_the_telemetry_stay_open_unless_somebody_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.settings('telemetry = ["10.0.1.9:4739"]')
+    desk.policy.write_text(POLICY.replace("tcp/22", "udp/4739").replace("10.0.0.0/24", "10.0.0.0/8"))
+    with pytest.raises(PlanError, match=r"telemetry from anywhere to 10\.0\.1\.9, udp/4739"):
+        desk.planned()
+    shown = read_plan(desk.planned(force="the collector moves today")).shown
+    assert shown["cut"] == ["telemetry from anywhere to 10.0.1.9, udp/4739"]
+    assert desk.log()[-1]["detail"]["forced"] == "the collector moves today"
+    desk.settings()
+    target = replace(
+        target_of(load_settings(), "dpu1"), far=replace(target_of(load_settings(), "dpu1").far, kind="ssh", host="10.0.1.7")
+    )
+    monkeypatch.setattr(lockout, "_configured", lambda _t: ("10.0.1.7", 22, ""))
+    monkeypatch.setattr(lockout, "_source_towards", lambda *_: "10.0.0.5")
+    paths, unknown = lockout.guarded(target)
+    assert ([one.what for one in paths], unknown) == (["ssh from 10.0.0.5 to 10.0.1.7:22"], [])
+    desk.policy.write_text(POLICY)
+    resolved = push_plan.resolved_of(read_plan(desk.planned()).content())
+    assert list(lockout.cut(target, resolved, paths)) == ["ssh from 10.0.0.5 to 10.0.1.7:22"]
+    elsewhere = replace(target, prefixes=("10.7.0.0/16",))  # it enforces nothing of that path
+    assert list(lockout.cut(elsewhere, resolved, paths)) == []
+    open_ = [Guarded("https", paths[0].src, paths[0].dst, paths[0].box._replace(dport=(443, 443)))]
+    assert list(lockout.cut(target, resolved, open_)) == []
+
+
+def test_a_case_says_what_would_have_been_stopped(desk: Desk) -> None:
+    with CaseWriter(desk.folder / "case") as writer:
+        writer.add_source(source(1, kind="ipfix"))
+        rows = [flow(n, 1, src_ip="10.0.0.1", dst_ip="10.0.1.1", dst_port=port) for n, port in enumerate((22, 22, 443))]
+        writer.append("flows", batch("flows", rows))
+        writer.update_source(1, state="ok")
+    shown = read_plan(desk.planned(case=desk.folder / "case")).shown
+    assert shown["impact"]["flows"] == 3
+    assert shown["impact"]["denied"]["flows"] == 2
+    assert shown["impact"]["pairs"][0]["rule"] == "web/no-ssh"
+    assert shown["evidence"]["safe"] is False
+    log = (desk.folder / "case" / "audit.jsonl").read_text()
+    assert '"push_planned"' in log
+
+
+@pytest.mark.parametrize("word", ["", "5", "-5s", "5x", "2030-01-01T00:00:00Z", "1h; id"])
+def test_lengths_of_time_are_lengths(word: str) -> None:
+    with pytest.raises(UsageError):
+        push_plan.parse_seconds(word, "--window")
+    assert push_plan.parse_seconds("2m", "--window") == 120
+
+
+CONTESTED = """apiVersion: workbench/v1
+kind: Policy
+metadata: {name: web}
+groups:
+  train: {labels: {app: train}}
+rules:
+  - {name: contain, tier: quarantine, priority: 1, action: deny, from: train, to: any, services: tcp/443}
+  - {name: rest, tier: app, priority: 1, action: allow, from: any, to: any}
+"""
+
+
+def test_members_that_others_claim_as_well_are_not_left_out_without_a_reason(desk: Desk) -> None:
+    desk.policy.write_text(CONTESTED)
+    claims = [from_to("old", 1, 0, labels='{"app": "train"}'), from_to("new", 1, 0)]
+    add(desk.folder / "case", 1, flows=[told_flow(0, 1, 2, 1)], claims=claims)
+    name_flows(desk.folder / "case")
+    with pytest.raises(PlanError, match=r"group `train`: several claim 10\.0\.0\.1, not all of it"):
+        desk.planned(case=desk.folder / "case")
+    shown = read_plan(desk.planned(case=desk.folder / "case", force="old is gone")).shown
+    assert [line.split(",")[0] for line in shown["contested"]] == ["group `train`: several claim 10.0.0.1"]
+
+
+FOLLOWING = """apiVersion: workbench/v1
+kind: Policy
+metadata: {name: web}
+internal: [10.0.0.0/8]
+groups:
+  train: {labels: {app: train}}
+  disks: {labels: {app: disks}}
+rules:
+  - {name: no-ssh, tier: quarantine, priority: 1, action: deny, from: train, to: 10.0.9.0/24, services: tcp/22}
+  - {name: data, tier: app, priority: 1, action: allow, from: train, to: disks, services: tcp/2049}
+"""
+
+
+class World:
+    """Who holds the labels, in place of a case."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **held: str) -> None:
+        self.held = held
+        moment = policy_at.AsOf(datetime.now(UTC), datetime.now(UTC), self, True)
+        monkeypatch.setattr(policy_at, "as_of", lambda *_: contextlib.nullcontext(moment))
+        monkeypatch.setattr(show, "reading", lambda *_: contextlib.nullcontext(None))
+
+    def __call__(self, selector: Selector, at: datetime | None) -> addresses.AddressSet:
+        words = self.held[dict(selector.labels)["app"]].split()
+        return addresses.of_ranges(part for word in words for part in addresses.prefix(word).ranges)
+
+
+def test_members_follow_their_workloads_and_every_step_is_proven(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, train="10.1.0.1 10.1.0.7", disks="10.2.0.1")
+    desk.policy.write_text(FOLLOWING)
+    push_policy.apply_plan(desk.ready(lease=600), 30)
+    push_policy.confirm("dpu1", "")
+    assert desk.box.lines.running().count("10.1.0.7") > 1
+    case = desk.folder
+    world.held["train"] = "10.1.0.1 10.1.8.8 10.3.0.0/30"
+    found = push_reconcile.reconcile([], case, "")
+    assert [(one.came, one.went) for one in found] == [(2, 1)]
+    running = desk.box.lines.running()
+    assert "10.1.0.7" not in running
+    assert "10.1.8.8" in running
+    world.held["disks"] = "10.1.8.8"  # its address has changed hands
+    world.held["train"] = "10.1.0.1"
+    assert [(one.came, one.went) for one in push_reconcile.reconcile(["dpu1"], case, "")] == [(1, 3)]
+    assert desk.log()[-1]["detail"]["some"] == ["s1 10.1.8.8/32", "-s1 10.2.0.1/32", "-s2 10.1.8.8/32", "-s2 10.3.0.0/30"]
+    world.held["train"] = "10.1.0.1 11.0.0.1"
+    with pytest.raises(PushRefusedError) as caught:
+        push_reconcile.reconcile(["dpu1"], case, "")
+    assert caught.value.code == "out-of-bounds"
+    desk.box.later(601)
+    desk.box.tick()
+    running = desk.box.lines.running()
+    assert "10.1.0.1" in running  # what it must not do it still must not
+    assert "10.1.8.8" not in running  # what it might do ends with the lease
+
+
+def test_groups_that_are_parts_of_others_do_not_follow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    World(monkeypatch, train="10.1.0.1 10.2.0.1", disks="10.2.0.1")
+    desk.policy.write_text(FOLLOWING.replace("train: {labels: {app: train}}", "train: {labels: {app: train}, except: disks}"))
+    with pytest.raises(PlanError, match="can't follow"):
+        desk.planned(lease=600)
+    assert read_plan(desk.planned()).content()["sets"]["s1"]["lease"] == 0
+
+
+def test_reconciling_needs_somebody_to_ask(desk: Desk) -> None:
+    with pytest.raises(UsageError, match="who is in the groups"):
+        push_reconcile.reconcile([], None, "")
+
+
+def test_a_probe_that_is_not_as_it_should_be_rolls_back(desk: Desk) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as end:
+        port = end.getsockname()[1]
+        here = probes.parse(f"local 127.0.0.1:{port}", True)
+        done = push_policy.apply_plan(desk.ready(), 30, [here])
+        assert [(one.found, one.good) for one in done.probed] == [("connected", True)]
+        push_policy.roll_back("dpu1", "")
+        with pytest.raises(PlanError, match="should be denied: connected"):
+            push_policy.apply_plan(desk.ready(), 30, [replace(here, allowed=False)])
+    assert desk.box.lines.running() == ""
+    assert desk.log()[-1]["action"] == "push_rolled_back"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "local", "local 10.0.0.1", "local host:80", "-oX 10.0.0.1:80", "local 10.0.0.1:0", "local [::1]:99999"]
+)
+def test_a_probe_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        probes.parse(text, True)
+
+
+@pytest.mark.parametrize("name", ["adopt", "adopt_seconds", "ids", "lapses", "name", "serves"])
+def test_nothing_of_a_bundle_is_signed_that_its_policy_does_not_make(desk: Desk, name: str) -> None:
+    plan = read_plan(desk.planned())
+    bundle = json.loads(plan.bundle)
+    if name == "name":
+        bundle["policy"]["name"] = "harmless"
+    elif name == "serves":  # the same rules as for everybody else's target of these settings
+        desk.settings('serves = ["10.7.0.0/16"]')
+    else:
+        bundle[name] = {
+            "adopt": bundle["adopt"].replace("priority=300", "priority=301"),
+            "adopt_seconds": 30,
+            "ids": {**bundle["ids"], "4294967295": "web/no-ssh"},
+            "lapses": bundle["expiry"],
+        }[name]
+    write_plan(desk.plan, replace(plan, bundle=dpu.canonical(bundle).decode()))
+    with pytest.raises(PlanError, match=name):
+        push_sign.sign_plan(desk.plan, "")
+    assert not read_plan(desk.plan).signature
+
+
+def test_bounds_of_members_are_the_policys(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    World(monkeypatch, train="10.1.0.1", disks="10.2.0.1")
+    desk.policy.write_text(FOLLOWING)
+    plan = read_plan(desk.planned(lease=600))
+    bundle = json.loads(plan.bundle)
+    bundle["sets"]["s1"]["bound"] = ["0.0.0.0/0"]
+    write_plan(desk.plan, replace(plan, bundle=dpu.canonical(bundle).decode()))
+    with pytest.raises(PlanError, match="bound of s1"):
+        push_sign.sign_plan(desk.plan, "")
+
+
+def test_whoever_signs_is_shown_what_and_may_say_no(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = read_plan(desk.planned())
+    write_plan(desk.plan, replace(plan, shown={**plan.shown, "changes": [], "denied": "0"}))  # what nobody signs says nothing
+    assert run(["push", "sign", str(desk.plan), "--digest", "0" * 64]) != 0
+    assert not read_plan(desk.plan).signature
+    said = capsys.readouterr().err
+    assert "10.0.0.0/24 -> 10.0.1.0/24 : tcp/22" in said
+    assert plan.content()["policy"]["digest"] in said
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda *_a, **_k: False)
+    assert run(["push", "sign", str(desk.plan)]) != 0
+    assert not read_plan(desk.plan).signature
+    assert run(["push", "sign", str(desk.plan), "--digest", plan.digest]) == 0
+    assert run(["push", "approve", str(desk.plan), "--key", str(desk.people.folder / "ben"), "--yes"]) == 0
+    assert "denied" in capsys.readouterr().err
+    signed, approved = (line["detail"] for line in desk.log()[-2:])
+    assert (signed["who"], approved["who"]) == ("ada", "ben")
+    assert signed["key"] != approved["key"]
+
+
+def test_signing_looks_at_the_way_in_again(desk: Desk) -> None:
+    desk.policy.write_text(POLICY.replace("tcp/22", "udp/4739").replace("10.0.0.0/24", "10.0.0.0/8"))
+    desk.planned()
+    desk.settings('telemetry = ["10.0.1.9:4739"]')
+    with pytest.raises(PlanError, match="would cut telemetry"):
+        push_sign.sign_plan(desk.plan, "")
+
+
+def test_new_members_do_not_close_the_way_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, train="10.1.0.1", disks="10.2.0.1")
+    desk.policy.write_text(FOLLOWING.replace("rules:", "defaults: {east_west: allow}\nrules:"))
+    here, dpu1 = addresses.prefix("10.0.0.5"), addresses.prefix("10.0.9.7")
+    monkeypatch.setattr(lockout, "guarded", lambda _t: ([Guarded("ssh", here, dpu1, Service((6, 6), (0, 65535), (22, 22)))], []))
+    push_policy.apply_plan(desk.ready(lease=600), 30)
+    push_policy.confirm("dpu1", "")
+    world.held["train"] = "10.1.0.1 10.0.0.5"
+    with pytest.raises(PlanError, match="would cut ssh"):
+        push_reconcile.reconcile([], desk.folder, "")
+    assert "10.0.0.5" not in desk.box.lines.running()
+
+
+@pytest.mark.parametrize("way", ["proxyjump ops@jump", "proxycommand nc -X 5 %h %p"])
+def test_a_way_round_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    target = target_of(load_settings(), "dpu1")
+    target = replace(target, far=replace(target.far, kind="ssh", host="dpu1"))
+    for said, told in ((way, True), ("proxyjump none", False)):
+        text = f"hostname 127.0.0.1\nport 22\n{said}\n"
+        monkeypatch.setattr(lockout.subprocess, "run", lambda *_a, out=text, **_k: subprocess.CompletedProcess([], 0, out, ""))
+        unknown = lockout.guarded(target)[1]
+        assert any(way in one for one in unknown) is told

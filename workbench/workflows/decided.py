@@ -1,0 +1,118 @@
+"""What targets say they decided, brought into a case: verdicts on its flows, and what is counted by rule.
+
+Verdicts come from Open vSwitch's IPFIX, whose observation points are the numbers of rules, and from what the kernel logs for
+nft rules. A rule's number keeps its meaning on a target (push/compiled.py), so that older telemetry is read rightly, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import PolicyError, UsageError
+from workbench.store.decisions import Kept, Logged, Said, keep_decisions
+
+if TYPE_CHECKING:
+    from workbench.push.nft.logged import Line
+    from workbench.workflows.push_policy import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came of one target. lines: of its log that are of rules; unread: other lines of it."""
+
+    target: str
+    kept: Kept
+    lines: int = 0
+    unread: int = 0
+
+
+def bring(case: Path, one: Status, log: Path | None = None, sensors: Sequence[str] = ()) -> Brought:
+    """Add what a target that answered says to a case. sensors: whose IPFIX is its own; needed where the case has several.
+
+    UsageError where that is not known, SourceError where the log can't be read, CaseBusyError.
+    """
+    verdicts = _verdicts(one)
+    points = {int(number): (rule, verdicts[rule]) for number, rule in one.ids.items() if rule in verdicts}
+    if one.said["dataplane"] != "ovs":
+        points = {}
+    elif not sensors:
+        _one_exporter(case)
+    logged, unread = ([], 0) if log is None else _read(log, verdicts)
+    confirmed = one.said["confirmed"] or {}
+    said = Said(one.target, confirmed.get("digest"), points, sensors, logged, list(_counters(one, verdicts)))
+    return Brought(one.target, keep_decisions(case, said), len(logged), unread)
+
+
+def _verdicts(one: Status) -> dict[str, str]:
+    """What each rule of the policy that runs does there: Open vSwitch has no reject and drops."""
+    from workbench.policy.loader import load
+
+    if not one.policy:
+        return {}
+    try:
+        policy = load([("the policy that runs", one.policy)]).policy
+    except PolicyError:  # of another version of ours: nothing is claimed of its rules
+        return {}
+    name = policy.metadata.name
+    found = {f"{name}/{rule.name}": rule.action for rule in policy.rules if rule.action != "pass"}
+    found[f"{name}/default"] = policy.defaults.east_west
+    return {rule: "deny" if said == "reject" and one.said["dataplane"] == "ovs" else said for rule, said in found.items()}
+
+
+def _counters(one: Status, verdicts: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    confirmed = one.said["confirmed"] or {}
+    for rule, packets, size in one.counters:
+        if rule in verdicts:
+            yield {
+                "target": one.target,
+                "ts": _moment(one.said["now"]),
+                "since": _moment(confirmed["at"]) if "at" in confirmed else None,
+                "digest": confirmed.get("digest"),
+                "rule_id": rule,
+                "verdict": verdicts[rule],
+                "packets": packets,
+                "bytes": size,
+                "offload": "unknown",  # nothing that the resident may ask tells
+            }
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def _one_exporter(case: Path) -> None:
+    from workbench.store.reader import CaseReader
+
+    with CaseReader(case) as reader:
+        names = reader.query("SELECT DISTINCT sensor FROM sources WHERE kind = 'ipfix' ORDER BY 1 LIMIT 20")["sensor"].to_pylist()
+    if len(names) > 1:
+        raise UsageError(f"the case has IPFIX of several sensors: {', '.join(names)}", "Say which is the target's with --sensor.")
+
+
+def _read(path: Path, verdicts: Mapping[str, str]) -> tuple[list[Logged], int]:
+    """The packets that a log tells of rules that run, and how many of its lines are something else."""
+    from workbench.push.nft.logged import read_line
+    from workbench.sources.bytes import open_bytes
+    from workbench.sources.lines import LineReader
+
+    found: list[Logged] = []
+    unread = 0
+    with contextlib.closing(open_bytes(str(path))) as reader:
+        for lines in LineReader(reader):
+            unread += len(lines.too_long)
+            for text in lines.text.to_pylist():
+                line = read_line(text)
+                if line is None or line.rule_id not in verdicts:
+                    unread += 1
+                else:
+                    found.append(_logged(line, verdicts[line.rule_id]))
+    return found, unread
+
+
+def _logged(line: Line, verdict: str) -> Logged:
+    return Logged(line.ts, line.rule_id, verdict, line.proto, line.src_ip, line.dst_ip, line.src_port, line.dst_port)
