@@ -40,9 +40,17 @@ def test_the_commands_are_those_that_are_done() -> None:
         ),
         *(f"workbench {w}" for w in ["serve", "doctor", "completions"]),
         "workbench audit show",
-        "workbench audit verify",
+        *(f"workbench audit {w}" for w in ["verify", "root", "sign", "prove"]),
         "workbench mirror",
         *(f"workbench mirror {w}" for w in ["setup", "list", "teardown"]),
+        "workbench push",
+        *(
+            f"workbench push {w}"
+            for w in ["enrol", "plan", "sign", "approve", "verify", "apply", "confirm", "rollback", "review"]
+        ),
+        *(f"workbench push {w}" for w in ["status", "drift", "reconcile"]),
+        "workbench policy",
+        *(f"workbench policy {w}" for w in ["lint", "show", "test", "diff", "prove", "import", "suggest", "compile"]),
     }
 
 

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from tests.store.rows import batch, flow, source
+from workbench.audit.log import AuditLog
 from workbench.cli.app import run
 from workbench.store.writer import CaseWriter
 
@@ -74,3 +75,18 @@ def test_shown_sql_runs_in_the_plain_shell(case: Path, capsys: pytest.CaptureFix
     assert shown.isprintable() or shown.count("\n") == 1
     with duckdb.connect(str(case / "case.duckdb"), read_only=True) as con:
         assert [row[0] & 0xFF for row in con.execute(shown).fetchall()] == [0, 1, 2]
+
+
+def test_rows_in_a_file_are_in_the_log_and_rows_on_stdout_are_not(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = AuditLog(case)
+    before = len(log.read())
+    out = tmp_path / "rows.csv"
+    assert run(["query", "SELECT 1 AS a", "--case", str(case), "--format", "csv"]) == 0
+    assert len(log.read()) == before
+    assert run(["query", "SELECT 1 AS a UNION SELECT 2", "--case", str(case), "-o", str(out)]) == 0
+    assert run(["flows", "--limit", "1", "--case", str(case), "--filter", "tcp", "-o", str(out)]) == 0
+    said = [(entry.action, entry.detail["asked"], entry.detail["rows"]) for entry in log.read()[before:]]
+    assert said == [("rows_exported", "SELECT 1 AS a UNION SELECT 2", 2), ("rows_exported", "flows tcp", 1)]
+    assert capsys.readouterr().err == ""

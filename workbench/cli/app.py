@@ -17,7 +17,25 @@ import typer
 from typer.main import get_command
 
 from workbench import __version__
-from workbench.cli import attach, audit, detect, house, importing, indexing, mirror, note, packets, rows, serve, workloads
+from workbench.cli import (
+    attach,
+    audit,
+    detect,
+    house,
+    importing,
+    indexing,
+    mirror,
+    note,
+    packets,
+    policy,
+    policy_compile,
+    policy_import,
+    policy_test,
+    push,
+    rows,
+    serve,
+    workloads,
+)
 from workbench.cli.messages import tell_bug, tell_error
 from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
 from workbench.workflows.requests import OpenRequest, ServeRequest
@@ -72,6 +90,11 @@ app.command("note")(note.note)
 app.command("serve")(serve.serve)
 app.add_typer(audit.app, name="audit")
 app.add_typer(mirror.app, name="mirror")
+app.add_typer(push.app, name="push")
+app.add_typer(policy.app, name="policy")
+policy.app.command("test")(policy_test.run_tests)
+policy.app.command("import")(policy_import.import_)
+policy.app.command("compile")(policy_compile.compile_)
 app.command("doctor")(house.doctor)
 app.command("completions")(house.completions)
 

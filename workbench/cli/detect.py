@@ -114,7 +114,7 @@ def ask_named(
     from workbench.cli.rows import write_answer
     from workbench.workflows.hunt import named_query
 
-    write_answer(case, lambda reader: named_query(reader, name, given, queries, filter_), form, output)
+    write_answer(case, lambda reader: named_query(reader, name, given, queries, filter_), form, output, name)
 
 
 def list_questions(queries: list[Path], form: Format, output: Path | None) -> None:

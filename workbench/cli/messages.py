@@ -8,11 +8,14 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from workbench.errors import ExitCode, WorkbenchError
+from workbench.errors import ExitCode, PolicyError, WorkbenchError
 from workbench.records.visible import visible
 
 #: Messages of bugs can hold anything, compilers' reports among them; this much of the first line is shown.
 _LONGEST: Final = 200
+
+#: Mistakes of a policy that are shown; a generated file with one in every rule would fill the screen.
+_MOST_PROBLEMS: Final = 50
 
 
 def tell(text: str) -> None:
@@ -22,8 +25,19 @@ def tell(text: str) -> None:
 
 
 def tell_error(error: WorkbenchError) -> int:
-    """``Title: message``, then the remedy on a line of its own; returns the exit code."""
-    tell(f"{error.title}: {error.message}")
+    """``Title: message``, then the remedy on a line of its own; returns the exit code.
+
+    A policy's mistakes are a line each, as an editor's jump list reads them; no text in one makes a line of its own.
+    """
+    problems = error.problems if isinstance(error, PolicyError) else ()
+    if len(problems) > 1:
+        tell(f"{error.title}: {len(problems)} mistakes")
+        for problem in problems[:_MOST_PROBLEMS]:
+            tell(problem.text())
+        if len(problems) > _MOST_PROBLEMS:
+            tell(f"and {len(problems) - _MOST_PROBLEMS} more")
+    else:
+        tell(f"{error.title}: {error.message}")
     if error.remedy:
         tell(f"  {error.remedy}")
     return int(error.exit_code)

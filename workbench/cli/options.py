@@ -22,6 +22,16 @@ def utf8(word: _Word) -> _Word:
     return word
 
 
+def utf8s(paths: list[Path]) -> list[Path]:
+    """`utf8` of each of several."""
+    return [utf8(path) for path in paths]
+
+
+def utf8_all(words: list[_Word]) -> list[_Word]:
+    """Each of them, if it is text."""
+    return [utf8(word) for word in words]
+
+
 Case = Annotated[Path, typer.Option("--case", metavar="DIR", help="The case folder.", show_default=False, callback=utf8)]
 CaseOrCache = Annotated[
     Path | None,

@@ -11,6 +11,7 @@ import typer
 from workbench.cli import options
 from workbench.cli.formats import Format, choose_format
 from workbench.cli.interrupt import stop_on_interrupt
+from workbench.cli.messages import tell
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def flows(
         names = TABLE_COLUMNS
     from workbench.workflows.show import list_flows
 
-    write_answer(case, lambda reader: list_flows(reader, names, limit, filter_), chosen, output)
+    write_answer(case, lambda reader: list_flows(reader, names, limit, filter_), chosen, output, f"flows {filter_}".rstrip())
 
 
 def query(
@@ -110,7 +111,7 @@ def query(
         return
     from workbench.workflows.show import run_sql
 
-    write_answer(case, lambda reader: run_sql(reader, str(sql), filter_), chosen, output)
+    write_answer(case, lambda reader: run_sql(reader, str(sql), filter_), chosen, output, str(sql))
 
 
 def _check_question(sql: str | None, name: str | None, listed: bool, parameters: list[str] | None) -> None:
@@ -134,10 +135,19 @@ def _show_sql(case: Path, columns: str | None, limit: int | None, filter_: str) 
         sys.stdout.write(filter_sql(reader, filter_, _names(columns), limit) + ";\n")
 
 
-def write_answer(case: Path, ask: Callable[[CaseReader], FlowListing | Rows], form: Format, output: Path | None) -> None:
-    """Ask the case and write all rows; Ctrl-C stops the engine."""
-    from workbench.cli.output import write_rows
+def write_answer(
+    case: Path, ask: Callable[[CaseReader], FlowListing | Rows], form: Format, output: Path | None, asked: str = ""
+) -> None:
+    """Ask the case and write all rows; Ctrl-C stops the engine. asked: what the audit log calls the question, for a file."""
+    from workbench.cli.output import Counted, write_rows
     from workbench.workflows.show import reading
 
     with reading(case) as reader, stop_on_interrupt(reader.interrupt), ask(reader) as found:
-        write_rows(found, form, output)
+        counted = Counted(found)
+        write_rows(counted, form, output)
+        root = reader.case.root
+    if output is not None:
+        from workbench.workflows.exported import rows_exported
+
+        if why := rows_exported(root, output, asked, counted.rows):
+            tell(f"note: {why}")

@@ -39,4 +39,4 @@ def workloads(
     from workbench.workflows.workloads import list_workloads
 
     columns = TABLE_COLUMNS if chosen is Format.TABLE else None
-    write_answer(case, lambda reader: list_workloads(reader, at, columns), chosen, output)
+    write_answer(case, lambda reader: list_workloads(reader, at, columns), chosen, output, "workloads")
