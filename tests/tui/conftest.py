@@ -63,6 +63,12 @@ def no_stopwatch(monkeypatch):
     monkeypatch.setattr("workbench.tui.stopwatch.monotonic", lambda: 0.0)
 
 
+@pytest.fixture(autouse=True)
+def kernels_here(monkeypatch):
+    """What judges policies is compiled for all tests; no process is needed to see to it."""
+    monkeypatch.setattr("workbench.tui.policy_work.compile_aside", lambda *_: None)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Start `workbench ...` in a terminal; all are closed at the end."""

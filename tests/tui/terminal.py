@@ -49,14 +49,22 @@ class Terminal:
         return self._tmux("capture-pane", "-p", *(["-e"] if escapes else []), "-t", "0").split("\n")
 
     def wait(self, seen: Callable[[str], bool]) -> str:
-        """The screen once it satisfies the condition; AssertionError with the screen where it never does."""
+        """The screen once it satisfies the condition; AssertionError with the screen where it never does.
+
+        A condition that cannot read the screen has not come true: tmux may be asked in the middle of a painting.
+        """
         deadline = time.monotonic() + PATIENCE
+        trouble = ""
         while time.monotonic() < deadline:
             text = "\n".join(self.screen())
-            if seen(text):
-                return text
+            try:
+                if seen(text):
+                    return text
+                trouble = ""
+            except (LookupError, StopIteration, ValueError, TypeError, AttributeError) as error:
+                trouble = f" ({error!r})"
             time.sleep(0.05)
-        raise AssertionError("never came:\n" + text)
+        raise AssertionError(f"never came{trouble}:\n{text}")
 
     def wait_for(self, *words: str) -> str:
         """The screen once it shows all of these and no row is on its way."""

@@ -218,7 +218,7 @@ def test_keys_of_the_settings_that_go_wrong_are_named():
     assert 'There is no action "case.ledgr"; the nearest is case.ledger.' in said
     assert "L is the key of both case.ledger and case.reload: give one of them another key." in said
     assert len(said) == 2
-    assert wrong_keys({"case.ledger": "f2", "table.down": "down,w"}) == []
+    assert wrong_keys({"case.ledger": "f12", "table.down": "down,w"}) == []
     assert wrong_keys({}) == []
 
 

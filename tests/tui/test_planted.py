@@ -27,11 +27,11 @@ async def seen_in(app, pilot, flow_filter):
     app.screen.filter_pane.build(flow_filter)
     await settle(pilot)
     flows = flows_view(pilot).table.total
-    for flow in range(min(flows, 6)):
+    for flow in range(min(flows, 3)):
         await press(pilot, "p")
         assert packets_shown(pilot)
         screen = packets_view(pilot)
-        packets = range(min(screen.rows.total, 10))
+        packets = range(min(screen.rows.total, 8))
         told = [n for n in packets if flow == 0 or screen.table._cache.record(n)["payload"]]
         assert told
         for packet in told:

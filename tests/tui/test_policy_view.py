@@ -1,4 +1,4 @@
-"""The policy view over real cases: its rows lead to exactly the flows that they count."""
+"""The evidence of the policy view over real cases: its rows lead to exactly the flows that they count."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
 from workbench.tui.data import Sorting, View
 from workbench.tui.policy_rows import rule_table
-from workbench.tui.views.policy import PolicyView
+from workbench.tui.widgets.policy_evidence import PolicyEvidence
 
 SMALL, LARGE = (80, 24), (160, 50)
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x50"])
@@ -28,10 +28,10 @@ def data(own):
     case.close()
 
 
-async def shown(pilot) -> PolicyView:
+async def shown(pilot) -> PolicyEvidence:
     await settle(pilot)
     await press(pilot, "8")
-    return case_screen(pilot).query_one(PolicyView)
+    return case_screen(pilot).query_one(PolicyEvidence)
 
 
 async def test_every_row_filters_to_what_it_counts(data):
@@ -50,7 +50,7 @@ async def test_enter_leads_to_the_flows_and_f_keeps_the_network(data):
         view = await shown(pilot)
         text = "\n".join(screen_text(pilot))
         assert "No flow here carries a verdict or a rule" in text
-        assert "drafting, testing and pushing policies are not in this version" in text
+        assert "No policy is open. d on a flow" in text
         assert view.keep_value() == ("src_ip", "10.20.1.0/24")
         assert view.subject().words == "10.20.1.0/24 → 10.20.30.0/24 on slp"
         await press(pilot, "l", "l")
@@ -98,13 +98,13 @@ async def test_esc_stops_it(data, monkeypatch):
         gate.wait(10)
         return asks.query("SELECT 1")
 
-    monkeypatch.setattr("workbench.tui.views.policy.paths", slow)
+    monkeypatch.setattr("workbench.tui.widgets.policy_evidence.paths", slow)
     async with WorkbenchApp(data).run_test(size=LARGE) as pilot:
         await settle(pilot)
         await pilot.press("8")
         while not entered.is_set():
             await pilot.pause(0.01)
-        view = case_screen(pilot).query_one(PolicyView)
+        view = case_screen(pilot).query_one(PolicyEvidence)
         question = view._question
         assert "Esc stops" in view.activity
         await pilot.press("escape")
@@ -126,7 +126,7 @@ async def test_rules_of_telemetry_are_listed(data, monkeypatch):
             "last": [at, at],
         }
     )
-    monkeypatch.setattr("workbench.tui.views.policy.verdicts", lambda *_: rules)
+    monkeypatch.setattr("workbench.tui.widgets.policy_evidence.verdicts", lambda *_: rules)
     async with WorkbenchApp(data).run_test(size=LARGE) as pilot:
         view = await shown(pilot)
         text = "\n".join(screen_text(pilot))

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.tui.driving import case_screen, press, screen_text, settle
+from workbench.audit.log import AuditLog
 from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
 from workbench.tui.views.sql import SqlView
@@ -279,6 +280,7 @@ async def test_all_rows_are_exported_and_formulas_are_harmless(stored, tmp_path,
     lines = out.read_text().split("\n")
     assert len(lines) == 5002
     assert lines[4].strip() == "3,'=HYPERLINK(3),-3"
+    assert 5000 in [entry.detail["rows"] for entry in AuditLog(stored.path).read() if entry.action == "rows_exported"]
 
 
 @pytest.mark.parametrize("ending", ["json", "parquet"])

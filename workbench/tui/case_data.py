@@ -82,6 +82,7 @@ class StoredCase:
             flows=int(flows[0]["n"]),
             extent=None if found is None else Span(found[0], found[1] + 1),
             named=flow_names.known(self._reader),
+            decided=bool(self._rows("SELECT 1 FROM verdicts LIMIT 1")),
         )
 
     def _rows(self, sql: str) -> Sequence[dict[str, Any]]:
@@ -129,6 +130,12 @@ class StoredCase:
         from workbench.workflows.hunt import detect
 
         return detect(self._reader, progress=progress, cancel=cancel)
+
+    def draft(self, kept: str, finding: str, breadth: str, question: Question) -> str:
+        """A policy from what was seen, with its evidence as notes."""
+        from workbench.workflows.draft_policy import Options, Selection, suggest_policy
+
+        return suggest_policy(self._reader, Selection(kept, finding=finding), Options(breadth=breadth), question).text
 
     def check(self, text: str) -> Wrong | None:
         """What is wrong with a filter; asks the case nothing."""

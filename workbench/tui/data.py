@@ -146,6 +146,7 @@ class Summary:
     """The case at one moment: rows of `sources` and `ledger`, how many flows, and when.
 
     extent covers the first to the last packet; None while there is none. named: whether any flow has the name of a workload.
+    decided: whether devices told what they decided on any.
     """
 
     sources: Sequence[dict[str, Any]] = ()
@@ -153,6 +154,7 @@ class Summary:
     flows: int = 0
     extent: Span | None = None
     named: bool = False
+    decided: bool = False
 
 
 class CaseData(Protocol):
@@ -204,6 +206,9 @@ class CaseData(Protocol):
 
     def detect(self, progress: Callable[[HuntProgress], None], cancel: threading.Event) -> DetectResult:
         """Run all detections and keep what they find; CancelledError once `cancel` is set."""
+
+    def draft(self, kept: str, finding: str, breadth: str, question: Question) -> str:
+        """A policy drafted from the flows of a filter, or from a finding, as text. UsageError, FilterError, CancelledError."""
 
     def check(self, text: str) -> Wrong | None:
         """What is wrong with a filter; None where it can be applied. No rows are read."""

@@ -22,8 +22,9 @@ from workbench.tui.widgets.view_row import ViewRow
 
 if TYPE_CHECKING:
     from workbench.store.notebook import Notebook
+    from workbench.tui.policy_drafting import Origin
 
-_PACKETS = 6
+_PACKETS, _POLICY = 6, 8
 
 
 class CaseScreen(LiveScreen):
@@ -248,6 +249,43 @@ class CaseScreen(LiveScreen):
         flow = self._flow()
         if self.data is not None and flow is not None:
             self.app.push_screen(CarveDialog(self.data, flow, self.shown.showing() or self.view))
+
+    def action_draft(self) -> None:
+        """A policy from what the cursor stands on, or from all flows that are shown."""
+        from workbench.tui.policy_drafting import origins
+        from workbench.tui.screens.draft_menu import DraftMenu
+
+        if self.data is None or self._filtering:
+            self.tell(
+                "Draft", "The case is still being read." if self.data is None else "These are the rows of the filter before."
+            )
+            return
+        found = origins(self.shown.subject(), self.view)
+        if len(found) == 1:
+            self._draft(found[0])
+        else:
+            self.app.push_screen(DraftMenu(found), self._draft)
+
+    def _draft(self, origin: Origin | None) -> None:
+        if origin is not None:
+            self.call_next(self._go_and_draft, origin)
+
+    async def _go_and_draft(self, origin: Origin) -> None:
+        from workbench.tui.views.policy import PolicyView
+
+        await self._go(_POLICY, {})
+        if isinstance(self.shown, PolicyView):
+            self.shown.draft(origin)
+
+    async def action_then(self) -> None:
+        """Whether the policy that is open would have stopped what the cursor stands on."""
+        from workbench.tui.policy_drafting import origins
+        from workbench.tui.views.policy import PolicyView
+
+        origin = origins(self.shown.subject(), self.view)[0]
+        await self._go(_POLICY, {})
+        if isinstance(self.shown, PolicyView):
+            self.shown.had_been(origin)
 
     def _noted(self) -> tuple[Notebook, Subject] | None:
         """The notebook and what the cursor stands on; where there is nothing, that is said."""

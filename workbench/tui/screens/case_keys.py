@@ -27,6 +27,8 @@ CASE_KEYS: Final[list[BindingType]] = [
     Binding("backspace", "filter_before", "Filter before", id="case.filter_before", tooltip="The filter before", show=False),
     Binding("p", "packets", "Packets", id="case.packets", tooltip="Packets of this flow"),
     Binding("e", "export", "Carve", id="case.carve", tooltip="Packets of this flow or of all that are shown, to a file"),
+    Binding("d", "draft", "Draft", id="case.draft", tooltip="A policy drafted from what the cursor stands on", show=False),
+    Binding("W", "then", "Then", id="case.then", tooltip="Would the open policy have stopped this", show=False),
     Binding("y", "copy", "Copy", id="case.copy", tooltip="The value under the cursor to the clipboard", show=False),
     Binding("n", "note", "Note", id="case.note", tooltip="Notes on what the cursor stands on", show=False),
     Binding("b", "bookmark", "Bookmark", id="case.bookmark", tooltip="Set or take away the bookmark of this", show=False),

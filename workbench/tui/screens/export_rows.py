@@ -24,6 +24,7 @@ from workbench.tui import figures
 from workbench.tui.data import CaseData
 from workbench.tui.sql_asking import Query
 from workbench.workflows.ask import write_out
+from workbench.workflows.exported import rows_exported
 
 _FORMS: Final = tuple(Form)
 #: Seconds between words on how far it is.
@@ -48,6 +49,7 @@ class RowsDialog(ModalScreen[None]):
         out: Path
         rows: int
         error: Exception | None
+        note: str = ""
 
     def __init__(self, data: CaseData, query: Query) -> None:
         super().__init__()
@@ -159,7 +161,8 @@ class RowsDialog(ModalScreen[None]):
         query = self._query
         try:
             rows = self._data.rows(query.sql, query.params, query.view, stop)
-            self.post_message(self._Ended(out, write_out(rows, out, form, stop, moved, guard=True), None))
+            count = write_out(rows, out, form, stop, moved, guard=True)
+            self.post_message(self._Ended(out, count, None, rows_exported(self._data.path, out, query.sql, count)))
         except Exception as error:  # every failure is shown
             self.post_message(self._Ended(out, 0, error))
 
@@ -181,7 +184,10 @@ class RowsDialog(ModalScreen[None]):
         else:
             self._written = True
             size = figures.words_size(message.out.stat().st_size) if message.out.exists() else ""
-            self._say(f"✓ {message.rows:,} rows, {size}, in\n{visible(str(message.out))}")
+            self._say(
+                f"✓ {message.rows:,} rows, {size}, in\n{visible(str(message.out))}"
+                + (f"\n{visible(message.note)}" if message.note else "")
+            )
         self._tell()
 
     def on_unmount(self) -> None:

@@ -21,7 +21,7 @@ VIEWS: Final[dict[int, tuple[str, str, str]]] = {
     5: ("Findings", "workbench.tui.views.findings:FindingsView", "What detections found, what it means, what was made of it."),
     6: ("Packets", "workbench.tui.views.packets:PacketsView", "The packets of one flow, their fields and bytes, masked."),
     7: ("SQL", "workbench.tui.views.sql:SqlView", "Questions in SQL: yours and saved ones, their rows, plots of them."),
-    8: ("Policy", "workbench.tui.views.policy:PolicyView", "Recorded verdicts, and which network reached which on what."),
+    8: ("Policy", "workbench.tui.views.policy:PolicyView", "A policy being written: what it would change, proofs, versions."),
     9: ("Case", "workbench.tui.views.case:WholeCaseView", "Sources, ledger, notes, bookmarks, audit log and facts of the case."),
 }
 

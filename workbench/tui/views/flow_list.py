@@ -85,7 +85,8 @@ class FlowList(CaseView):
             self.inquiry = Inquiry(self, data)
             self.query_one("#detail", FlowDetail).data = data
         again, self._summary = summary is not self._summary, summary
-        self.query_one("#detail", FlowDetail).named = summary.named
+        detail = self.query_one("#detail", FlowDetail)
+        detail.named, detail.decided = summary.named, summary.decided
         extent = summary.extent
         dated = extent is not None and extent.start // _DAY != (extent.end - 1) // _DAY
         if dated != self._dated:

@@ -1,322 +1,267 @@
-"""What a policy is drafted from: what devices said they allowed and denied, and who reached whom on what."""
+"""A policy and what it would do: its text, and beside it what changes, what is proven, who is meant, tests, versions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, Final
 
-import pyarrow as pa
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.message import Message
-from textual.widgets import Static
 
-from workbench.analysis.east_west import MOST, paths, verdicts
-from workbench.errors import CancelledError
-from workbench.tui import figures
-from workbench.tui.conditions import joined
-from workbench.tui.data import CaseData, Sorting, Summary, View
-from workbench.tui.latest import Latest
-from workbench.tui.policy_rows import PATHS, RULES, ascending_first, path_table, rule_table
-from workbench.tui.screens.case_words import nothing
-from workbench.tui.screens.column_picker import ColumnPicker
-from workbench.tui.stopwatch import Stopwatch
-from workbench.tui.table_source import ArrowSource
-from workbench.tui.views.base import FLOW_KEYS, TIMELINE_KEYS, CaseView, Subject
-from workbench.tui.widgets.rule import TitleRule
+from workbench.records.visible import visible
+from workbench.tui import policy_looks
+from workbench.tui.copying import as_filter
+from workbench.tui.policy_drafting import Drafted, NotDrafted, Origin
+from workbench.tui.policy_example import EXAMPLE
+from workbench.tui.policy_keeping import Compared, Listed, Opened, Refused, Saved, Sheet
+from workbench.tui.screens.dialog import PromptDialog
+from workbench.tui.screens.policy_open import PolicyPicker
+from workbench.tui.views.policy_frame import PANES
+from workbench.tui.views.policy_writing import PolicyWriting
 from workbench.tui.widgets.virtual_table import VirtualTable
 
-if TYPE_CHECKING:
-    from workbench.store.reader import Question
-
-_NO_RULES = " No flow here carries a verdict or a rule; captures never do."
-_NOT_YET = " Evidence only: drafting, testing and pushing policies are not in this version."
+#: Flows of a change that a filter names; the filter bar is for people.
+_MOST_FLOWS: Final = 1000
 
 
-class EvidenceTable(VirtualTable):
-    """Rows of evidence; Enter leads to the flows behind one."""
+class PolicyView(PolicyWriting):
+    """One text at a time; every pane follows it while it is typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Flows", id="policy.open", tooltip="The flows behind this row"),
+        Binding("escape", "out", "Out of the text", id="policy.out", tooltip="Out of the text: keys are keys again"),
+        Binding("ctrl+s", "save", "Save", id="policy.save", tooltip="Keep the text as the next version, with a reason"),
+        Binding("ctrl+o", "load", "Open", id="policy.load", tooltip="A version, a draft, a file, or an example"),
+        Binding("i", "edit", "Edit", id="policy.edit", tooltip="Into the text; Esc leads out again"),
+        Binding("ctrl+n", "next_remark", "Next remark", id="policy.next", tooltip="To the next line that something is said of"),
+        Binding("ctrl+up", "dial(1)", "Broader", id="policy.broader", tooltip="Draft anew, broader: prefixes, port ranges"),
+        Binding("ctrl+down", "dial(-1)", "More exact", id="policy.exacter", tooltip="Draft anew, closer to what was seen"),
+        Binding(
+            "v", "compare", "Compare", id="policy.compare", tooltip="The version under the cursor against the text", show=False
+        ),
+        *(
+            Binding(
+                key.lower(), f"pane('{name}')", title, id=f"policy.{name}", tooltip=f"The pane {title}", show=False, priority=True
+            )
+            for name, (key, title) in PANES.items()
+        ),
     ]
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  Textual's signature
+        """Keys that lead into and out of the text are keys only outside and inside of it."""
+        if action == "out":
+            return self.editor.has_focus
+        if action in ("edit", "compare"):
+            return self.open and not self.editor.has_focus and (action == "edit" or self.pane == "versions")
+        if action == "dial":
+            return self.sheet is not None and self.sheet.origin is not None
+        return self.open if action in ("save", "next_remark") else True
 
-class PolicyView(CaseView):
-    """Rules that telemetry names, and services between prefixes; Enter goes to the flows behind a row."""
+    # -- files ------------------------------------------------------------------------------------
 
-    number = 8
-    name_ = "Policy"
-    about = "Verdicts that telemetry recorded, and which network reached which on what service."
-
-    DEFAULT_CSS = """
-    PolicyView { layout: vertical; }
-    PolicyView #rules-box { height: auto; }
-    PolicyView #rules { height: 5; display: none; }
-    PolicyView #rules.-some { display: block; }
-    PolicyView #rules-none { height: 1; color: $text-muted; }
-    PolicyView #paths { height: 1fr; }
-    PolicyView #policy-line { height: 1; color: $text-muted; }
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "sort", "Sort", id="policy.sort", tooltip="Choose the column to sort by"),
-        Binding("S", "reverse", "Reverse", id="policy.reverse", tooltip="Turn the order round", show=False),
-    ]
-
-    @dataclass
-    class Answered(Message):
-        """Both questions are answered. question: whose answer it is."""
-
-        question: object
-        rules: pa.Table
-        paths: pa.Table
-
-    @dataclass
-    class Failed(Message):
-        """A question failed."""
-
-        question: object
-        error: Exception
-
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
-        super().__init__(id=id)
-        self.sorting: Sorting | None = None
-        self._lane = Latest(self, "policy")
-        self._watch = Stopwatch()
-        self._question: Question | None = None
-        self._asked: tuple[View, Summary] | None = None
-        self._paths: pa.Table | None = None
-        self._stopped = False
-
-    @property
-    def idle(self) -> frozenset[str]:
-        """No flows are listed."""
-        return FLOW_KEYS | TIMELINE_KEYS
-
-    def compose(self) -> ComposeResult:
-        """Rules, paths, and what this is not."""
-        with Vertical(id="rules-box"):
-            yield TitleRule("verdicts and rules in the recorded telemetry", id="rules-title")
-            yield Static(Text(_NO_RULES), id="rules-none", markup=False)
-            yield EvidenceTable(RULES, id="rules")
-        yield TitleRule("services between networks", id="paths-title")
-        yield EvidenceTable(PATHS, empty="Reading the case.", id="paths")
-        yield Static(Text(_NOT_YET, no_wrap=True, overflow="ellipsis"), id="policy-line", markup=False)
-
-    @property
-    def rules(self) -> VirtualTable:
-        """Verdicts and rules."""
-        return self.query_one("#rules", VirtualTable)
-
-    @property
-    def table(self) -> VirtualTable:
-        """Services between networks."""
-        return self.query_one("#paths", VirtualTable)
-
-    @property
-    def _current(self) -> VirtualTable:
-        return self.rules if self.rules.has_focus else self.table
-
-    def enter(self) -> None:
-        """To the services."""
-        self.screen.set_focus(self.table)
-
-    # -- asking -----------------------------------------------------------------------------------
-
-    def obey(self, view: View, summary: Summary) -> None:
-        """Ask again where anything changed."""
-        data = self.frame.data
-        view = replace(view, sorting=Sorting())
-        asked = self._asked
-        if data is None or (asked is not None and asked[0] == view and asked[1] is summary):
-            return
-        self._end()
-        self._asked, self._stopped = (view, summary), False
-        self._question = question = data.question()
-        self._watch.begin()
-        self._lane.ask(partial(self._work, data, view, question))
-        self.wait()
-        self.frame.changed()
-
-    def _work(self, data: CaseData, view: View, question: Question) -> None:
-        try:
-            where = data.where(view)
-            answer = self.Answered(question, rule_table(verdicts(question, where)), path_table(paths(question, where)))
-        except CancelledError:
-            return
-        except Exception as error:  # told on screen, whatever it is
-            self.post_message(self.Failed(question, error))
-            return
-        self.post_message(answer)
-
-    def on_policy_view_answered(self, message: Answered) -> None:
-        """Show both."""
+    def on_opened(self, message: Opened) -> None:
+        """Another text in the editor."""
         message.stop()
-        if message.question is not self._question:
+        if message.sheet is None:
+            if self.on_trial is not None:
+                self._nothing_open()
+            self.frame.changed()
             return
-        self._question = None
-        self._paths = message.paths
-        self._watch.end(message.paths.num_rows + message.rules.num_rows)
-        some = message.rules.num_rows > 0
-        self.rules.set_class(some, "-some")
-        self.query_one("#rules-none").display = not some
-        self.rules.set_source(ArrowSource(message.rules), None, 0)
-        self._show()
+        self._keep_draft()
+        self.sheet, self._asked, self._read, self.examined = message.sheet, None, None, None
+        self._kept = message.text if message.text != message.sheet.base_text else ""
+        if message.asked:
+            self._kept = ""
+        self.editor.load_text(message.text)
+        self._remark(())
+        self._show_pane()
+        self._titles()
+        if message.words:
+            self.frame.tell(message.sheet.slot, message.words)
+        if message.asked and self.display:  # who went elsewhere meanwhile has its keys there
+            self.action_edit()
+        elif self.screen.focused is self.evidence.table:
+            self.enter()
+        self._obey_pane()
+        self._ask()
+
+    def action_load(self) -> None:
+        """Choose what to open."""
+        if self._keeping is None:
+            return
+        self._wanted = {"open": True}
+        self._keeping.list()
+
+    def on_listed(self, message: Listed) -> None:
+        """Versions for the pane, or to choose from."""
+        message.stop()
+        wanted, self._wanted = self._wanted, {}
+        names = {one.name for one in message.versions}
+        told = f"Versions of the case: {len(message.versions)}, policies: {len(names)}. Enter opens one, v compares it."
+        if message.left_out:
+            told += f" {message.left_out:,} older ones are not listed."
+        self.panes["versions"].tell("versions", Text(told))
+        self.panes["versions"].show(policy_looks.version_rows(message.versions, message.drafts))
+        if wanted.get("open"):
+            self.app.push_screen(PolicyPicker(message.versions, message.drafts), self._picked)
         self.frame.changed()
 
-    def on_policy_view_failed(self, message: Failed) -> None:
+    def _picked(self, picked: tuple[str, str, int] | None) -> None:
+        if picked is None or self._keeping is None:
+            return
+        self._keep_draft()  # first, so that its place is known to be taken
+        kind, name, number = picked
+        if kind == "example":
+            self._keeping.open_text("", EXAMPLE, "An example. Change it, and watch the panes.")
+        elif kind == "file":
+            self.app.push_screen(PromptDialog("Open a policy from a file", "its path; Esc closes", _no_file), self._file)
+        else:
+            self._keeping.open(name, number)
+
+    def _file(self, path: str | None) -> None:
+        if path and self._keeping is not None:
+            self._keep_draft()
+            self._keeping.open_file(Path(path))
+
+    def on_refused(self, message: Refused) -> None:
         """Say so."""
         message.stop()
-        if message.question is self._question:
-            self._question = None
-            self.frame.say(message.error)
-            self.wait()
+        self.frame.say(message.error)
+        self.frame.changed()
+
+    def on_saved(self, message: Saved) -> None:
+        """It is a version now: from here on changes are against it."""
+        message.stop()
+        if message.error is not None or message.version is None:
+            if message.error is not None:
+                self.frame.say(message.error)
+            return
+        version = message.version
+        self.sheet, self._kept = Sheet(message.slot, version.number, message.text), ""
+        self.frame.tell("Saved", f"{version.words}, with a line in the audit log.")
+        self._titles()
+        self._ask()
+        self._obey_pane()
+        self.frame.changed()
+
+    # -- drafts -----------------------------------------------------------------------------------
+
+    def draft(self, origin: Origin) -> None:
+        """Draft from this, and open it."""
+        if self._drafting is not None:
+            self._drafting.ask(origin)
             self.frame.changed()
 
-    def _show(self) -> None:
-        """The services in their order."""
-        if self._paths is None:
+    def action_dial(self, by: int) -> None:
+        """The same draft, broader or more exact."""
+        if self.sheet is None or self.sheet.origin is None or self._drafting is None:
             return
-        table = self._paths
-        if self.sorting is not None:
-            way = "descending" if self.sorting.descending else "ascending"
-            table = table.sort_by([(self.sorting.column, way)])
-        self.table.set_empty(self._empty())
-        self.table.set_source(ArrowSource(table), self.sorting, 0)
-        most = f", the first {MOST:,}" if table.num_rows == MOST else ""
-        order = "inside first, most flows" if self.sorting is None else f"by {self.sorting.column.replace('_', ' ')}"
-        self.query_one(
-            "#paths-title", TitleRule
-        ).title = f"services between networks (/24, /64): {figures.count(table.num_rows)}{most}, {order}"
+        turned = self.sheet.origin.dialled(by)
+        if turned is None:
+            self.frame.tell("Draft", f"It is as {'broad' if by > 0 else 'exact'} as it gets.")
+            return
+        self.sheet = replace(self.sheet, origin=turned)  # at once: the next turn goes on from here
+        self._drafting.ask(turned, again=True)
+        self.frame.changed()
 
-    def wait(self) -> None:
-        """What stands where there are no rows yet."""
-        if not self.table.total:
-            self.table.set_empty(self._empty())
-
-    def _empty(self) -> str:
-        if self._stopped:
-            return "Stopped. Press r to ask again."
-        if self.frame.waiting:
-            return self.frame.waiting
-        return "Asking who reached whom." if self._question is not None else nothing(self.frame.view)
-
-    def _end(self) -> None:
-        self._lane.drop()
-        if self._question is not None:
-            self._question.stop()
-        self._question = None
-
-    def stop(self) -> bool:
-        """Esc: stop asking."""
-        if self._question is None:
-            return False
-        self._end()
-        self._stopped = True
-        self.wait()
-        return True
-
-    def leave(self) -> None:
-        """Stop asking."""
-        self._end()
-
-    @property
-    def cost(self) -> tuple[float, int] | None:
-        """What the last answer cost."""
-        return self._watch.cost
-
-    def on_hide(self) -> None:
-        """What is not answered is asked again when this view is back."""
-        if self._question is not None and not self.display:
-            self._end()
-            self._asked = None
-
-    # -- under the cursor -------------------------------------------------------------------------
-
-    def on_virtual_table_chosen(self, message: VirtualTable.Chosen) -> None:
-        """Its flows."""
+    def on_drafted(self, message: Drafted) -> None:
+        """Into the editor: a new policy, or in place of the draft that the dial was turned on."""
         message.stop()
-        self.frame.filter_by(joined(self.frame.view.filter, message.record["kept"]), 2)
+        if self._drafting is None or message.serial != self._drafting.serial or self._keeping is None:
+            return
+        self._drafting.ended()
+        if message.again and self.sheet is not None:
+            self.editor.put(message.text)
+            self._titles()
+            self.frame.tell("Drafted anew", f"{message.origin.dial}. ctrl+z brings back what was there.")
+        else:
+            words = f"Drafted from {message.origin.words}. ctrl+up is broader, ctrl+down more exact."
+            self._keep_draft()
+            self._keeping.open_text("", message.text, words, message.origin)
+        self.frame.changed()
+
+    def on_not_drafted(self, message: NotDrafted) -> None:
+        """Say why."""
+        message.stop()
+        if self._drafting is not None and message.serial == self._drafting.serial:
+            self._drafting.ended()
+            self.frame.say(message.error)
+            self.frame.changed()
+
+    # -- rows -------------------------------------------------------------------------------------
 
     def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
         """The subject is another one."""
         message.stop()
         self.frame.changed()
 
-    def on_virtual_table_heading_clicked(self, message: VirtualTable.HeadingClicked) -> None:
-        """Sort by it."""
-        message.stop()
-        if message.table is self.table:
-            here = self.sorting is not None and self.sorting.column == message.column
-            down = not self.sorting.descending if here and self.sorting else not ascending_first(message.column)
-            self._sort_by(Sorting(message.column, down))
-
     def on_virtual_table_failed(self, message: VirtualTable.Failed) -> None:
         """Say so."""
         message.stop()
         self.frame.say(message.error)
 
-    def action_sort(self) -> None:
-        """Choose a column."""
-        self.app.push_screen(ColumnPicker(PATHS, self.sorting or Sorting("flows", True)), self._sort_by)
+    def on_virtual_table_chosen(self, message: VirtualTable.Chosen) -> None:
+        """To the line of a group or test; a version into the editor."""
+        message.stop()
+        record = message.record
+        if message.table is self.panes["impact"].table:
+            self._to_flows(record["place"])
+        elif self.pane == "then":
+            self._to_passed(record["place"])
+        elif self.pane in ("who", "tests") and record.get("line"):
+            self.editor.go_to(record["line"])
+            self.action_edit()
+        elif self.pane == "versions" and self._keeping is not None:
+            self._keep_draft()
+            self._keeping.open(record["policy"], record["number"])
 
-    def _sort_by(self, sorting: Sorting | None) -> None:
-        if sorting is not None and sorting != self.sorting:
-            self.sorting = sorting
-            self._show()
+    def _to_flows(self, place: int) -> None:
+        """The flows of a change, in the view Flows."""
+        if self.weighed is None:
+            return
+        impact = self.weighed.impact
+        ids = impact.new.history.flows_of(impact.rows_of(policy_looks.changes_of(impact)[place]))
+        if len(ids) > _MOST_FLOWS:
+            self.frame.tell("Flows", f"The first {_MOST_FLOWS:,} of {len(ids):,}.")
+        self.frame.filter_by(as_filter([int(one) for one in ids[:_MOST_FLOWS]]), 2)
 
-    def action_reverse(self) -> None:
-        """The other way round."""
-        now = self.sorting or Sorting("flows", True)
-        self._sort_by(Sorting(now.column, not now.descending))
+    def _to_passed(self, place: int) -> None:
+        """What gets through, in the view Flows."""
+        found = self.thought.thens.rows[place].passed if self.thought is not None else ()
+        if found:
+            self.frame.filter_by(as_filter(found), 2)
+        else:
+            self.frame.tell("Then", "Nothing gets through that begins later.")
 
-    def subject(self) -> Subject | None:
-        """The two networks, as a pair."""
-        record = self.table.record
-        if record is None or self._current is not self.table:
-            return None
-        words = f"{record['from']} → {record['to']}"
-        return Subject("pair", words, f"{words} on {record['service']}", record["kept"])
+    def had_been(self, origin: Origin) -> None:
+        """Ask whether the policy would have stopped this, had it been in force then."""
+        self.on_trial, self.pane = origin, "then"
+        if self.open:
+            self.action_pane("then")
+            self.enter()
+        elif self._keeping is None or not self._keeping.busy:  # else it goes on once what was open last is there
+            self._nothing_open()
 
-    def keep_value(self) -> tuple[str, object] | None:
-        """The network or service, verdict or rule under the cursor."""
-        record, column = self._current.record, self._current.column.name
-        if record is None:
-            return None
-        if self._current is self.rules:
-            return (column, record[column]) if column in ("verdict", "rule_id") else None
-        if column in ("from", "to"):
-            return ("src_ip" if column == "from" else "dst_ip"), record[column]
-        return (record["field"], record["named"] if record["field"] == "service" else record["number"])
+    def _nothing_open(self) -> None:
+        self.on_trial = None
+        self.frame.tell("Then", "Open or draft a policy first (ctrl+o, d): it is asked what it would have stopped.")
 
-    def text(self) -> str:
-        """The cell under the cursor, as it is shown."""
-        record, look = self._current.record, self._current.column
-        return "" if record is None else look.text(record[look.name]).strip()
+    def action_compare(self) -> None:
+        """The version under the cursor against the text."""
+        record = self.panes["versions"].record
+        if record is not None and self._keeping is not None:
+            self._keeping.compare(record["policy"], record["number"])
 
-    def place(self) -> dict[str, Any]:
-        """The order and the row."""
-        order = {} if self.sorting is None else {"by": self.sorting.column, "down": self.sorting.descending}
-        return {"row": self.table.cursor_row, **order}
+    def on_compared(self, message: Compared) -> None:
+        """Show what differs."""
+        message.stop()
+        from workbench.tui.screens.policy_difference import DifferenceDialog
 
-    def restore(self, place: Mapping[str, Any]) -> None:
-        """Both again, where they make sense."""
-        by, row = place.get("by"), place.get("row")
-        if isinstance(by, str) and by in {look.name for look in PATHS}:
-            self._sort_by(Sorting(by, bool(place.get("down"))))
-        if isinstance(row, int) and 0 <= row < self.table.total:
-            self.table.move_to(row)
+        self.app.push_screen(
+            DifferenceDialog(message.version, message.text, visible(self.sheet.slot if self.sheet else ""), self.editor.text)
+        )
+        self.frame.changed()
 
-    @property
-    def activity(self) -> str:
-        """What is being asked."""
-        return "asking who reached whom, Esc stops" if self._question is not None else ""
 
-    @property
-    def resting(self) -> bool:
-        """Whether all is answered."""
-        return self._question is None and not self._lane.busy
+def _no_file(text: str) -> str:
+    return "" if Path(text).expanduser().exists() else f"{visible(text[:200])} is not there"

@@ -20,6 +20,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
+from workbench.analysis.decided import Decided, decided_on
 from workbench.analysis.flow_names import ends_of
 from workbench.analysis.hops import hops_of
 from workbench.analysis.metadata import Said, said_in
@@ -27,6 +28,7 @@ from workbench.errors import CancelledError
 from workbench.store.reader import Question
 from workbench.tui import words
 from workbench.tui.data import CaseData
+from workbench.tui.decision_words import decisions_group
 from workbench.tui.hop_words import hops_group
 from workbench.tui.latest import Latest
 from workbench.tui.looks import text_cell
@@ -75,6 +77,7 @@ class FlowDetail(Widget, can_focus=True):
         failed: str = ""
         ends: words.Ends = (None, None)
         hops: Sequence[Mapping[str, Any]] = ()
+        decided: Sequence[Decided] = ()
 
     def __init__(
         self,
@@ -91,8 +94,10 @@ class FlowDetail(Widget, can_focus=True):
         super().__init__(id=id)
         self._with_hops = hops
         self._hops: Sequence[Mapping[str, Any]] = ()
+        self._decisions: Sequence[Decided] = ()
         self.data: CaseData | None = None
         self.named = False  # whether flows of the case have names
+        self.decided = hops  # whether devices may have told what they decided
         self._most, self._more = most, more
         self._flow: Mapping[str, Any] | None = None
         self._path = ""
@@ -108,7 +113,7 @@ class FlowDetail(Widget, can_focus=True):
         """Show another flow; None for none. path: of its source."""
         if flow != self._flow or path != self._path:
             self._flow, self._path = flow, path
-            self._said, self._failed, self._ends, self._hops = (), "", (None, None), ()
+            self._said, self._failed, self._ends, self._hops, self._decisions = (), "", (None, None), (), ()
             self.set_reactive(FlowDetail.top, 0)
             self._write()
             self._listen()
@@ -123,7 +128,7 @@ class FlowDetail(Widget, can_focus=True):
     def _listen(self) -> None:
         """Look up what was said, soon; what was being looked up is stopped."""
         self.stop_listening()
-        wanted = self.named or self._with_hops or (self._flow is not None and self._flow.get("service"))
+        wanted = self.named or self.decided or (self._flow is not None and self._flow.get("service"))
         if self.data is not None and self._flow is not None and wanted:
             self._timer = self.set_timer(_REST, partial(self._rested, self.data, self._flow))
 
@@ -152,18 +157,20 @@ class FlowDetail(Widget, can_focus=True):
             said = said_in(question, int(flow["flow_id"]), flow.get("service"), self._most)
             ends = ends_of(question, int(flow["flow_id"])) if self.named else (None, None)
             hops = hops_of(question, int(flow["flow_id"])) if self._with_hops else ()
+            decided = decided_on(question, int(flow["flow_id"])) if self.decided else ()
         except CancelledError:
             return
         except Exception as error:  # the rest of the details stands: it is said there
             self.post_message(self._Heard(flow, (), f"cannot be read: {error}"))
         else:
-            self.post_message(self._Heard(flow, said, ends=ends, hops=hops))
+            self.post_message(self._Heard(flow, said, ends=ends, hops=hops, decided=decided))
 
     def on_flow_detail__heard(self, message: _Heard) -> None:
         """Show it, where the flow is still the one that is shown; whoever has scrolled to the end stays there."""
         message.stop()
-        if message.flow is self._flow and (message.said or message.failed or message.hops or any(message.ends)):
-            self._said, self._failed = message.said, message.failed
+        told = message.said or message.failed or message.hops or message.decided or any(message.ends)
+        if message.flow is self._flow and told:
+            self._said, self._failed, self._decisions = message.said, message.failed, message.decided
             self._ends, self._hops = message.ends, message.hops
             at_end = 0 < self.top == self.validate_top(len(self._lines))
             self._write()
@@ -184,6 +191,8 @@ class FlowDetail(Widget, can_focus=True):
             groups = words.groups(self._flow, self._path, self._said, self._more, self._ends)
             if (seen := hops_group(self._hops)) is not None:
                 groups.insert(2, seen)
+            if (decided := decisions_group(self._decisions)) is not None:
+                groups.insert(2, decided)
             if self._failed:
                 groups.insert(2, ("What was said", [("", text_cell(self._failed))]))
             self._lines = _wrapped(groups, max(8, width - _LABELS - 3))
