@@ -10,7 +10,7 @@ WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 BENCH ?=
 SOAK ?=
 
-.PHONY: run test check kernels bench lab scenarios soak fuzz conformance pictures format setup system clean
+.PHONY: run test check kernels bench lab enforce scenarios soak fuzz agree conformance pictures format setup system clean
 
 run: $(STAMP) ## set up, compile the kernels, open the bundled capture in the app
 	$(BIN)/workbench doctor --warm
@@ -34,6 +34,9 @@ bench: system $(STAMP) ## measure against peers on the same files; BENCH="--only
 lab: system $(STAMP) ## three DPUs with hosts behind them, tunnels and mirrors, and a shell in it (root)
 	$(BIN)/python -m tests.lab.shell
 
+enforce: system $(STAMP) ## random policies on Open vSwitch and nftables with real packets, against the plain engine (root, ten minutes)
+	$(BIN)/python -m tests.lab.enforced --policies 200
+
 scenarios: system $(STAMP) ## who held which address when, played twenty times, into docs/identity.md (root, half an hour)
 	$(BIN)/python -m tests.lab.identity --jobs 3 --document
 
@@ -46,6 +49,10 @@ fuzz: $(STAMP) ## mutate captures, conversations, telemetry and live pipes, a mi
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_application --seconds 60
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_telemetry --seconds 60
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.fuzz.fuzz_live --seconds 60
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/kernels-checked $(BIN)/python -m tests.policy.agreement --policies 1000 --jobs 1
+
+agree: $(STAMP) ## the three engines of policies on 100,000 random policies and packets, z3 on some of them (half an hour)
+	$(BIN)/python -m tests.policy.agreement
 
 conformance: $(STAMP) ## regenerate docs/conformance.md from the shared captures
 	$(BIN)/python -m tests.conformance.document

@@ -337,6 +337,27 @@ def naming(bench: Bench) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def policy(bench: Bench) -> None:
+    """The policy dry run: 1,000 rules on 10 million flows, and what is asked after every key on 1 million."""
+    from benchmarks import dry_run
+
+    dry_run.measure(bench.report, bench.rounds, bench.scale, peers=bench.peers)
+
+
+def compiling(bench: Bench) -> None:
+    """Policies of 1,000 and 5,000 rules as flows and as nft rules, written, read back and proven."""
+    from benchmarks import compiling as compiled
+
+    compiled.measure(bench.report, bench.scale)
+
+
+def compare(bench: Bench) -> None:
+    """Two unrelated policies of 5,000 rules, all packets: what is newly allowed and denied, exactly, and rules without effect."""
+    from benchmarks import comparing
+
+    comparing.measure(bench.report, bench.rounds, bench.scale, peers=bench.peers)
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "help": help_text,
     "index2g": index2g,
@@ -349,6 +370,9 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "interactive": interactive,
     "ipfix": ipfix,
     "naming": naming,
+    "policy": policy,
+    "compile": compiling,
+    "compare": compare,
     "index10g": index10g,
 }
 LARGE = ("index10g",)

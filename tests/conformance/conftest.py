@@ -1,4 +1,4 @@
-"""One rule for every test here: without the shared set it is skipped, or fails where everything is required."""
+"""One rule for every test here: without the shared set it is skipped, and fails where the set is not where it was said."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests import needs
 from tests.conformance import oracle
-from tests.conformance.captures import required
 from tests.conformance.causes import CAUSES
 from tests.conformance.checks import CHECKS, Check
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.conformance, pytest.mark.slow, pytest.mark.xdist_group
 def test_every_difference_has_a_cause_and_every_cause_a_difference(compare: Callable[[], Check]) -> None:
     if compare.__name__ in ("totals", "pairs") and oracle.missing():
         said = f"not installed: {', '.join(oracle.missing())}"
-        if required():
+        if needs.required():
             pytest.fail(said)
         pytest.skip(said)
     check = compare()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.checked import checked_kernels
 from tests.conformance.captures import ROOT, captures, folder, manifest
 from workbench.cli.app import run
 
@@ -96,16 +96,6 @@ def test_whole_cut_and_flipped_captures_are_read_cleanly_and_accounted_for() -> 
 @pytest.mark.xdist_group("sweep")
 def test_no_kernel_leaves_its_arrays() -> None:
     """The same with every index checked; its compiled kernels are kept apart, since numba's cache ignores the flag."""
-    checked = run_sweep(SMALL, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(_checked_cache()))
+    checked = run_sweep(SMALL, **checked_kernels())
     assert checked["overruns"] == {"element": "raised", "load": "raised", "row": "raised"}
     assert checked["readings"] == plain_sweep()["readings"]
-
-
-def _checked_cache() -> Path:
-    """A cache folder of the kernels as they are now: one that was compiled from others is not looked at."""
-    sources = sorted((ROOT / "workbench" / "decode").rglob("*.py")) + sorted((ROOT / "workbench" / "flows").rglob("*.py"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    cache = ROOT / ".pytest_cache" / "checked-kernels" / digest
-    cache.mkdir(parents=True, exist_ok=True)
-    cache.chmod(0o700)
-    return cache

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.checked import checked_kernels
 from tests.decode.wire import frames_of, plain_tcp
 from workbench.decode.bpf import LONGEST, MOST_BACK, Selector, checked
 from workbench.records.packet import FRAME
@@ -267,9 +268,9 @@ except IndexError:
 
 
 @pytest.mark.slow
-def test_with_bounds_checked(tmp_path: Path) -> None:
+def test_with_bounds_checked() -> None:
     """Another process and cache folder: numba's cache ignores the flag."""
-    env = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, **checked_kernels(), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", CHECKED], env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )

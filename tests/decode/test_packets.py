@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.checked import checked_kernels
+from tests.conformance.captures import folder, required
 from tests.decode.wire import decode_all, frames_of, plain_tcp, read
 from tests.fuzz.fuzz_decode import LINKS, check, main, one
 from workbench.decode.packets import VERIFY_CHECKSUMS, decode_frames
@@ -18,7 +20,7 @@ from workbench.errors import BadInputError
 from workbench.records.packet import PACKET, UNDECODED
 
 ROOT = Path(__file__).parents[2]
-CAPTURES = Path(os.environ.get("WORKBENCH_CONFORMANCE", ROOT.parent / "shared" / "captures"))
+CAPTURES = folder()
 
 
 def test_rows_keep_time_order_and_place() -> None:
@@ -83,9 +85,9 @@ def test_fuzz_rounds_by_seed() -> None:
 
 
 @pytest.mark.slow
-def test_fuzz_rounds_with_bounds_checked(tmp_path: Path) -> None:
+def test_fuzz_rounds_with_bounds_checked() -> None:
     """Another process and cache folder: numba's cache ignores the flag."""
-    env = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, **checked_kernels(), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.fuzz.fuzz_decode", "3000", "77"]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -93,7 +95,7 @@ def test_fuzz_rounds_with_bounds_checked(tmp_path: Path) -> None:
 
 def _captures() -> list[Path]:
     found = [p for p in sorted(CAPTURES.rglob("*")) if p.suffix in (".pcap", ".pcapng", ".cap", ".trace") and p.is_file()]
-    if not found and os.environ.get("WORKBENCH_REQUIRE_ALL") == "1":
+    if not found and required():
         pytest.fail(f"no captures in {CAPTURES}")
     return found
 
