@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from workbench import __version__
 from workbench.cli import app as cli
+from workbench.cli.commands import COMMANDS
 from workbench.errors import CaseBusyError, ExitCode, WorkbenchError
 from workbench.workflows.requests import OpenRequest
 
@@ -52,6 +53,22 @@ def test_the_commands_are_those_that_are_done() -> None:
         "workbench policy",
         *(f"workbench policy {w}" for w in ["lint", "show", "test", "diff", "prove", "import", "suggest", "compile"]),
     }
+
+
+def test_lists_say_what_the_commands_say_themselves() -> None:
+    """The table that `workbench --help` and completion read instead of building every command."""
+    for name, place in COMMANDS.items():
+        whole = ALL[f"workbench {name}"]
+        assert (whole.help or "").split("\n\n", 1)[0] == place.help
+        assert (whole.name, whole.hidden, whole.deprecated, whole.short_help) == (name, False, False, None)
+
+
+def test_a_group_without_a_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["push"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "\n  enrol " in err
+    assert "\n  drift " in err
 
 
 @pytest.mark.parametrize("words", sorted(ALL))
@@ -194,6 +211,7 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
         "import sys\nfrom workbench.cli.app import run\n"
         f"code = run({words!r})\n"
         "heavy = {'duckdb', 'pyarrow', 'numba', 'numpy', 'textual', 'rich', 'multiprocessing', 'yaml'} & set(sys.modules)\n"
+        "heavy |= {'workbench.cli.push', 'workbench.cli.attach'} & set(sys.modules)  # commands that were not asked for\n"
         "sys.exit(f'loaded {heavy}' if heavy else code)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

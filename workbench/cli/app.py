@@ -1,7 +1,7 @@
 """The command line: words to requests, results to stdout, errors to stderr and an exit code.
 
-Only the parser is imported here. Each command imports what it needs when it runs, so that
-`workbench --help` and shell completion stay fast.
+Only the parser is imported here. Each command is imported when it is asked for and imports what it needs when it runs, so
+that `workbench --help` and shell completion stay fast.
 """
 
 from __future__ import annotations
@@ -17,25 +17,7 @@ import typer
 from typer.main import get_command
 
 from workbench import __version__
-from workbench.cli import (
-    attach,
-    audit,
-    detect,
-    house,
-    importing,
-    indexing,
-    mirror,
-    note,
-    packets,
-    policy,
-    policy_compile,
-    policy_import,
-    policy_test,
-    push,
-    rows,
-    serve,
-    workloads,
-)
+from workbench.cli.commands import Commands
 from workbench.cli.messages import tell_bug, tell_error
 from workbench.errors import DiskFullError, ExitCode, UsageError, WorkbenchError
 from workbench.workflows.requests import OpenRequest, ServeRequest
@@ -44,6 +26,7 @@ PROGRAM = "workbench"
 
 app = typer.Typer(
     name=PROGRAM,
+    cls=Commands,
     help="Network forensics in the terminal, for traffic that passes through DPUs. Without a command: recent cases, in the app.",
     add_completion=False,
     rich_markup_mode=None,
@@ -73,30 +56,11 @@ def _recent(
         os.environ["WORKBENCH_DEBUG"] = "1"
     if ctx.invoked_subcommand is not None:
         return None
-    indexing.need_terminal()
+    from workbench.cli.indexing import need_terminal
+
+    need_terminal()
     return OpenRequest()
 
-
-app.command("open")(indexing.open_)
-app.command("index")(indexing.index)
-app.command("import")(importing.import_)
-app.command("attach")(attach.attach)
-app.command("flows")(rows.flows)
-app.command("query")(rows.query)
-app.command("workloads")(workloads.workloads)
-app.command("detect")(detect.detect)
-app.command("packets")(packets.packets)
-app.command("note")(note.note)
-app.command("serve")(serve.serve)
-app.add_typer(audit.app, name="audit")
-app.add_typer(mirror.app, name="mirror")
-app.add_typer(push.app, name="push")
-app.add_typer(policy.app, name="policy")
-policy.app.command("test")(policy_test.run_tests)
-policy.app.command("import")(policy_import.import_)
-policy.app.command("compile")(policy_compile.compile_)
-app.command("doctor")(house.doctor)
-app.command("completions")(house.completions)
 
 #: Wrong options and values as Typer raises them; its base classes have moved between versions, their places have not.
 _PARSER_ERROR = typer.BadParameter.__mro__[2]
@@ -109,7 +73,9 @@ def run(words: Sequence[str]) -> OpenRequest | ServeRequest | int:
     expected failure: it is told on stderr.
     """
     if "_WORKBENCH_COMPLETE" in os.environ:
-        house.prepare_completion()
+        from workbench.cli.house import prepare_completion
+
+        prepare_completion()
         app(prog_name=PROGRAM)
     return guarded(lambda: _invoke(list(words)))
 
@@ -151,6 +117,9 @@ def _failed(error: Exception) -> int:
     if not isinstance(error, _PARSER_ERROR):
         return tell_bug(error, debug=bool(os.environ.get("WORKBENCH_DEBUG")))
     context = getattr(error, "ctx", None)
+    if context is not None and getattr(error, "message", None) == context.get_help():  # a group without a command of it
+        sys.stderr.write(context.get_help() + "\n")
+        return int(ExitCode.USAGE)
     command = context.command_path if context is not None else PROGRAM
     message = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
     return tell_error(UsageError(message, f"See `{command} --help`."))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import options, policy_suggest
+from workbench.cli import options
 from workbench.cli.formats import Format, choose_format
 from workbench.cli.messages import tell
 from workbench.errors import ExitCode, PolicyError, UsageError
@@ -224,6 +224,3 @@ def show(
     else:
         write_rows(found.rows.to_reader(), chosen, output)
     tell_notes(found.notes)
-
-
-app.command("suggest")(policy_suggest.suggest)
