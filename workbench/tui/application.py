@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -18,6 +18,7 @@ from workbench.tui.data import CaseData
 from workbench.tui.indexing import STOP_SECONDS, IndexRun
 from workbench.tui.keymap import wrong_keys
 from workbench.tui.messages import IndexingChanged, LiveChanged
+from workbench.tui.once import once
 from workbench.tui.recent import load_recent
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
@@ -25,6 +26,9 @@ from workbench.tui.screens.help import HelpDialog
 from workbench.tui.screens.start import StartScreen
 from workbench.tui.themes import THEMES
 from workbench.tui.views import FIRST, NAMES, VIEWS
+
+#: Seconds after the end of a message when it is seen to that it is gone.
+_LINGER: Final = 0.5
 
 
 class WorkbenchApp(App[int]):
@@ -84,6 +88,11 @@ class WorkbenchApp(App[int]):
     def attached(self) -> Attachments | None:
         """What the app is attached to, or was."""
         return next((s.attached for s in self.screen_stack if isinstance(s, CaseScreen)), None) or self._live
+
+    def notify(self, message: str, **how: Any) -> None:
+        """A message that goes away by itself, and does: one that is put on another screen as it ends has no timer there."""
+        super().notify(message, **how)
+        once(self, (how.get("timeout") or self.NOTIFICATION_TIMEOUT) + _LINGER, self._refresh_notifications)
 
     def _check_keys(self) -> None:
         """What is wrong with the keys of the settings, a message each; in a thread, as it looks at every part of the app."""

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from workbench.tui.data import CaseData, View
 from workbench.tui.growing_rows import GrowingRows
 from workbench.tui.latest import Latest
+from workbench.tui.once import once
 from workbench.workflows.ask import BATCH, ROWS_KEPT, Answered, take
 
 #: Seconds between messages that there are more rows, and between looks whether a stopped query has ended.
@@ -81,7 +82,7 @@ class SqlAsking:
         stop = self._stop
         stop.stop()
         if self._owner.is_attached:
-            self._owner.set_timer(_STOP_AGAIN, partial(self._stop_again, stop))
+            once(self._owner, _STOP_AGAIN, partial(self._stop_again, stop))
         return True
 
     def _stop_again(self, stop: Any) -> None:

@@ -22,6 +22,7 @@ from workbench.records.visible import visible
 from workbench.store.query import Stop
 from workbench.tui import figures
 from workbench.tui.data import CaseData
+from workbench.tui.once import once
 from workbench.tui.sql_asking import Query
 from workbench.workflows.ask import write_out
 from workbench.workflows.exported import rows_exported
@@ -107,7 +108,7 @@ class RowsDialog(ModalScreen[None]):
         if self._writing:
             self._stop.stop()
             self._say("Stopping.")
-            self.set_timer(_STEP, self._stop_again)
+            once(self, _STEP, self._stop_again)
         else:
             self.dismiss()
 

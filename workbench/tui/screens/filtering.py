@@ -18,6 +18,7 @@ from workbench.errors import CancelledError, WorkbenchError
 from workbench.tui.data import CaseData, Wrong
 from workbench.tui.latest import Latest
 from workbench.tui.messages import FilterChecked, FilterOffered
+from workbench.tui.once import once
 from workbench.tui.past_filters import past_filters, remember_filter
 from workbench.tui.widgets.filter_bar import FilterBar, State
 
@@ -92,7 +93,7 @@ class FilterPane(Widget):
         self._wanted = None
         if message.text == self.bar.applied:
             self.bar.show_state(State.APPLIED)
-        self._timer = self.set_timer(_DEBOUNCE, partial(self._look, message.text, message.cursor, message.offer))
+        self._timer = once(self, _DEBOUNCE, partial(self._look, message.text, message.cursor, message.offer))
 
     def _look(self, text: str, cursor: int, offer: bool) -> None:
         self._timer = None

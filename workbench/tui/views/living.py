@@ -28,6 +28,7 @@ from workbench.tui import figures, lifeline_rows, workload_words
 from workbench.tui.data import CaseData, Sorting, Summary, View
 from workbench.tui.latest import Latest
 from workbench.tui.lifeline_rows import Drawing, LifelineSource, Row
+from workbench.tui.once import once
 from workbench.tui.stopwatch import Stopwatch
 from workbench.tui.views.base import FLOW_KEYS, CaseView
 from workbench.tui.widgets.rule import TitleRule
@@ -326,7 +327,7 @@ class LivingList(CaseView):
                 self._timer.stop()
                 self._timer = None
             if one is not None and self._asked == self._shown:
-                self._timer = self.set_timer(_REST, partial(self._rested, one))
+                self._timer = once(self, _REST, partial(self._rested, one))
         self._describe()
 
     def _rested(self, one: Workload) -> None:

@@ -25,6 +25,7 @@ from workbench.tui import figures, overview_panels
 from workbench.tui.conditions import joined
 from workbench.tui.data import CaseData, Summary, View
 from workbench.tui.latest import Latest
+from workbench.tui.once import once
 from workbench.tui.screens.case_words import nothing
 from workbench.tui.screens.ledger import LedgerDialog
 from workbench.tui.stopwatch import Stopwatch
@@ -135,7 +136,7 @@ class OverviewView(CaseView):
         wait = self._rest_until - time.monotonic()
         if grown and (self._busy or wait > 0):
             if self._again is None:
-                self._again = self.set_timer(max(wait, 0.2), self._retry)
+                self._again = once(self, max(wait, 0.2), self._retry)
             return
         self._ask(self.frame.data, view, summary)
 

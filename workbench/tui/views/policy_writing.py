@@ -12,6 +12,7 @@ from textual.widgets import Static, TextArea
 from workbench.records.visible import visible
 from workbench.tui import figures, policy_looks
 from workbench.tui.data import Sorting, Summary, View
+from workbench.tui.once import once
 from workbench.tui.policy_drafting import Drafting
 from workbench.tui.policy_keeping import Kept, PolicyKeeping
 from workbench.tui.policy_work import Asked, Examined, Failed, Loads, PolicyWork, Thought, Weighed
@@ -36,7 +37,7 @@ class PolicyWriting(PolicyFrame):
         self._typing = True
         if self._settle is not None:
             self._settle.stop()
-        self._settle = self.set_timer(SETTLE, self._settled)
+        self._settle = once(self, SETTLE, self._settled)
         self._keep_soon(KEEP)
 
     def action_pane(self, name: str) -> None:
@@ -216,7 +217,7 @@ class PolicyWriting(PolicyFrame):
     def _keep_soon(self, seconds: float) -> None:
         if self._keep is not None:
             self._keep.stop()
-        self._keep = self.set_timer(seconds, self._keep_draft)
+        self._keep = once(self, seconds, self._keep_draft)
 
     def _keep_draft(self) -> None:
         text = self.editor.text

@@ -18,6 +18,7 @@ from workbench.tui import figures, words
 from workbench.tui.data import Summary, View
 from workbench.tui.latest import Latest
 from workbench.tui.messages import PacketsExplained, PacketsFailed, PacketsRead, PacketsRested, PacketTaken
+from workbench.tui.once import once
 from workbench.tui.packet_rows import PacketRows
 from workbench.tui.views.base import CaseView
 from workbench.tui.widgets.packet_hex import PacketHex
@@ -250,7 +251,7 @@ class ReadingView(CaseView):
         self._wanted = (place, self.reason)
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(_REST, self._rested)
+        self._timer = once(self, _REST, self._rested)
 
     def _rested(self) -> None:
         self._timer = None

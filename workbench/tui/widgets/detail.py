@@ -32,6 +32,7 @@ from workbench.tui.decision_words import decisions_group
 from workbench.tui.hop_words import hops_group
 from workbench.tui.latest import Latest
 from workbench.tui.looks import text_cell
+from workbench.tui.once import once
 from workbench.tui.wrapping import broken
 
 #: Given fewer lines than this, it shows a few dense lines instead of groups.
@@ -130,7 +131,7 @@ class FlowDetail(Widget, can_focus=True):
         self.stop_listening()
         wanted = self.named or self.decided or (self._flow is not None and self._flow.get("service"))
         if self.data is not None and self._flow is not None and wanted:
-            self._timer = self.set_timer(_REST, partial(self._rested, self.data, self._flow))
+            self._timer = once(self, _REST, partial(self._rested, self.data, self._flow))
 
     def stop_listening(self) -> None:
         """Nobody waits for it any more."""
