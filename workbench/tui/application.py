@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
@@ -25,6 +26,7 @@ from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
 from workbench.tui.screens.help import HelpDialog
 from workbench.tui.screens.start import StartScreen
 from workbench.tui.themes import THEMES
+from workbench.tui.typed_ahead import TypedAhead
 from workbench.tui.views import FIRST, NAMES, VIEWS
 
 #: Seconds after the end of a message when it is seen to that it is gone.
@@ -65,6 +67,7 @@ class WorkbenchApp(App[int]):
         for look in THEMES:
             self.register_theme(look)
         self.theme = theme
+        self._ahead = TypedAhead(self)
         self._colourless = Colourless(lambda: self.current_theme.dark)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -88,6 +91,12 @@ class WorkbenchApp(App[int]):
     def attached(self) -> Attachments | None:
         """What the app is attached to, or was."""
         return next((s.attached for s in self.screen_stack if isinstance(s, CaseScreen)), None) or self._live
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys in their order."""
+        if isinstance(event, events.Key) and not event.is_forwarded and self.screen_stack and await self._ahead.take(event):
+            return
+        await super().on_event(event)
 
     def notify(self, message: str, **how: Any) -> None:
         """A message that goes away by itself, and does: one that is put on another screen as it ends has no timer there."""
