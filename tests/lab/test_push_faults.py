@@ -153,3 +153,40 @@ def test_a_key_that_may_only_push_can_do_nothing_else(box: Box) -> None:
     found = [dpu.read_frame(out), dpu.read_frame(out)]
     assert [one and one.get("ok") for one in found] == [True, False]
     assert channel.ask(target, "status")["sequence"] == 0
+
+
+def test_a_bridge_that_others_have_the_say_on_gets_no_rules_unless_it_was_enrolled_so(box: Box) -> None:
+    def refused(code: str, word: str) -> None:
+        """By the plan; by the DPU itself, for a plan of before; and told by status."""
+        for what in (lambda: box.plan(443), lambda: push_policy.apply_plan(plan, 60)):
+            with pytest.raises(PushRefusedError, match=word) as caught:
+                what()
+            assert caught.value.code == code
+        assert word in box.said()["occupied" if code == "occupied" else "owner"]
+        assert box.ports() == set()
+
+    box.enrol()
+    plan = box.plan(80)
+    assert [box.said()[name] for name in ("occupied", "owner")] == ["", ""]
+    lab = box.lab
+    try:
+        lab.vsctl("dpu1", "set-controller", "ovsbr1", "tcp:127.0.0.1:1")  # where nobody listens
+        refused("owned", "controller")
+        box.enrol()  # the settings name the bridge: it is taken as it is now
+        assert box.said()["owner"] == ""
+        lab.vsctl("dpu1", "set", "Open_vSwitch", ".", "external_ids:ovn-bridge=ovsbr1")
+        refused("owned", "ovn")
+        lab.vsctl("dpu1", "remove", "Open_vSwitch", ".", "external_ids", "ovn-bridge")
+        lab.vsctl("dpu1", "set", "Bridge", "ovsbr1", "external_ids:ct-zone-x=1")
+        refused("owned", "ovn")
+        lab.vsctl("dpu1", "remove", "Bridge", "ovsbr1", "external_ids", "ct-zone-x")
+        lab.add_flows("dpu1", "ovsbr1", "cookie=0x77,table=205,priority=7,ip,actions=drop\n")
+        refused("occupied", "table 205")
+        lab.ofctl("dpu1", "del-flows", "ovsbr1", "cookie=0x77/-1")
+        push_policy.apply_plan(plan, 60)
+        assert box.ports() == {80}
+        push_policy.roll_back("dpu", "")
+    finally:
+        lab.vsctl("dpu1", "del-controller", "ovsbr1")
+        lab.vsctl("dpu1", "remove", "Open_vSwitch", ".", "external_ids", "ovn-bridge")
+        lab.vsctl("dpu1", "remove", "Bridge", "ovsbr1", "external_ids", "ct-zone-x")

@@ -2,101 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.push.resident.box import Box, boxed
-from tests.push.resident.people import People
 from tests.store.rows import batch, flow, source
+from tests.workflows.desk import CONTESTED, FOLLOWING, POLICY, Desk, World
 from tests.workflows.test_naming import add, from_to
 from tests.workflows.test_naming import told as told_flow
 from workbench.cli.app import run
 from workbench.errors import PlanError, PolicyError, PushRefusedError, UsageError
-from workbench.policy import addresses
-from workbench.policy.members import Selector
-from workbench.policy.services import Box as Service
-from workbench.push import channel, lockout, probes
+from workbench.push import lockout, probes
 from workbench.push.lockout import Path as Guarded
 from workbench.push.plans import read_plan, write_plan
 from workbench.push.resident import workbench_dpu as dpu
 from workbench.push.targets import target_of
 from workbench.settings import load_settings
 from workbench.store.writer import CaseWriter
-from workbench.workflows import policy_at, push_plan, push_policy, push_reconcile, push_sign, show
+from workbench.workflows import push_plan, push_policy, push_sign
 from workbench.workflows.naming import name_flows
-
-POLICY = """apiVersion: workbench/v1
-kind: Policy
-metadata: {name: web}
-rules:
-  - {name: no-ssh, tier: quarantine, priority: 1, action: deny, from: 10.0.0.0/24, to: 10.0.1.0/24, services: tcp/22, expires: 2h}
-  - {name: rest, tier: app, priority: 1, action: allow, from: any, to: any}
-tests:
-  - {name: closed, from: 10.0.0.1, to: 10.0.1.1, service: tcp/22, expect: deny}
-"""
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> People:
-    return People(tmp_path_factory.mktemp("keys"))
-
-
-class Desk:
-    """Settings, a policy, and a DPU in this process."""
-
-    def __init__(self, folder: Path, people: People, box: Box) -> None:
-        self.folder, self.people, self.box = folder, people, box
-        self.policy, self.plan = folder / "policy.yaml", folder / "plan"
-        self.policy.write_text(POLICY)
-        (folder / "signers").write_text(people.signers())
-
-    def settings(self, more: str = "") -> None:
-        (self.folder / "settings.toml").write_text(
-            f'[targets.dpu1]\naddress = "local"\n{more}\n[audit]\nprincipal = "ada"\n'
-            f'signing_key = "{self.people.folder}/ada"\nallowed_signers = "{self.folder}/signers"\n'
-        )
-
-    def planned(self, **given: Any) -> Path:
-        write_plan(self.plan, push_plan.make_plan(push_plan.Wish(self.policy, "dpu1", **given)))
-        return self.plan
-
-    def ready(self, **given: Any) -> Path:
-        push_sign.sign_plan(self.planned(**given), "")
-        if not given.get("break_glass"):
-            push_sign.approve_plan(self.plan, str(self.people.folder / "ben"))
-        return self.plan
-
-    def log(self) -> list[dict[str, Any]]:
-        file = self.folder / "state" / "workbench" / "push" / "audit.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()]
-
-
-@pytest.fixture
-def desk(tmp_path: Path, people: People, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setenv("WORKBENCH_CONFIG", str(tmp_path / "settings.toml"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with boxed(tmp_path / "dpu", people) as box:
-
-        def ask(_target: object, what: str, **given: Any) -> dict[str, Any]:
-            try:
-                return json.loads(json.dumps(box.ask(what, **given)))
-            except dpu.Refused as error:
-                raise PushRefusedError(error.message, "", error.code) from error
-
-        monkeypatch.setattr(channel, "ask", ask)
-        monkeypatch.setattr(push_plan, "ADOPT", 0)  # which would be waited for
-        one = Desk(tmp_path, people, box)
-        one.settings()
-        yield one
 
 
 def test_a_policy_goes_all_the_way_and_every_step_is_written_down(desk: Desk) -> None:
@@ -286,17 +213,6 @@ def test_lengths_of_time_are_lengths(word: str) -> None:
     assert push_plan.parse_seconds("2m", "--window") == 120
 
 
-CONTESTED = """apiVersion: workbench/v1
-kind: Policy
-metadata: {name: web}
-groups:
-  train: {labels: {app: train}}
-rules:
-  - {name: contain, tier: quarantine, priority: 1, action: deny, from: train, to: any, services: tcp/443}
-  - {name: rest, tier: app, priority: 1, action: allow, from: any, to: any}
-"""
-
-
 def test_members_that_others_claim_as_well_are_not_left_out_without_a_reason(desk: Desk) -> None:
     desk.policy.write_text(CONTESTED)
     claims = [from_to("old", 1, 0, labels='{"app": "train"}'), from_to("new", 1, 0)]
@@ -308,72 +224,12 @@ def test_members_that_others_claim_as_well_are_not_left_out_without_a_reason(des
     assert [line.split(",")[0] for line in shown["contested"]] == ["group `train`: several claim 10.0.0.1"]
 
 
-FOLLOWING = """apiVersion: workbench/v1
-kind: Policy
-metadata: {name: web}
-internal: [10.0.0.0/8]
-groups:
-  train: {labels: {app: train}}
-  disks: {labels: {app: disks}}
-rules:
-  - {name: no-ssh, tier: quarantine, priority: 1, action: deny, from: train, to: 10.0.9.0/24, services: tcp/22}
-  - {name: data, tier: app, priority: 1, action: allow, from: train, to: disks, services: tcp/2049}
-"""
-
-
-class World:
-    """Who holds the labels, in place of a case."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **held: str) -> None:
-        self.held = held
-        moment = policy_at.AsOf(datetime.now(UTC), datetime.now(UTC), self, True)
-        monkeypatch.setattr(policy_at, "as_of", lambda *_: contextlib.nullcontext(moment))
-        monkeypatch.setattr(show, "reading", lambda *_: contextlib.nullcontext(None))
-
-    def __call__(self, selector: Selector, at: datetime | None) -> addresses.AddressSet:
-        words = self.held[dict(selector.labels)["app"]].split()
-        return addresses.of_ranges(part for word in words for part in addresses.prefix(word).ranges)
-
-
-def test_members_follow_their_workloads_and_every_step_is_proven(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World(monkeypatch, train="10.1.0.1 10.1.0.7", disks="10.2.0.1")
-    desk.policy.write_text(FOLLOWING)
-    push_policy.apply_plan(desk.ready(lease=600), 30)
-    push_policy.confirm("dpu1", "")
-    assert desk.box.lines.running().count("10.1.0.7") > 1
-    case = desk.folder
-    world.held["train"] = "10.1.0.1 10.1.8.8 10.3.0.0/30"
-    found = push_reconcile.reconcile([], case, "")
-    assert [(one.came, one.went) for one in found] == [(2, 1)]
-    running = desk.box.lines.running()
-    assert "10.1.0.7" not in running
-    assert "10.1.8.8" in running
-    world.held["disks"] = "10.1.8.8"  # its address has changed hands
-    world.held["train"] = "10.1.0.1"
-    assert [(one.came, one.went) for one in push_reconcile.reconcile(["dpu1"], case, "")] == [(1, 3)]
-    assert desk.log()[-1]["detail"]["some"] == ["s1 10.1.8.8/32", "-s1 10.2.0.1/32", "-s2 10.1.8.8/32", "-s2 10.3.0.0/30"]
-    world.held["train"] = "10.1.0.1 11.0.0.1"
-    with pytest.raises(PushRefusedError) as caught:
-        push_reconcile.reconcile(["dpu1"], case, "")
-    assert caught.value.code == "out-of-bounds"
-    desk.box.later(601)
-    desk.box.tick()
-    running = desk.box.lines.running()
-    assert "10.1.0.1" in running  # what it must not do it still must not
-    assert "10.1.8.8" not in running  # what it might do ends with the lease
-
-
 def test_groups_that_are_parts_of_others_do_not_follow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     World(monkeypatch, train="10.1.0.1 10.2.0.1", disks="10.2.0.1")
     desk.policy.write_text(FOLLOWING.replace("train: {labels: {app: train}}", "train: {labels: {app: train}, except: disks}"))
     with pytest.raises(PlanError, match="can't follow"):
         desk.planned(lease=600)
     assert read_plan(desk.planned()).content()["sets"]["s1"]["lease"] == 0
-
-
-def test_reconciling_needs_somebody_to_ask(desk: Desk) -> None:
-    with pytest.raises(UsageError, match="who is in the groups"):
-        push_reconcile.reconcile([], None, "")
 
 
 def test_a_probe_that_is_not_as_it_should_be_rolls_back(desk: Desk) -> None:
@@ -457,19 +313,6 @@ def test_signing_looks_at_the_way_in_again(desk: Desk) -> None:
     desk.settings('telemetry = ["10.0.1.9:4739"]')
     with pytest.raises(PlanError, match="would cut telemetry"):
         push_sign.sign_plan(desk.plan, "")
-
-
-def test_new_members_do_not_close_the_way_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World(monkeypatch, train="10.1.0.1", disks="10.2.0.1")
-    desk.policy.write_text(FOLLOWING.replace("rules:", "defaults: {east_west: allow}\nrules:"))
-    here, dpu1 = addresses.prefix("10.0.0.5"), addresses.prefix("10.0.9.7")
-    monkeypatch.setattr(lockout, "guarded", lambda _t: ([Guarded("ssh", here, dpu1, Service((6, 6), (0, 65535), (22, 22)))], []))
-    push_policy.apply_plan(desk.ready(lease=600), 30)
-    push_policy.confirm("dpu1", "")
-    world.held["train"] = "10.1.0.1 10.0.0.5"
-    with pytest.raises(PlanError, match="would cut ssh"):
-        push_reconcile.reconcile([], desk.folder, "")
-    assert "10.0.0.5" not in desk.box.lines.running()
 
 
 @pytest.mark.parametrize("way", ["proxyjump ops@jump", "proxycommand nc -X 5 %h %p"])

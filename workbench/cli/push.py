@@ -14,8 +14,8 @@ from workbench.cli import options
 from workbench.cli.formats import SummaryFormat, choose_format
 from workbench.cli.messages import tell
 from workbench.cli.push_asking import asked
+from workbench.cli.push_telling import say, show_reconciled, show_status
 from workbench.errors import ExitCode, UsageError
-from workbench.records.visible import visible
 
 if TYPE_CHECKING:
     from workbench.push.plans import Plan
@@ -48,6 +48,8 @@ EnrolSigners = Annotated[
     typer.Option("--signers", metavar="FILE", help="Whose signatures it takes, and what for. Needed.", show_default=False),
 ]
 
+#: Seconds that a DPU's clock may be off without a word.
+_SKEWED = 60
 
 PlanDigest = Annotated[
     str,
@@ -85,8 +87,8 @@ def enrol(
         sys.stdout.write(json.dumps(asdict(done), indent=1) + "\n")
         return
     on = f", bridge {done.bridge}" if done.bridge else ""
-    _say(f"{done.target} at {done.address} is enrolled{on}; it takes the signatures of:")
-    _say("".join(f"  {name}\n" for name in done.signers).rstrip("\n"))
+    say(f"{done.target} at {done.address} is enrolled{on}; it takes the signatures of:")
+    say("".join(f"  {name}\n" for name in done.signers).rstrip("\n"))
     tell(f'to let a key do nothing else there: restrict,command="{done.command}" KEY')
     if done.daemon == "plain":
         tell("there is no systemd: after a reboot somebody must start the daemon, or enrol it again")
@@ -151,13 +153,13 @@ def plan(
 
 def _show_plan(made: Plan) -> None:
     bundle, shown = made.content(), made.shown
-    _say(f"plan {made.digest[:16]} for {bundle['target']}: {bundle['policy']['name']} against {shown['against']}")
-    _say(
+    say(f"plan {made.digest[:16]} for {bundle['target']}: {bundle['policy']['name']} against {shown['against']}")
+    say(
         f"{shown['lines']} rules, {shown['size']} bytes, proven in {shown['proven']}; {bundle['test_report']['tests']} tests pass"
     )
-    _say(f"newly allowed: {int(shown['allowed']):,} packets; newly denied: {int(shown['denied']):,} packets")
+    say(f"newly allowed: {int(shown['allowed']):,} packets; newly denied: {int(shown['denied']):,} packets")
     for row in shown["changes"]:
-        _say(f"  {row['change']:<8} {', '.join(row['from'])} -> {', '.join(row['to'])} : {row['service']}")
+        say(f"  {row['change']:<8} {', '.join(row['from'])} -> {', '.join(row['to'])} : {row['service']}")
     _show_impact(shown["impact"])
     for line in shown["notes"]:
         tell(line)
@@ -165,6 +167,11 @@ def _show_plan(made: Plan) -> None:
         tell(f"FORCED ({bundle['test_report']['forced']}): cuts {line}")
     for line in shown["contested"]:
         tell(f"FORCED ({bundle['test_report']['forced']}): {line}")
+    if shown["request"] > 0.8 * shown["most"]:
+        full = f"{shown['request'] / 1e6:.1f} MB, {shown['request'] / shown['most']:.0%} of what a DPU takes at once"
+        tell(f"the rules make a request of {full}: few more will fit")
+    if abs(shown["skew"]) > _SKEWED:
+        tell(f"its clock is {shown['skew']:+,} s off this machine's: what ends by time ends by its clock")
     for line in [*shown["unguarded"], *shown["evidence"]["why"]]:
         tell(line)
     if shown["evidence"]["safe"]:
@@ -179,12 +186,12 @@ def _show_impact(impact: dict[str, Any] | None) -> None:
     if impact is None:
         return
     denied, allowed, unclear = impact["denied"], impact["allowed"], impact["undetermined"]
-    _say(
+    say(
         f"of {impact['flows']:,} recorded flows {denied['flows']:,} would newly be denied, {allowed['flows']:,} newly allowed,"
         f" {unclear['flows']:,} can't be judged; {denied['live']:,} denied ones are live, {denied['surviving']:,} of them go on"
     )
     for row in impact["pairs"]:
-        _say(f"  {row['kind']}: {row['from']} -> {row['to']} {row['service']}: {row['flows']:,} flows ({row['rule']})")
+        say(f"  {row['kind']}: {row['from']} -> {row['to']} {row['service']}: {row['flows']:,} flows ({row['rule']})")
 
 
 @app.command("sign")
@@ -195,7 +202,7 @@ def sign(plan: PlanFile, key: Key = "", digest: PlanDigest = "", yes: Yes = Fals
     """
     from workbench.workflows.push_sign import sign_plan
 
-    _say(f"{sign_plan(plan, key, asked(digest, yes)).digest} signed")
+    say(f"{sign_plan(plan, key, asked(digest, yes)).digest} signed")
 
 
 @app.command("approve")
@@ -203,7 +210,7 @@ def approve(plan: PlanFile, key: Key = "", digest: PlanDigest = "", yes: Yes = F
     """Approve a plan that somebody else has signed, with another key, once what it changes was printed."""
     from workbench.workflows.push_sign import approve_plan
 
-    _say(f"{approve_plan(plan, key, asked(digest, yes)).digest} approved")
+    say(f"{approve_plan(plan, key, asked(digest, yes)).digest} approved")
 
 
 @app.command("verify")
@@ -219,7 +226,7 @@ def verify(plan: PlanFile, signers: Signers = None, form: options.Summary = Summ
         sys.stdout.write(json.dumps([{"what": w, "holds": h, "why": y} for w, h, y in found], indent=1) + "\n")
     else:
         for what, holds, why in found:
-            _say(f"{'good' if holds else 'WRONG':<6}{what}: {why}")
+            say(f"{'good' if holds else 'WRONG':<6}{what}: {why}")
     return int(ExitCode.OK if all(holds for _, holds, _ in found) else ExitCode.NO)
 
 
@@ -250,10 +257,10 @@ def apply(
     if form is SummaryFormat.JSON:
         sys.stdout.write(json.dumps(asdict(done), indent=1) + "\n")
         return
-    _say(f"{done.digest} runs on {done.target}, read back and proven in {done.proven} outcomes")
+    say(f"{done.digest} runs on {done.target}, read back and proven in {done.proven} outcomes")
     for one in done.probed:
         good = "says nothing" if one.good is None else "as it should be"
-        _say(f"probe {one.what}: {one.found}, {good} ({'allowed' if one.allowed else 'denied'})")
+        say(f"probe {one.what}: {one.found}, {good} ({'allowed' if one.allowed else 'denied'})")
     if not done.probed:
         tell("no path was probed: --allowed and --denied name hosts that may try")
     tell(f"it is rolled back in {done.remaining:.0f} s unless: workbench push confirm {done.target}")
@@ -264,7 +271,7 @@ def confirm(target: TargetName, key: Key = "", digest: Digest = "") -> None:
     """Keep the rules that were applied from here and wait on a DPU. Another push that waits there is not confirmed."""
     from workbench.workflows.push_policy import confirm as do
 
-    _say(f"{do(target, key, digest)} is confirmed on {target}")
+    say(f"{do(target, key, digest)} is confirmed on {target}")
 
 
 @app.command("rollback")
@@ -281,7 +288,7 @@ def rollback(
     from workbench.workflows.push_policy import roll_back
 
     mark, kept = roll_back(target, key, digest, confirmed)
-    _say(f"{mark} is gone from {target}{', where it had been confirmed' if kept else ''}: what ran before it runs again")
+    say(f"{mark} is gone from {target}{', where it had been confirmed' if kept else ''}: what ran before it runs again")
 
 
 @app.command("review")
@@ -293,7 +300,7 @@ def review(
     """Say that a break-glass push was reviewed, as somebody else than who signed it. Until then push status tells it."""
     from workbench.workflows.push_policy import review as do
 
-    _say(f"{do(target, digest, key)} is reviewed on {target}")
+    say(f"{do(target, digest, key)} is reviewed on {target}")
 
 
 @app.command("status")
@@ -322,7 +329,7 @@ def status(
         sys.stdout.write(json.dumps([asdict(one) for one in found], indent=1) + "\n")
     else:
         for one in found:
-            _show_status(one)
+            show_status(one)
     if case is not None:
         _bring(case, found, log, sensor or [])
     return int(ExitCode.EXTERNAL if any(one.error for one in found) else ExitCode.OK)
@@ -340,45 +347,6 @@ def _bring(case: Path, found: list[Status], log: Path | None, sensors: list[str]
             words += f"; of its log {came.lines:,} lines are of rules, {came.kept.unmatched:,} of them of no flow of the case"
             words += f"; {came.unread:,} other lines"
         tell(f"{one.target}: {words}")
-
-
-def _show_status(one: Status) -> None:
-    said = one.said
-    _say(f"{one.target}  {one.state}  {one.address}" + (f"  {one.error}" if one.error else ""))
-    if one.error:
-        return
-    kept, pending = said["confirmed"], said["pending"]
-    if kept:
-        who = f"signed by {kept['signer']}, " + (
-            f"approved by {kept['approver']}" if kept["approver"] else "BREAK-GLASS: to be reviewed"
-        )
-        _say(f"  runs {kept['policy']} ({kept['digest'][:16]}, number {kept['sequence']}), {who}")
-    if pending:
-        _say(f"  waits {pending['digest'][:16]}: rolled back in {pending['remaining']:.0f} s unless confirmed")
-    for rule, packets, size in one.counters:
-        if not rule.startswith("(") and "(" not in rule:
-            _say(f"  {rule}: {packets:,} packets, {size:,} bytes")
-    if one.never:
-        _say(f"  never hit since loaded: {', '.join(one.never)} (with offload on, counters can lag or be missing)")
-    for line in _warnings(said):
-        tell(f"{one.target}: {line}")
-
-
-def _warnings(said: dict[str, Any]) -> list[str]:
-    lines = [f"the dataplane does not answer: {said['down']['message']}"] if said["down"] else []
-    lines += [
-        f"BREAK-GLASS {one['digest'][:16]} ({one['policy']}) by {one['signer']} is not reviewed: {one['why']}"
-        for one in said["unreviewed"]
-    ]
-    lines += ["somebody changed its rules: workbench push drift"] if said["drift"] else []
-    lines += [] if said["watched"] else ["its daemon does not run: nothing would roll back; enrol it again"]
-    lines += [f"its clock has jumped by {said['skew']:+.0f} s; times there count on without it"] if abs(said["skew"]) > 60 else []
-    lines += [f"the rules were gone for up to {gap['seconds']} s (restart)" for gap in said["gaps"][-3:]]
-    host = {
-        "privileged": "the host may reach into the DPU: it is not restricted",
-        "unknown": "nobody can say whether the host may reach in",
-    }
-    return [*lines, host[said["host"]]] if said["host"] in host else lines
 
 
 @app.command("drift")
@@ -412,27 +380,29 @@ def reconcile(
         Path | None, typer.Option("--case", metavar="DIR", help="Who is in the groups now.", show_default=False)
     ] = None,
     key: Key = "",
+    force: Annotated[
+        str,
+        typer.Option(
+            "--force", metavar="REASON", help="Why contested addresses may be left out, or a way in be cut.", show_default=False
+        ),
+    ] = "",
     form: options.Summary = SummaryFormat.TABLE,
 ) -> None:
     """Send the members that groups have now to targets, and renew their lease.
 
-    Only for rules planned with --lease. The rules that result are proven before they are sent and when they are read back.
+    Only for rules planned with --lease. The rules that result are proven before they are sent and when they are read back. A
+    target that can't be asked, or whose members are refused, keeps what it has; the others get theirs.
     """
     from workbench.workflows.push_reconcile import reconcile as do
 
-    found = do(targets or (), case, key)
+    found = do(targets or (), case, key, force)
     if form is SummaryFormat.JSON:
-        sys.stdout.write(json.dumps([asdict(one) for one in found], indent=1) + "\n")
-        return
-    for one in found:
-        what = (
-            f"{one.came:,} members came, {one.went:,} went; the lease holds until {one.until}"
-            if one.follows
-            else "nothing follows"
-        )
-        _say(f"{one.target}: {what}")
-
-
-def _say(text: str) -> None:
-    for line in text.split("\n"):
-        sys.stdout.write(visible(line) + "\n")
+        sys.stdout.write(json.dumps([one.as_json() for one in found], indent=1) + "\n")
+    else:
+        for one in found:
+            show_reconciled(one)
+    wrong = [one.error for one in found if one.error is not None]
+    for error in wrong[1:]:
+        tell(error.message)
+    if wrong:
+        raise wrong[0]

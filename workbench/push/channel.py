@@ -7,6 +7,7 @@ import subprocess
 from typing import Any, Final
 
 from workbench.errors import ExternalError, FarError, PushRefusedError
+from workbench.push import answers
 from workbench.push.resident import workbench_dpu as dpu
 from workbench.push.targets import Target
 from workbench.sources import ssh
@@ -27,6 +28,7 @@ _REMEDIES: Final = {
     "wrong-namespace": "Its allowed signers say who may sign for what.",
     "unguarded": "Run `workbench push enrol` again: it starts the daemon.",
     "occupied": "Move that flow away, or end who put it there; ours live in tables 200 to 217 and at the top of table 0.",
+    "owned": "End that, or name the bridge in the settings and run `workbench push enrol` again: it is taken as it is then.",
     "too-large": "Use fewer rules, or prefixes in place of single addresses.",
     "late": "The old rules run. Plan again.",
     "another-push": "It is not the one you mean: see `workbench push status`; name one with --digest.",
@@ -41,7 +43,7 @@ def ask(target: Target, what: str, **given: Any) -> dict[str, Any]:
     try:
         dpu.write_frame(frame, {"protocol": dpu.PROTOCOL, "ask": what, **given})
     except dpu.Refused as error:
-        raise PushRefusedError(f"{target.name}: {error.code}: {error.message}", _REMEDIES["too-large"], error.code) from error
+        raise refusal(target, error.code, error.message) from error
     words = ["python3", "-I", f"{target.home}/workbench_dpu.py", "serve", target.home]
     out = send(target, ssh.as_root(words), frame.getvalue(), what="the resident")
     try:
@@ -52,8 +54,15 @@ def ask(target: Target, what: str, **given: Any) -> dict[str, Any]:
         raise ExternalError(f"the resident on {target.far} ended without an answer", "What became of it: push status.")
     if answer.get("ok") is not True:
         code, message = str(answer.get("code", "")), str(answer.get("message", ""))
-        raise PushRefusedError(f"{target.name}: {code}: {message}", _REMEDIES.get(code, ""), code)
+        raise refusal(target, code[:60], message[:2000])
+    if wrong := answers.wrong(what, answer):
+        raise ExternalError(f"{target.far} answers, but not as a resident: its `{wrong}` is not what it must be", _AGAIN)
     return answer
+
+
+def refusal(target: Target, code: str, message: str) -> PushRefusedError:
+    """The error for a refusal of that code, with what can be done about it."""
+    return PushRefusedError(f"{target.name}: {code}: {message}", _REMEDIES.get(code, ""), code)
 
 
 _AGAIN: Final = "Run `workbench push enrol` again, or see what else writes there when it logs in."
@@ -70,11 +79,13 @@ def send(target: Target, shell: str, data: bytes, *, what: str, seconds: float =
     except OSError as error:
         raise FarError(f"{command[0]} can't be run: {error.strerror}", f"Install {command[0]}.") from error
     try:
-        out, said = process.communicate(data, timeout=seconds)
+        out, said = ssh.talk(process, data, seconds, dpu.MOST + 8)
     except subprocess.TimeoutExpired as error:
         raise FarError(f"{what} on {far} took more than {seconds:g} s", "What became of it: push status.") from error
     finally:
         ssh.end(process)
+    if len(out) > dpu.MOST + 8:
+        raise ssh.too_much(far, what, dpu.MOST)
     if process.returncode and not out.startswith(dpu.MAGIC):
         if b"can't open file" in said:
             raise FarError(f"{far} has no resident of {target.name}", "Run `workbench push enrol` first.", process.returncode)

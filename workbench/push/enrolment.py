@@ -90,7 +90,7 @@ def enrol(
     home = target.home
     found = _shell(target, _CHECK.format(programs=" ".join(_PROGRAMS[target.kind]), home=home)).split()
     daemon = "systemd" if found[0] == "systemd" and target.far.kind != "netns" else "plain"
-    bridge = _bridge(target) if target.kind == "ovs" else ""
+    bridge, beside = _bridge(target) if target.kind == "ovs" else ("", "")
     source = Path(dpu.__file__).read_bytes()
     mark = _same(target, bridge)
     command = forced(target)
@@ -99,7 +99,7 @@ def enrol(
     config = {
         "version": 1, "target": target.name, "id": mark, "dataplane": target.kind, "bridge": bridge, "rundir": "",
         "interval": 1.0, "longest_window": longest_window, "longest_break_glass": longest_break_glass,
-        "enrolled": int(time.time()),
+        "enrolled": int(time.time()), "beside": beside,
     }  # fmt: skip
     for name, data in (
         ("allowed_signers", signers.encode()),
@@ -164,8 +164,11 @@ def _allow_login(target: Target, key: str, command: str) -> None:
     send(target, f"exec sh -c {_quoted(_LOGIN)}", line.encode(), what="authorized_keys")
 
 
-def _bridge(target: Target) -> str:
-    """The bridge that gets the rules; ExternalError where it can't be told, or somebody else's controller owns it."""
+def _bridge(target: Target) -> tuple[str, str]:
+    """The bridge that gets the rules, and who else has the say there, where the settings name it all the same.
+
+    ExternalError where it can't be told, or somebody else's controller, or OVN, owns it.
+    """
     there = ssh.run(target.far, ["ovs-vsctl", "--timeout=15", "list-br"], root=True).split()
     if target.bridge and target.bridge not in there:
         raise ExternalError(f"{target.far} has no bridge {target.bridge}", f"There are: {', '.join(there) or 'none'}.")
@@ -174,13 +177,13 @@ def _bridge(target: Target) -> str:
     bridge = target.bridge or there[0]
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}", bridge):
         raise ExternalError(f"the bridge {bridge!r} has no name that is taken", "Rename it there.")
-    owned = ssh.run(target.far, ["ovs-vsctl", "--timeout=15", "get-controller", bridge], root=True).strip()
-    if (owned or bridge == "br-int") and not target.bridge:
+    found = dpu.owner(bridge, lambda words: ssh.run(target.far, words, root=True))
+    if (found or bridge == "br-int") and not target.bridge:
         raise ExternalError(
-            f"{bridge} on {target.far} is run by {owned or 'OVN'}",
+            f"{bridge} on {target.far} is run by another ({found or 'ovn'})",
             f"Name it in [targets.{target.name}] if ours may live beside it.",
         )
-    return bridge
+    return bridge, found
 
 
 def _write(target: Target, path: str, data: bytes, mode: str = "600") -> None:

@@ -106,6 +106,12 @@ class Recorded:
             self.answers[text] = self._inner(selector, at)
         return self.answers[text]
 
+    def of(self, text: str) -> AddressSet:
+        """What was answered to a selector in text. PlanError where nobody asked for it."""
+        if text not in self.answers:
+            raise PlanError("the bundle names a group that its policy does not have", "Plan and push it anew.")
+        return self.answers[text]
+
     def sets(self, source: str, bound: Sequence[str], lease: int) -> dict[str, Any]:
         """The bundle's sets: s1, s2 and so on."""
         return {

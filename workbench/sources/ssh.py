@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import selectors
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -38,6 +40,8 @@ OPTIONS: Final = (
 LOST: Final = 255
 #: What one command may print; more is a fault or an attack.
 MOST: Final = 64 << 20
+#: Bytes that are read or written at once; of what a command says on stderr no more is kept.
+_PART: Final = 1 << 16
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\+-]{0,63}")
 _HOST: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.-]{1,15})?")
 _SPACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -123,16 +127,64 @@ def run_shell(far: Far, shell: str, *, seconds: float = 40.0, what: str = "sh") 
     except OSError as error:
         raise FarError(f"{command[0]} can't be run: {error.strerror}", f"Install {command[0]}.") from error
     try:
-        out, said = process.communicate(timeout=seconds)
+        out, said = talk(process, b"", seconds, MOST)
     except subprocess.TimeoutExpired as error:
         raise FarError(
             f"{what} on {far} took more than {seconds:g} s", "See whether the DPU is busy or its switch hangs."
         ) from error
     finally:
         end(process)
-    if process.returncode or len(out) > MOST:
+    if len(out) > MOST:
+        raise too_much(far, what, MOST)
+    if process.returncode:
         raise failure(far, what, process.returncode, said)
     return out.decode("utf-8", "replace")
+
+
+def talk(process: subprocess.Popen[bytes], data: bytes, seconds: float, most: int) -> tuple[bytes, bytes]:
+    """Give a command data on its stdin, where it has one, and hear it to its end: its stdout, and the end of its stderr.
+
+    Of what comes without end no more is kept than a little over `most` bytes: then it is not heard any further, and the caller,
+    who sees that there are too many, ends it. subprocess.TimeoutExpired after so many seconds.
+    """
+    out, said = bytearray(), bytearray()
+    left = memoryview(data)
+    until = time.monotonic() + seconds
+    with selectors.DefaultSelector() as waiting:
+        for pipe, side in ((process.stdin, selectors.EVENT_WRITE), (process.stdout, selectors.EVENT_READ)):
+            if pipe is not None:
+                os.set_blocking(pipe.fileno(), False)
+                waiting.register(pipe, side)
+        if process.stderr is not None:
+            waiting.register(process.stderr, selectors.EVENT_READ)
+        while waiting.get_map() and len(out) <= most:
+            ready = waiting.select(max(until - time.monotonic(), 0))
+            if time.monotonic() >= until:  # also of one that never stops talking
+                raise subprocess.TimeoutExpired(process.args, seconds)
+            for key, _ in ready:
+                if key.fileobj is process.stdin:
+                    try:
+                        left = left[os.write(key.fd, left[:_PART]) :] if left else left
+                    except BlockingIOError:
+                        continue
+                    except BrokenPipeError:  # it does not want the rest; why, its answer or its end says
+                        left = left[:0]
+                    if not left:
+                        waiting.unregister(key.fileobj)
+                        key.fileobj.close()
+                elif part := os.read(key.fd, _PART):
+                    (out if key.fileobj is process.stdout else said).extend(part)
+                    del said[:-_PART]
+                else:
+                    waiting.unregister(key.fileobj)
+    if len(out) <= most:
+        process.wait(max(until - time.monotonic(), 0))
+    return bytes(out), bytes(said)
+
+
+def too_much(far: Far, what: str, most: int) -> FarError:
+    """The error for a command that said more than it ever should."""
+    return FarError(f"{what} on {far} said more than {most >> 20} MiB, and was not heard any further", "See what runs there.")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

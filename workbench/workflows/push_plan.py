@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from workbench.workflows.kernels import prepare_kernel_cache
 
 if TYPE_CHECKING:
     from workbench.policy.addresses import AddressSet
+    from workbench.policy.loader import Loaded
     from workbench.policy.members import Resolver
     from workbench.policy.model import Policy
     from workbench.policy.resolved import Resolved
@@ -31,6 +33,8 @@ BREAK_GLASS: Final = 3600
 #: How long the first push to a target lets everything pass, so that live connections become known.
 ADOPT: Final = 2
 _MOST_ROWS: Final = 40
+#: Bytes of a request besides its bundle, at most.
+_SIGNATURES: Final = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def make_plan(wish: Wish) -> Plan:
     settings = load_settings()
     target = target_of(settings, wish.target)
     loaded = read_policy(wish.policy)
-    there = channel.ask(target, "status", bundle="confirmed")
+    there = channel.ask(target, "status", bundle="confirmed", others=True)
     _refuse_unready(target, there)
     now = int(there["now"])
     old = dpu.parse_bundle(there["bundle"]) if there.get("bundle") else None
@@ -108,7 +112,11 @@ def make_plan(wish: Wish) -> Plan:
         "break_glass": wish.break_glass,
         "lapses": now + min(wish.lasting, there["longest_break_glass"]) if wish.break_glass else None,
     }
-    plan = Plan(dpu.canonical(bundle).decode(), shown, str(wish.case.resolve()) if wish.case else "")
+    text = dpu.canonical(bundle).decode()
+    room = _room(text)
+    skew = now - int(time.time())
+    shown |= {"request": room, "most": dpu.MOST, "skew": skew}
+    plan = Plan(text, shown, str(wish.case.resolve()) if wish.case else "")
     plan.content()
     push_log.note(
         plan.case, "push_planned", target=target.name, digest=plan.digest, policy=bundle["policy"]["digest"],
@@ -116,6 +124,19 @@ def make_plan(wish: Wish) -> Plan:
         break_glass=wish.break_glass,
     )  # fmt: skip
     return plan
+
+
+def _room(bundle: str) -> int:
+    """Bytes of the request that applies a bundle. PlanError where a DPU would not take it, or could not answer with its rules."""
+    from workbench.push.resident import workbench_dpu as dpu
+
+    size = len(json.dumps(bundle)) + _SIGNATURES
+    if size > dpu.MOST:
+        raise PlanError(
+            f"the rules make a request of {size / 1e6:.1f} MB; a DPU takes {dpu.MOST / 1e6:.1f} MB",
+            "Use fewer rules, or prefixes in place of single addresses.",
+        )
+    return size
 
 
 def _contested(policy: Policy, resolver: Resolver, now: datetime, wish: Wish) -> list[str]:
@@ -148,11 +169,18 @@ def rule_texts(
 
 
 def _refuse_unready(target: Target, there: Mapping[str, Any]) -> None:
+    """PushRefusedError for what the DPU would refuse anyway, before anybody signs it."""
+    from workbench.push import channel
+
     if there["running"] is None:
         down = (there["down"] or {}).get("message", "")
         raise PushRefusedError(f"{target.name}: the dataplane does not answer: {down}", "See the switch's log there.", "down")
     if there["pending"]:
         raise PushRefusedError(f"{target.name}: a push waits for its confirmation", "Confirm it or roll it back first.", "busy")
+    if there.get("occupied"):  # not there where a resident of before does not look
+        raise channel.refusal(target, "occupied", there["occupied"])
+    if there.get("owner"):
+        raise channel.refusal(target, "owned", f"{there['bridge']} is run by another ({there['owner']}), which can end our flows")
 
 
 def _stages(target: Target, policy: Policy, resolver: Resolver, now: int, old: Mapping[str, Any] | None) -> list[Stage]:
@@ -168,12 +196,16 @@ def _stages(target: Target, policy: Policy, resolver: Resolver, now: int, old: M
     return found
 
 
-def _tested(loaded: Any, resolver: Resolver, now: datetime) -> dict[str, Any]:
+def _tested(loaded: Loaded, resolver: Resolver, now: datetime) -> dict[str, Any]:
+    return {"tests": len(loaded.policy.tests), "failed": failed_tests(loaded, resolver, now)}
+
+
+def failed_tests(loaded: Loaded, resolver: Resolver, now: datetime) -> list[str]:
+    """The policy's own tests that fail with these members, each with what it gets instead."""
     from workbench.policy.expected import check
 
     outcomes = check(loaded, resolver, now)
-    failed = [f"{one.test.name}: {one.verdict or 'nothing'} instead of {one.test.expect}" for one in outcomes if not one.passed]
-    return {"tests": len(outcomes), "failed": failed}
+    return [f"{one.test.name}: {one.verdict or 'nothing'} instead of {one.test.expect}" for one in outcomes if not one.passed]
 
 
 def _shown(

@@ -203,7 +203,7 @@ def _status(target: Target) -> Status:
     from workbench.push import channel
 
     try:
-        said = channel.ask(target, "status", bundle="confirmed")
+        said = channel.ask(target, "status", bundle="confirmed", others=True)
     except (FarError, PushRefusedError) as error:
         return Status(
             target.name, str(target.far), "unreachable" if isinstance(error, FarError) else "refuses", {}, error.message

@@ -3,36 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from workbench.errors import PlanError, UsageError
+from workbench.errors import ExternalError, PlanError, PushRefusedError, UsageError, WorkbenchError
 from workbench.workflows import push_log
 from workbench.workflows.kernels import prepare_kernel_cache
 
 if TYPE_CHECKING:
-    from workbench.policy.members import Resolver
+    from workbench.policy.loader import Loaded
     from workbench.push.rules import Stage
     from workbench.push.targets import Target
+    from workbench.workflows.policy_at import AsOf
 
 #: Seconds for which a statement may be used.
 _VALID: Final = 300
+#: Members that are told one by one.
+_MOST: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """A target's members. follows: whether its rules have groups that do; until: when the lease ends, seconds since 1970."""
+    """A target's members. follows: whether its rules have groups that do; until: when the lease ends, seconds since 1970.
+
+    came, went: prefixes of members that a group has now and had not, or the other way round; some: the first of them by group,
+    with a minus those that went. changed: whether the DPU got other rules by this; where not only the lease was renewed.
+    contested: groups whose addresses others claim, too, which are in no group, and why that may be (forced). failing: tests of
+    the policy that these members fail. error: why the target kept the members and the lease that it had.
+    """
 
     target: str
     follows: bool
     came: int = 0
     went: int = 0
     until: int | None = None
+    changed: bool = False
+    some: tuple[str, ...] = ()
+    contested: tuple[str, ...] = ()
+    forced: str = ""
+    failing: tuple[str, ...] = ()
+    error: WorkbenchError | None = field(default=None, compare=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for programs; the error in words."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        return said | {"error": self.error.message if self.error is not None else ""}
 
 
-def reconcile(names: Sequence[str], case: Path | None, key: str) -> list[Reconciled]:
-    """All targets, or those named. UsageError without a case, PlanError where rules would not mean the policy any more."""
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """Who is asked, what is written down where, and by whom."""
+
+    moment: AsOf
+    case: str
+    key: str
+    force: str
+
+
+def reconcile(names: Sequence[str], case: Path | None, key: str, force: str = "") -> list[Reconciled]:
+    """All targets, or those named, each for itself: what goes wrong with one (its `error`) keeps no other from its members.
+
+    force: why addresses may be in no group since others claim them, too, or a way in be cut. UsageError without a case.
+    """
     from workbench.push.targets import known_targets, target_of
     from workbench.settings import load_settings
     from workbench.workflows.policy_at import as_of
@@ -43,57 +76,141 @@ def reconcile(names: Sequence[str], case: Path | None, key: str) -> list[Reconci
     settings = load_settings()
     targets = [target_of(settings, name) for name in names] or list(known_targets(settings).values())
     with reading(case) as reader, as_of(reader, None) as moment:
-        return [_one(target, moment.resolver, str(case.resolve()), key) for target in targets]
+        now = _Now(moment, str(case.resolve()), key, force)
+        return [_or_why_not(target, now) for target in targets]
 
 
-def _one(target: Target, resolver: Resolver, case: str, key: str) -> Reconciled:
+def _or_why_not(target: Target, now: _Now) -> Reconciled:
+    """What became of a target; a refusal, ours or the DPU's, is a line of the log."""
+    try:
+        return _one(target, now)
+    except WorkbenchError as error:
+        code = error.code if isinstance(error, PushRefusedError) else "not-sent"
+        push_log.note(now.case, "push_refused", target=target.name, digest="", code=code, words=error.message)
+        return Reconciled(target.name, True, error=error)
+
+
+def _one(target: Target, now: _Now) -> Reconciled:
     prepare_kernel_cache()
+    from workbench.policy.contested import contested_lines
     from workbench.policy.loader import load
-    from workbench.push import channel, followed, rules
+    from workbench.push import channel, rules
     from workbench.push.plans import Recorded, answering, prefixes
     from workbench.push.resident import workbench_dpu as dpu
-    from workbench.workflows.push_plan import current_stage
+    from workbench.workflows.push_plan import all_stages, failed_tests
     from workbench.workflows.push_policy import signed_statement
 
     there = channel.ask(target, "status", bundle="confirmed")
-    bundle = dpu.parse_bundle(there["bundle"]) if there.get("bundle") else None
+    bundle = _confirmed(target, there)
     if bundle is None or not any(one["lease"] for one in bundle["sets"].values()):
         return Reconciled(target.name, False)
-    known = Recorded(resolver)
-    current_stage(bundle, 0, known)  # asks for every selector
-    fresh = {name: prefixes(known.answers[one["selector"]]) for name, one in bundle["sets"].items()}
-    now = dict(bundle["sets"])
-    now = {name: {**one, "members": fresh[name]} for name, one in now.items()}
-    stage = current_stage(bundle, int(there["now"]), answering(now))
-    policy = load([("bundle", bundle["policy"]["text"])]).policy
-    text = next(one["text"] for one in bundle["rules"] if one["until"] is None or there["now"] < one["until"])
-    if not followed.proven(text, stage, now, fresh, target.served(), policy):
-        raise PlanError(f"{target.name}: with these members the rules would not mean the policy", "Plan and push it anew.")
-    _refuse_cut(target, bundle, stage)
+    loaded = load([("bundle", bundle["policy"]["text"])])
+    contested = tuple(contested_lines(loaded.policy, now.moment.resolver, now.moment.now))
+    if contested and not now.force:
+        raise PlanError(
+            f"{target.name}: {'; '.join(contested)}", "Mend who claims them (`workbench workloads`), or say why: --force REASON."
+        )
+    known = Recorded(now.moment.resolver)
+    _ask_all(loaded, known)
+    fresh = {name: prefixes(known.of(one["selector"])) for name, one in bundle["sets"].items()}
+    sets = {name: {**one, "members": fresh[name]} for name, one in bundle["sets"].items()}
+    left = [one for one in all_stages(bundle, answering(sets)) if one.until is None or there["now"] < one.until]
+    _refuse_wrong(target, bundle, loaded, left, sets, now.force)
     statement = {
         "kind": "workbench-dpu-members", "target": target.name, "bundle": there["confirmed"]["digest"],
         "sequence": there["members_sequence"] + 1, "expiry": int(there["now"]) + _VALID, "sets": fresh,
     }  # fmt: skip
-    said = channel.ask(target, "members", **signed_statement(statement, key, dpu.MEMBERS))
-    if not rules.prove(stage.made, stage.resolved, said["text"], target.served()).equal:
+    said = channel.ask(target, "members", **signed_statement(statement, now.key, dpu.MEMBERS))
+    if not rules.prove(left[0].made, left[0].resolved, said["text"], target.served()).equal:
         raise PlanError(f"{target.name} runs something else than was meant", "See `workbench push drift`, and push anew.")
-    came, went = _moved(there["confirmed"]["members"]["sets"], fresh)
-    some = [*sorted(came)[:20], *(f"-{one}" for one in sorted(went)[:20])]
-    detail = {"sets": sorted(fresh), "came": len(came), "went": len(went), "some": some}
-    push_log.note(case, "push_reconciled", target=target.name, digest=statement["bundle"], **detail)
-    return Reconciled(target.name, True, len(came), len(went), said["until"])
+    came, went = _moved(there["confirmed"]["members"]["sets"], fresh, _called(loaded, bundle["sets"]))
+    done = Reconciled(
+        target.name, True, len(came), len(went), said["until"], said["changed"],
+        (*came[:_MOST], *(f"-{one}" for one in went[:_MOST])), contested, now.force,
+        tuple(failed_tests(loaded, answering(sets), now.moment.now)),
+    )  # fmt: skip
+    push_log.note(
+        now.case, "push_reconciled", target=target.name, digest=statement["bundle"], sets=sorted(fresh), came=len(came),
+        went=len(went), some=list(done.some), until=done.until, contested=list(contested), forced=now.force,
+        failing=list(done.failing),
+    )  # fmt: skip
+    return done
 
 
-def _refuse_cut(target: Target, bundle: Mapping[str, Any], stage: Stage) -> None:
-    """PlanError: a new member must not close the way in either, unless that was forced when the rules were planned."""
+def _confirmed(target: Target, there: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The bundle that a DPU says it has confirmed; ExternalError where it is not the one of the digest that it names."""
+    from workbench.push.resident import workbench_dpu as dpu
+
+    if not there["confirmed"] or not there.get("bundle"):
+        return None
+    try:
+        bundle = dpu.parse_bundle(there["bundle"])
+    except dpu.Refused as error:
+        raise ExternalError(
+            f"{target.name} shows a bundle that is none: {error.message}", "See what became of it there."
+        ) from error
+    if dpu.digest(there["bundle"].encode()) != there["confirmed"]["digest"] or bundle["target"] != target.name:
+        raise ExternalError(f"{target.name} shows another bundle than it says it has confirmed", "See what became of it there.")
+    return bundle
+
+
+def _ask_all(loaded: Loaded, known: Any) -> None:
+    """Ask for every selector of a policy: of rules that hold no longer, and of groups that only tests mean, too."""
+    from workbench.policy.members import selector_of
+
+    for group in loaded.policy.groups.values():
+        if (selector := selector_of(group)) is not None:
+            known(selector, None)
+
+
+def _refuse_wrong(
+    target: Target, bundle: Mapping[str, Any], loaded: Loaded, left: Sequence[Stage], sets: Mapping[str, Any], force: str
+) -> None:
+    """What a plan would be refused for, with the new members, of the rules that hold now and of those after them.
+
+    PolicyError where rules contradict each other, PlanError where a way in would be cut and nobody has said why, then or now,
+    or where the rules would not mean the policy.
+    """
+    from workbench.policy.contradictions import refuse_contradictions
+    from workbench.push import followed
     from workbench.workflows.push_plan import guard
 
-    cut, _ = guard(target, [stage])
-    if cut and not bundle["test_report"].get("forced"):
+    for one in left:
+        refuse_contradictions(loaded, one.resolved)
+    cut, _ = guard(target, left)
+    if cut and not (bundle["test_report"].get("forced") or force):
         raise PlanError(f"{target.name}: these members would cut {'; '.join(cut)}", "Allow it in the policy, and push that.")
+    members = {name: one["members"] for name, one in sets.items()}
+    texts = {one["until"]: one["text"] for one in bundle["rules"]}
+    for one in left:
+        text = texts.get(one.until)
+        if text is None or not followed.proven(text, one, sets, members, target.served(), loaded.policy):
+            raise PlanError(f"{target.name}: with these members the rules would not mean the policy", "Plan and push it anew.")
 
 
-def _moved(old: Mapping[str, Any], new: Mapping[str, list[str]]) -> tuple[set[str], set[str]]:
-    before = {f"{name} {one}" for name, members in old.items() for one in members}
-    after = {f"{name} {one}" for name, members in new.items() for one in members}
-    return after - before, before - after
+def _called(loaded: Loaded, sets: Mapping[str, Any]) -> dict[str, str]:
+    """What people call the sets: by the groups of their selectors."""
+    from workbench.policy.members import selector_of
+    from workbench.push.plans import selector_text
+
+    groups: dict[str, list[str]] = {}
+    for name, group in loaded.policy.groups.items():
+        if (selector := selector_of(group)) is not None:
+            groups.setdefault(selector_text(selector), []).append(name)
+    return {name: ", ".join(groups.get(one["selector"], [name])) for name, one in sets.items()}
+
+
+def _moved(old: Mapping[str, Any], new: Mapping[str, list[str]], called: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Prefixes that came and that went, each behind its group's name: by address, however prefixes were joined."""
+    from workbench.policy import addresses
+    from workbench.push.plans import prefixes
+
+    came, went = [], []
+    for name in sorted(new):
+        before, after = (
+            addresses.of_ranges(part for text in some for part in addresses.prefix(text).ranges)
+            for some in (old.get(name, []), new[name])
+        )
+        came += [f"{called[name]} {one}" for one in prefixes(after - before)]
+        went += [f"{called[name]} {one}" for one in prefixes(before - after)]
+    return sorted(came), sorted(went)

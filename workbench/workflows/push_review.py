@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from workbench.push.targets import Target
     from workbench.settings import Settings
 
+#: Seconds that a DPU's clock may be off without a word.
+_SKEWED: Final = 60
 _RULES: Final = "they are not what the policy compiles to here"
 
 
@@ -104,8 +106,12 @@ def _running(bundle: Mapping[str, Any], target: Target | None) -> tuple[Mapping[
             push_plan.resolved_of(old)
     except (FarError, PushRefusedError, dpu.Refused, WorkbenchError) as error:
         return None, [f"what changes is told against everything passing: {error.message}"]
-    moved = there["running"] != bundle["previous"]
-    return old, ["something else runs there than when it was planned: it will be refused"] if moved else []
+    doubts = []
+    if there["running"] != bundle["previous"]:
+        doubts.append("something else runs there than when it was planned: it will be refused")
+    if abs(skew := int(there["now"] - time.time())) > _SKEWED:
+        doubts.append(f"its clock is {skew:+,} s off this machine's: what ends by time ends by its clock")
+    return old, doubts
 
 
 def _in_words(moment: int | None) -> str:

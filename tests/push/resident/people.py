@@ -75,6 +75,7 @@ class Lines:
         self.file = file
         self.fails: str = ""
         self.taken: str = ""
+        self.owned: str = ""
         self.loads = 0
 
     def load(self, text: str) -> None:
@@ -98,6 +99,9 @@ class Lines:
 
     def occupied(self) -> str:
         return self.taken
+
+    def owner(self) -> str:
+        return self.owned
 
     def emptied(self) -> bool:
         return not self.running()

@@ -108,6 +108,8 @@ _KEPT = 50
 #: Of rules with their members: lines and bytes at most. Of JSON: depth, values and digits, of anything before it is verified.
 _MOST_LINES, _MOST_TEXT = 300_000, 128 << 20
 _DEEPEST, _MOST_VALUES, _LONGEST_NUMBER = 32, 1_000_000, 32
+#: How far above the last number the next one may be.
+_LEAP = 1_000_000
 #: Bytes of memory for a request, and seconds after which a daemon that saw nothing in order is none.
 _MEMORY, _FRESH = 2 << 30, 60.0
 
@@ -579,6 +581,10 @@ class Dataplane:
                 return "a flow of somebody else is in table %d at priority %d (cookie %#x)" % (table, priority, cookie)
         return ""
 
+    def owner(self) -> str:
+        """Who else has the say on the bridge; '' for nobody."""
+        return owner(self.bridge, self._do) if self.kind == "ovs" else ""
+
     def _flows(self) -> Iterator[Tuple[int, int, int, str]]:
         """Of all flows of the bridge: table, priority, cookie and the whole line."""
         said = self._do(["ovs-ofctl", "--timeout=25", "--no-stats", "--no-names", "dump-flows", self.bridge])
@@ -635,6 +641,20 @@ class Dataplane:
         if done.returncode:
             raise Refused("dataplane", "%s: %s" % (words[0], _words(done.stderr)))
         return done.stdout.decode("utf-8", "replace")
+
+
+def owner(bridge: str, run: Callable[[List[str]], str]) -> str:
+    """Who else has the say on a bridge: `controller`, `ovn`, `controller and ovn`, or ''. They end flows of others at will."""
+    words = ["ovs-vsctl", "--timeout=10", "get-controller", bridge]
+    found = ["controller"] if run(words).strip() else []
+    words = ["ovs-vsctl", "--timeout=10", "get", "Bridge", bridge, "external_ids"]
+    for name in ("ovn-remote", "ovn-bridge"):
+        words += ["--", "--if-exists", "get", "Open_vSwitch", ".", "external_ids:" + name]
+    ids, remote, integration = (run(words) + "\n\n\n").split("\n")[:3]  # a blank line for what isn't set
+    ours = bridge == (integration.strip().strip('"') or "br-int") and bool(remote.strip() or integration.strip())
+    if ours or re.search(r'[{ ]"?(?:ovn-|ct-zone-)', ids):
+        found.append("ovn")
+    return " and ".join(found)
 
 
 # -- time -----------------------------------------------------------------------------------------
@@ -1032,9 +1052,7 @@ class Resident:
         old = self.dataplane.running()
         if digest(old.encode("utf-8")) != bundle["previous"]:
             raise Refused("wrong-previous", "what runs here is not what the plan was made against: plan again")
-        taken = self.dataplane.occupied()
-        if taken:
-            raise Refused("occupied", taken)
+        self._unowned()
         record = self._record(bundle, digest(data), signer, approver)
         self._arm(bundle, data, record, old, window, ask)
         try:
@@ -1042,6 +1060,20 @@ class Resident:
         except Refused as error:
             self.roll_back("%s: %s" % (error.code, error.message))
             raise
+
+    def _unowned(self) -> None:
+        """Refused where flows of ours would be in somebody's way, or somebody who came after enrolment has the say there."""
+        taken = self.dataplane.occupied()
+        if taken:
+            raise Refused("occupied", taken)
+        owner = self._stranger()
+        if owner:
+            raise Refused("owned", "%s is run by another (%s), which can end our flows" % (self.dataplane.bridge, owner))
+
+    def _stranger(self) -> str:
+        """Who has the say on the bridge and had not when it was enrolled."""
+        known = self.config.get("beside", "").split(" and ")
+        return " and ".join(one for one in self.dataplane.owner().split(" and ") if one not in known)
 
     def _fits(self, bundle: Dict[str, Any], signer: str, window: Any) -> int:
         """The window in seconds, where the bundle may be applied here and now; Refused with the reason."""
@@ -1056,10 +1088,7 @@ class Resident:
         self._belongs(bundle)
         if self.now() >= bundle["expiry"]:
             raise Refused("expired", "the bundle was to be applied earlier: plan and sign again")
-        if bundle["sequence"] <= self.state["sequence"]:
-            raise Refused(
-                "replayed", "number %d is not above %d, the last one here" % (bundle["sequence"], self.state["sequence"])
-            )
+        _next(bundle["sequence"], self.state["sequence"])
         window = bundle["window"] if window is None else window
         if not _whole(window, 1) or window > bundle["window"] or window > self.config["longest_window"]:
             most = min(bundle["window"], self.config["longest_window"])
@@ -1192,8 +1221,7 @@ class Resident:
             raise Refused("nothing-pending", "nothing was pushed here")
         if said["bundle"] != confirmed["digest"]:
             raise Refused("wrong-previous", "what was confirmed last here is %s" % confirmed["digest"][:16])
-        if not _whole(said.get("sequence"), 1) or said["sequence"] <= self.state["sequence"]:
-            raise Refused("replayed", "its number is not above %d, the last one here" % self.state["sequence"])
+        _next(said.get("sequence"), self.state["sequence"])
         if self.state["before"] is None:  # one signature must not end all of it: everything would pass
             raise Refused("nothing-before", "nothing that was confirmed before it is known here")
         self.state["sequence"] = said["sequence"]
@@ -1208,8 +1236,7 @@ class Resident:
             raise Refused("busy", "a push waits for its confirmation")
         if confirmed is None or said["bundle"] != confirmed["digest"]:
             raise Refused("wrong-previous", "these members are not for the rules that were confirmed last")
-        if not _whole(said.get("sequence"), 1) or said["sequence"] <= self.state["members_sequence"]:
-            raise Refused("replayed", "its number is not above %d" % self.state["members_sequence"])
+        _next(said.get("sequence"), self.state["members_sequence"])
         if not _whole(said.get("expiry"), 1) or self.now() >= said["expiry"]:
             raise Refused("expired", "the members were to be applied earlier")
         sets = self.bundle_of(confirmed["digest"])["sets"]
@@ -1223,6 +1250,10 @@ class Resident:
         record = dict(confirmed, members={"sets": given, "until": until})
         self.state["members_sequence"] = said["sequence"]
         changed = given != confirmed["members"]["sets"]
+        if not changed and (self.state["applied"] or {}).get("text") == digest(self.wanted(record).encode("utf-8")):
+            self.state["confirmed"] = record  # the same rules: nothing is loaded, counters and live flows stay as they are
+            self.save()
+            return {"digest": confirmed["digest"], "changed": False, "until": until, "text": self.dataplane.told()}
         try:
             self.go(record, self.state["before"], "members")
         except Refused:
@@ -1231,7 +1262,7 @@ class Resident:
             with contextlib.suppress(Refused):
                 self.put(self.wanted(confirmed))
             raise
-        return {"digest": confirmed["digest"], "changed": changed, "until": until, "text": self.dataplane.told()}
+        return {"digest": confirmed["digest"], "changed": True, "until": until, "text": self.dataplane.told()}
 
     def review(self, ask: Dict[str, Any]) -> Dict[str, Any]:
         """Somebody else than its signer has looked at a push with one signature: it is not told any more. Signed."""
@@ -1296,6 +1327,8 @@ class Resident:
             running = self.dataplane.running()
             said["running"] = digest(running.encode("utf-8"))
             said["counters"] = self.dataplane.counters()
+            if ask.get("others") is True:  # a look at all flows of the bridge
+                said["occupied"], said["owner"] = self.dataplane.occupied(), self._stranger()
             if ask.get("text") is True:
                 said["text"] = running
             if state["drift"] and not state["pending"]:
@@ -1398,6 +1431,14 @@ class Resident:
                 said = str(error)
             time.sleep(float(self.config["interval"]))
         os.close(fd)
+
+
+def _next(number: Any, last: int) -> None:
+    """Refused(`replayed`) for a number that was, and for one so high that none could come after it: that would end all pushes."""
+    if not _whole(number, 1) or number <= last:
+        raise Refused("replayed", "its number is not above %d, the last one here" % last)
+    if number > last + _LEAP:
+        raise Refused("replayed", "its number is more than %d above %d, the last one here" % (_LEAP, last))
 
 
 def _without_deletion(kind: str, text: str) -> str:

@@ -1,0 +1,78 @@
+"""How targets, and what became of them, are told in words."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from workbench.cli.messages import tell
+from workbench.records.visible import visible
+
+if TYPE_CHECKING:
+    from workbench.workflows.push_policy import Status
+    from workbench.workflows.push_reconcile import Reconciled
+
+
+def say(text: str) -> None:
+    """Lines on stdout, whatever they hold made visible."""
+    for line in text.split("\n"):
+        sys.stdout.write(visible(line) + "\n")
+
+
+def show_status(one: Status) -> None:
+    """A target: what runs, what waits, what was counted; what is wrong on stderr."""
+    said = one.said
+    say(f"{one.target}  {one.state}  {one.address}" + (f"  {one.error}" if one.error else ""))
+    if one.error:
+        return
+    kept, pending = said["confirmed"], said["pending"]
+    if kept:
+        who = f"signed by {kept['signer']}, " + (
+            f"approved by {kept['approver']}" if kept["approver"] else "BREAK-GLASS: to be reviewed"
+        )
+        say(f"  runs {kept['policy']} ({kept['digest'][:16]}, number {kept['sequence']}), {who}")
+    if pending:
+        say(f"  waits {pending['digest'][:16]}: rolled back in {pending['remaining']:.0f} s unless confirmed")
+    for rule, packets, size in one.counters:
+        if not rule.startswith("(") and "(" not in rule:
+            say(f"  {rule}: {packets:,} packets, {size:,} bytes")
+    if one.never:
+        say(f"  never hit since loaded: {', '.join(one.never)} (with offload on, counters can lag or be missing)")
+    for line in _warnings(said):
+        tell(f"{one.target}: {line}")
+
+
+def _warnings(said: dict[str, Any]) -> list[str]:
+    lines = [f"the dataplane does not answer: {said['down']['message']}"] if said["down"] else []
+    lines += [
+        f"BREAK-GLASS {one['digest'][:16]} ({one['policy']}) by {one['signer']} is not reviewed: {one['why']}"
+        for one in said["unreviewed"]
+    ]
+    lines += [f"{said['occupied']}: a push would be refused"] if said.get("occupied") else []
+    lines += [f"its bridge is run by another ({said['owner']}): a push would be refused"] if said.get("owner") else []
+    lines += ["somebody changed its rules: workbench push drift"] if said["drift"] else []
+    lines += [] if said["watched"] else ["its daemon does not run: nothing would roll back; enrol it again"]
+    lines += [f"its clock has jumped by {said['skew']:+.0f} s; times there count on without it"] if abs(said["skew"]) > 60 else []
+    lines += [f"the rules were gone for up to {gap['seconds']} s (restart)" for gap in said["gaps"][-3:]]
+    host = {
+        "privileged": "the host may reach into the DPU: it is not restricted",
+        "unknown": "nobody can say whether the host may reach in",
+    }
+    return [*lines, host[said["host"]]] if said["host"] in host else lines
+
+
+def show_reconciled(one: Reconciled) -> None:
+    """What became of a target's members, and until when they hold; what a person should look at on stderr."""
+    if one.error is not None or not one.follows:
+        say(f"{one.target}: {'nothing follows' if one.error is None else 'members and lease are as they were'}")
+        return
+    what = f"{one.came:,} members came, {one.went:,} went" if one.came or one.went else "nobody came or went"
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one.until)) if one.until is not None else "for good"
+    say(f"{one.target}: {what}; the lease holds until {until}")
+    for line in one.some:
+        say(f"  {line}" if line.startswith("-") else f"  +{line}")
+    for line in one.contested:
+        tell(f"FORCED ({one.forced}): {line}")
+    for line in one.failing:
+        tell(f"{one.target}: with these members a test of the policy fails: {line}")
