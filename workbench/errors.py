@@ -216,6 +216,12 @@ class PlanError(BadInputError):
     title = "Plan not usable"
 
 
+class NeedsReasonError(PlanError):
+    """A push that a person may want all the same, and then says why: it cuts a way in, or leaves contested addresses out."""
+
+    title = "Needs a reason"
+
+
 class CapturePermissionError(ExternalError):
     """This user may not capture on the interface."""
 

@@ -26,6 +26,7 @@ FILE: Final = "audit.heads.jsonl"
 NAMESPACE: Final = "workbench-audit"
 _MAX_LINE: Final = 64 << 10
 _PATIENCE: Final = 120  # seconds: a key may ask for a touch or a passphrase
+_quiet = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +183,22 @@ def _ssh_keygen(arguments: list[str], given: bytes) -> bytes:
     done = _run(arguments, given)
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip() or "no reason given"
+        if _quiet and "passphrase" in said:
+            raise ExternalError(
+                f"the key asks for a passphrase, which can't be typed here: {said}",
+                "Add it to an agent (ssh-add) and name its .pub file, or do this step in a terminal: workbench push.",
+            )
         raise ExternalError(f"ssh-keygen refused to sign: {said}", "Check the key, or start ssh-agent and add it.")
     return done.stdout
+
+
+def leave_terminal_alone() -> None:
+    """From here on ssh-keygen may ask nothing: the terminal of this process is a screen that somebody draws on.
+
+    It runs in a session of its own, so without a terminal, and its askpass is off: a key with a passphrase fails at once.
+    """
+    global _quiet
+    _quiet = True
 
 
 def _run(arguments: list[str], given: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -191,6 +206,14 @@ def _run(arguments: list[str], given: bytes) -> subprocess.CompletedProcess[byte
     if program is None:
         raise ExternalError("ssh-keygen is not installed", "Install the OpenSSH client.")
     try:
-        return subprocess.run([program, *arguments], input=given, capture_output=True, timeout=_PATIENCE, check=False)  # noqa: S603
+        return subprocess.run(  # noqa: S603  words of ours
+            [program, *arguments],
+            input=given,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+            start_new_session=_quiet,
+            env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"} if _quiet else None,
+        )
     except subprocess.TimeoutExpired as error:
         raise ExternalError(f"ssh-keygen did not answer within {_PATIENCE} s", "Check the key or the agent.") from error

@@ -140,7 +140,7 @@ def plan(
         word: parse_seconds(text, f"--{word}") for word, text in (("window", window), ("valid", valid), ("lasting", lasting))
     }
     spans |= {"lease": parse_seconds(lease, "--lease")} if lease else {}
-    wish = Wish(policy, target, case, author, force=force, break_glass=break_glass, **spans)
+    wish = Wish(policy, target, case, author, force=force, break_glass=break_glass, text="", **spans)
     made = make_plan(wish)
     write_plan(output, made)
     if form is SummaryFormat.JSON:

@@ -12,6 +12,7 @@ from textual.command import Provider
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
+from workbench.audit.heads import leave_terminal_alone
 from workbench.tui.attaching import SETTLE_SECONDS, Attachments
 from workbench.tui.colourless import Colourless
 from workbench.tui.commands import Commands
@@ -79,6 +80,7 @@ class WorkbenchApp(App[int]):
 
     def on_mount(self) -> None:
         """The first screen."""
+        leave_terminal_alone()
         if self._keys:
             self.set_keymap(self._keys)
             self.run_worker(self._check_keys, group="keys", thread=True, exit_on_error=False)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from workbench.errors import PlanError, PushRefusedError, UsageError
+from workbench.errors import NeedsReasonError, PlanError, PushRefusedError, UsageError
 from workbench.workflows import push_impact, push_log
 from workbench.workflows.kernels import prepare_kernel_cache
 
@@ -43,6 +43,7 @@ class Wish:
 
     force: why paths that must stay open may be cut, or addresses be in no group since others claim them, too.
     lease: seconds for which members of groups hold without `reconcile`; 0: they are those of the plan for good.
+    text: the policy itself, of an editor; then `policy` is only what mistakes in it are told of.
     """
 
     policy: Path
@@ -55,12 +56,14 @@ class Wish:
     break_glass: str = ""
     lasting: int = BREAK_GLASS
     lease: int = 0
+    text: str = ""
 
 
 def make_plan(wish: Wish) -> Plan:
     """A plan, not signed yet. PolicyError, PlanError where it must not be pushed, UsageError, FarError, PushRefusedError."""
     prepare_kernel_cache()
     from workbench.policy.contradictions import refuse_contradictions
+    from workbench.policy.loader import load
     from workbench.policy.reading import read_policy
     from workbench.policy.written import text_of
     from workbench.push import channel
@@ -72,7 +75,7 @@ def make_plan(wish: Wish) -> Plan:
 
     settings = load_settings()
     target = target_of(settings, wish.target)
-    loaded = read_policy(wish.policy)
+    loaded = load([(str(wish.policy), wish.text)]) if wish.text else read_policy(wish.policy)
     there = channel.ask(target, "status", bundle="confirmed", others=True)
     _refuse_unready(target, there)
     now = int(there["now"])
@@ -140,12 +143,17 @@ def _room(bundle: str) -> int:
 
 
 def _contested(policy: Policy, resolver: Resolver, now: datetime, wish: Wish) -> list[str]:
-    """Groups that the rules leave addresses out of since others claim those, too. PlanError where nobody said why that may be."""
+    """Groups that the rules leave addresses out of since others claim those, too.
+
+    NeedsReasonError where nobody said why that may be.
+    """
     from workbench.policy.contested import contested_lines
 
     found = contested_lines(policy, resolver, now)
     if found and not wish.force:
-        raise PlanError("; ".join(found), "Mend who claims them (`workbench workloads`), or say why it may be: --force REASON.")
+        raise NeedsReasonError(
+            "; ".join(found), "Mend who claims them (`workbench workloads`), or say why it may be: --force REASON."
+        )
     return found
 
 
@@ -211,10 +219,12 @@ def failed_tests(loaded: Loaded, resolver: Resolver, now: datetime) -> list[str]
 def _shown(
     target: Target, stages: list[Stage], old: Mapping[str, Any] | None, case: CaseReader | None, wish: Wish, policy: Policy
 ) -> dict[str, Any]:
-    """What a person reads before signing. PlanError where a path that must stay open would be cut and nobody said why."""
+    """What a person reads before signing. NeedsReasonError where a path that must stay open would be cut and nobody said why."""
     cut, unknown = guard(target, stages)
     if cut and not wish.force:
-        raise PlanError(f"this would cut {'; '.join(cut)}", "Allow it in the policy, or say why it may be: --force REASON.")
+        raise NeedsReasonError(
+            f"this would cut {'; '.join(cut)}", "Allow it in the policy, or say why it may be: --force REASON."
+        )
     report = stages[0].made.report
     return {
         **changes(resolved_of(old) if old else None, stages[0].resolved),

@@ -15,6 +15,8 @@ from workbench.tui.copying import as_filter
 from workbench.tui.policy_drafting import Drafted, NotDrafted, Origin
 from workbench.tui.policy_example import EXAMPLE
 from workbench.tui.policy_keeping import Compared, Listed, Opened, Refused, Saved, Sheet
+from workbench.tui.push_course import Course, Keys, Stage
+from workbench.tui.push_work import PushWork
 from workbench.tui.screens.dialog import PromptDialog
 from workbench.tui.screens.policy_open import PolicyPicker
 from workbench.tui.views.policy_frame import PANES
@@ -39,6 +41,7 @@ class PolicyView(PolicyWriting):
         Binding(
             "v", "compare", "Compare", id="policy.compare", tooltip="The version under the cursor against the text", show=False
         ),
+        Binding("f9", "push", "Push", id="policy.push", tooltip="To a DPU: plan, sign, apply, confirm", priority=True),
         *(
             Binding(
                 key.lower(), f"pane('{name}')", title, id=f"policy.{name}", tooltip=f"The pane {title}", show=False, priority=True
@@ -143,6 +146,47 @@ class PolicyView(PolicyWriting):
         self._ask()
         self._obey_pane()
         self.frame.changed()
+
+    # -- push -------------------------------------------------------------------------------------
+
+    def action_push(self) -> None:
+        """From this text to rules in force; back to a push that is on its way."""
+        from workbench.tui.screens.push import PushScreen
+
+        before = self._pushing.course if self._pushing is not None else None
+        under_way = before is not None and (before.stage is Stage.WAITING or bool(before.busy))
+        if not under_way and not self._may_be_pushed():
+            return
+        text = self.editor.text
+        same = before is not None and before.text == text and before.stage not in (Stage.TARGET, Stage.OVER)
+        if self._pushing is None or not (under_way or same):
+            data, read = self.frame.data, self._current()
+            if data is None or self.sheet is None:
+                return
+            keys = before.keys if before is not None else Keys()
+            course = Course(read.name if read is not None else self.sheet.slot, text, data.path, keys)
+            self._pushing = PushWork(self.app, course, self._push_signed)
+        self.app.push_screen(PushScreen(self._pushing), lambda _: self.frame.changed())
+
+    def _may_be_pushed(self) -> bool:
+        read = self._current()
+        if self.sheet is None:
+            self.frame.tell("Push", "Open or draft a policy first (ctrl+o, d).")
+        elif read is not None and read.loaded is None:
+            first = min(self._remarks, key=lambda one: one.line)
+            self.editor.go_to(first.line)
+            self.frame.tell("Push", f"What is pushed must load. Line {first.line}: {first.text}")
+        else:
+            return True
+        return False
+
+    def _push_signed(self, digest: str) -> None:
+        """What was signed is kept as a version, so that what runs can be found again; without asking, since time counts."""
+        read, course = self._current(), self._pushing.course if self._pushing is not None else None
+        if course is None or read is None or self.sheet is None or self._keeping is None or read.text != course.text:
+            return
+        if read.loaded is not None and self.changed:
+            self._keeping.save(self.sheet, read.name, read.text, f"signed for {course.target}, plan {digest}")
 
     # -- drafts -----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from workbench.tui import policy_looks
 from workbench.tui.policy_drafting import Drafting, Origin
 from workbench.tui.policy_keeping import PolicyKeeping, Sheet
 from workbench.tui.policy_work import Asked, Examined, PolicyWork, Thought, Weighed
+from workbench.tui.push_work import PushWork
 from workbench.tui.views.base import FLOW_KEYS, KEEP_KEYS, TIMELINE_KEYS, CaseView, Subject
 from workbench.tui.widgets.pane_row import PaneRow
 from workbench.tui.widgets.policy_evidence import PolicyEvidence
@@ -98,6 +99,7 @@ class PolicyFrame(CaseView):
         self._settle: Timer | None = None
         self._keep: Timer | None = None
         self._wanted: Mapping[str, Any] = {}
+        self._pushing: PushWork | None = None  # what was last on its way to a DPU
 
     def compose(self) -> ComposeResult:
         """The text; the panes."""
