@@ -58,6 +58,8 @@ class PolicyView(PolicyWriting):
             return self.open and not self.editor.has_focus and (action == "edit" or self.pane == "versions")
         if action == "dial":
             return self.sheet is not None and self.sheet.origin is not None
+        if action == "push":
+            return self.open or self._pushing is not None
         return self.open if action in ("save", "next_remark") else True
 
     # -- files ------------------------------------------------------------------------------------
