@@ -230,6 +230,13 @@ class TargetSettings:
     telemetry: tuple[str, ...] = _setting(
         (), "collectors that it exports to, `192.0.2.9:4739`: a policy that would cut it off from them is refused"
     )
+    sampling: int = _setting(
+        0,
+        "tells `telemetry` by IPFIX of 1 in so many packets of rules with `log`, with the rule's number (ovs); 0: of none."
+        " Packets that are told leave the hardware's path",
+        "packets",
+        0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,23 +10,20 @@ docs/lab.md says what stands where, how to use it and what it can't show. Needs 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 import socket
 import stat
 import subprocess
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sample_captures.make.lab import Lab
 from tests.lab import building, switch
 from tests.lab.plan import DEFAULT, Plan
+from tests.lab.spaces import socket_in
 
 TUN = Path("/dev/net/tun")
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
 
 
 class DpuLab(Lab):
@@ -97,17 +94,9 @@ class DpuLab(Lab):
 
     def udp_socket(self, host: str, port: int, address: str = "127.0.0.1") -> socket.socket:
         """A UDP socket of this process that lives in ``host``; bound to its loopback unless told, where the exporters send to."""
-
-        def inside() -> socket.socket:
-            with Path(f"/run/netns/{self.space(host)}").open("rb") as space:
-                if LIBC.setns(space.fileno(), CLONE_NEWNET):  # for this thread alone
-                    raise OSError(ctypes.get_errno(), f"setns {self.space(host)}")
-            end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            end.bind((address, port))
-            return end
-
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(inside).result()
+        end = socket_in(self.space(host), socket.AF_INET, socket.SOCK_DGRAM)
+        end.bind((address, port))
+        return end
 
     def restart_switch(self, dpu: str) -> None:
         """End ovs-vswitchd and start it anew; bridges and ports come back from its database, OpenFlow rules don't."""

@@ -6,14 +6,12 @@ probed and no kernel answers. Needs root.
 
 from __future__ import annotations
 
-import ctypes
 import random
 import select
 import socket
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -21,13 +19,12 @@ from sample_captures.make.lab import Lab, wait_for
 from tests.lab import switch
 from tests.lab.building import OFFLOADS, _answers
 from tests.lab.frames import ICMP, ICMP6, TCP, UDP, Probe, frame, number_of
+from tests.lab.spaces import socket_in
 from tests.policy import made
 from workbench.policy.addresses import V4, V4_FIRST, V4_LAST
 from workbench.policy.model import Policy
 from workbench.policy.naive import End, Judged, Packet, judge
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
 LEFT, RIGHT = b"\x02\x00\x00\x00\x00\x01", b"\x02\x00\x00\x00\x00\x02"
 TOWARDS = {"left": b"\x02\x00\x00\x00\x01\x01", "right": b"\x02\x00\x00\x00\x01\x02"}
 PORTS = {"left": "pf0vf0", "right": "p0"}
@@ -93,15 +90,7 @@ class Enforcer(Lab):
 
     def socket(self, host: str, *kind: int) -> socket.socket:
         """A socket of this process that lives in an end."""
-
-        def inside() -> socket.socket:
-            with Path(f"/run/netns/{self.space(host)}").open("rb") as space:
-                if LIBC.setns(space.fileno(), CLONE_NEWNET):  # for this thread alone
-                    raise OSError(ctypes.get_errno(), f"setns {self.space(host)}")
-            return socket.socket(*kind)
-
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(inside).result()
+        return socket_in(self.space(host), *kind)
 
     def talk(self, seconds: float = 5) -> tuple[socket.socket, socket.socket]:
         """A TCP connection of two kernels across the middle: from 10.30.0.5 on the left to port 443 of 10.20.0.5 on the right."""

@@ -44,8 +44,12 @@ class Desk:
 
     def plan(self, port: int, **given: Any) -> Path:
         """A plan that closes one port, signed and approved."""
-        policy, plan = self.folder / f"{port}.yaml", self.folder / f"{port}.plan"
+        policy = self.folder / f"{port}.yaml"
         policy.write_text(RULES.format(port=port))
+        return self.signed(policy, self.folder / f"{port}.plan", **given)
+
+    def signed(self, policy: Path, plan: Path, **given: Any) -> Path:
+        """A plan of that policy, signed and approved."""
         write_plan(plan, push_plan.make_plan(push_plan.Wish(policy, "dpu", **given)))
         push_sign.sign_plan(plan, "")
         if not given.get("break_glass"):

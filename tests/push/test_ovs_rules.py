@@ -10,7 +10,7 @@ from tests.push import compiling
 from workbench.errors import PolicyError
 from workbench.policy.resolved import Resolved
 from workbench.push import compiled
-from workbench.push.compiled import OvsLayout, Sampling
+from workbench.push.compiled import OvsLayout, Sampling, point
 from workbench.push.ovs import compile_rules, prove, read_flows
 from workbench.push.ovs.reading import FlowTextError
 
@@ -133,11 +133,17 @@ def test_what_open_vswitch_cannot_do_is_said() -> None:
 
 
 def test_logging_is_sampling_where_that_is_allowed() -> None:
-    layout = OvsLayout(sampling=Sampling(probability=1000))
+    layout = OvsLayout(sampling=Sampling.one_in(65))
     meant = compiling.contain()
     made = compile_rules(meant, layout)
-    assert "actions=sample(probability=1000,collector_set_id=1,obs_domain_id=1,obs_point_id=0)\n" in made.text
+    told = "sample(probability=1008,collector_set_id=22338,obs_domain_id=1463960369,obs_point_id=1459617792)"
+    flows = [line for line in made.text.splitlines() if "sample(" in line]
+    assert all(line.endswith(f",actions={told}") for line in flows)
+    # what is new, and what lives and is cut, as it goes and as a reply
+    assert [line.split("priority=")[1].split(",")[0] for line in flows] == ["500", "500", "300"]
     assert prove(made, meant).equal
+    assert point(7) == 0x57000007
+    assert Sampling.one_in(0) is None
     assert "sample(" not in compile_rules(meant).text
 
 

@@ -18,6 +18,7 @@ address = "ssh://root@dpu1.example:2222"
 bridge = "ovsbr1"
 serves = ["pf0vf0", "10.20.1.0/24", "fd00:20:1::/64"]
 telemetry = ["192.0.2.9:4739", "[2001:db8::9]:6343"]
+sampling = 100
 [targets.edge-2]
 kind = "nft"
 address = "netns:edge"
@@ -37,6 +38,7 @@ def test_targets_come_out_as_written(tmp_path: Path) -> None:
     assert dpu1.ports == ("pf0vf0",)
     assert dpu1.served().texts() == ["10.20.1.0/24", "fd00:20:1::/64"]
     assert dpu1.telemetry == (("192.0.2.9", 4739), ("2001:db8::9", 6343))
+    assert (dpu1.sampling, edge.sampling) == (100, 0)
     assert (edge.kind, str(edge.far), edge.served()) == ("nft", "netns:edge", addresses.ANY)
 
 
@@ -48,6 +50,10 @@ def one(**keys: object) -> str:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (one(sampling=1), "targets.dpu1.sampling: nobody is there to be told"),
+        (one(sampling=70000, telemetry=["192.0.2.9:4739"]), "targets.dpu1.sampling: 1 in 70000"),
+        (one(sampling=1, kind="nft", telemetry=["192.0.2.9:4739"]), "targets.dpu1.sampling: nft tells by its log"),
+        (one(sampling=-1), "targets.dpu1.sampling = -1 is too small"),
         (one(kind="iptables"), "targets.dpu1.kind = 'iptables' is not one of"),
         (one(adress="x"), "unknown key targets.dpu1.adress"),
         ("targets = 3\n", "targets = 3 is not a table of tables"),

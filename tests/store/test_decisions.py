@@ -48,14 +48,44 @@ def logged(n: int, **other: object) -> Logged:
 
 def test_numbers_of_rules_in_ipfix_become_verdicts_once(case: Path) -> None:
     said = Said("dpu7", "ab" * 32, POINTS, sensors=("s1",))
-    assert keep_decisions(case, said).verdicts == 2
+    assert keep_decisions(case, said).verdicts == 4
     assert keep_decisions(case, said).verdicts == 0
-    assert kept(case) == [(1, 0, "allow", "web/in", "ovs-ipfix", 9), (1, 1, "deny", "web/no-smb", "ovs-ipfix", 9)]
+    told = [(0, "allow", "web/in", "ovs-ipfix", 9), (1, "deny", "web/no-smb", "ovs-ipfix", 9)]
+    assert kept(case) == [(source_id, *one) for source_id in (1, 2) for one in told]  # a capture's flows of the same ends, too
 
 
-def test_without_a_sensor_every_exporter_is_meant_and_captures_never(case: Path) -> None:
+def test_without_a_sensor_every_exporter_is_meant_and_no_number_of_a_capture(case: Path) -> None:
     keep_decisions(case, Said("dpu7", None, POINTS))
-    assert [(source_id, n) for source_id, n, *_ in kept(case)] == [(1, 0), (1, 1), (3, 0)]
+    assert [(source_id, n) for source_id, n, *_ in kept(case)] == [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]
+    with CaseWriter(case) as writer:
+        writer.add_source(source(4, kind="pcap"))
+        writer.append("flows", batch("flows", [flow(8, 4, rule_id="7")]))
+        writer.update_source(4, state="ok")
+    assert keep_decisions(case, Said("dpu8", None, POINTS)).verdicts == 5
+
+
+def test_what_a_switch_tells_is_of_the_flows_of_those_ends_at_that_time(tmp_path: Path) -> None:
+    apart, told = APART // dt.timedelta(microseconds=1), [flow(n, rule_id="7") for n in range(7)]
+
+    def shifted(n: int, by: int) -> dict[str, object]:
+        return {"ts": told[n]["ts"] + by, "ts_end": told[n]["ts_end"] + by}
+
+    turned = {"src_ip": "10.0.1.1", "dst_ip": "10.0.0.1", "src_port": 443, "dst_port": 1025}
+    changes = (
+        {}, turned, {"network": "vlan:101"}, {"dst_port": 444}, shifted(4, 500 + apart), shifted(5, 501 + apart),
+        shifted(6, -501 - apart),
+    )  # fmt: skip
+    seen = [flow(n, 2, **change) for n, change in enumerate(changes)]
+    tenant = {"src_ip": "10.0.0.0", "src_port": 1024, "network": "vlan:9"}
+    seen.append(flow(7, 2, **tenant, **shifted(0, 0)))  # with the same addresses
+    with CaseWriter(tmp_path / "case") as writer:
+        for number, kind, rows in ((1, "ipfix", told), (2, "pcap", seen), (3, "netflow", [flow(0, 3)])):
+            writer.add_source(source(number, kind=kind))
+            writer.append("flows", batch("flows", rows))
+            writer.update_source(number, state="ok")
+    keep_decisions(tmp_path / "case", Said("dpu7", None, POINTS, ("s1",)))
+    assert [n for source_id, n, *_ in kept(tmp_path / "case") if source_id == 2] == [0, 1, 2, 4]
+    assert not [n for source_id, n, *_ in kept(tmp_path / "case") if source_id == 3]
 
 
 def test_logged_packets_find_their_flows_at_every_sensor(case: Path) -> None:

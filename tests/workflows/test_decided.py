@@ -7,6 +7,7 @@ import pytest
 from tests.store.rows import T0, batch, flow, source
 from workbench.analysis.decided import decided_on
 from workbench.errors import UsageError
+from workbench.push.compiled import point
 from workbench.store.reader import CaseReader
 from workbench.store.writer import CaseWriter
 from workbench.tui.decision_words import decisions_group
@@ -35,7 +36,7 @@ def case(tmp_path: Path) -> Path:
     with CaseWriter(tmp_path / "case") as writer:
         for number in (1, 2):
             writer.add_source(source(number, kind="ipfix"))
-            writer.append("flows", batch("flows", [flow(n, number, rule_id=str(7 * n)) for n in range(3)]))
+            writer.append("flows", batch("flows", [flow(n, number, rule_id=str(point(7 * n))) for n in range(3)]))
             writer.update_source(number, state="ok")
     return tmp_path / "case"
 

@@ -90,6 +90,8 @@ def enrol(
     say(f"{done.target} at {done.address} is enrolled{on}; it takes the signatures of:")
     say("".join(f"  {name}\n" for name in done.signers).rstrip("\n"))
     tell(f'to let a key do nothing else there: restrict,command="{done.command}" KEY')
+    if done.tells:
+        tell(f"packets of rules with `log` are told to {', '.join(done.tells)}; listen there: workbench attach ipfix://:PORT")
     if done.daemon == "plain":
         tell("there is no systemd: after a reboot somebody must start the daemon, or enrol it again")
 

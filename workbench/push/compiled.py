@@ -30,6 +30,8 @@ SPECIAL: Final = {
     ADOPTED: "(adopted)",
     PLUMBING: "(plumbing)",
 }
+#: Observation points of ours begin with this byte; the number of the rule is the rest.
+_POINTS: Final = 0x57000000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,18 @@ class Sampling:
     """How OVS may tell of packets of rules with `log`. probability: of 65535; the set is a row of Flow_Sample_Collector_Set."""
 
     probability: int = 65535
-    collector_set: int = 1
-    domain: int = 1
+    collector_set: int = 0x5742
+    domain: int = 0x57424331
+
+    @classmethod
+    def one_in(cls, packets: int) -> Sampling | None:
+        """One in so many packets; None for 0, which is none."""
+        return cls(max(1, 65535 // packets)) if packets > 0 else None
+
+
+def point(number: int) -> int:
+    """The observation point under which Open vSwitch tells of a rule: marked, since exporters of whole bridges use small ones."""
+    return _POINTS | number
 
 
 @dataclass(frozen=True, slots=True)

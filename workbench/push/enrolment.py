@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from workbench.errors import ExternalError, UsageError
+from workbench.errors import ExternalError, FarError, UsageError
 from workbench.push.channel import send
+from workbench.push.compiled import Sampling
 from workbench.push.resident import workbench_dpu as dpu
 from workbench.push.targets import Target
 from workbench.sources import ssh
@@ -63,7 +64,10 @@ _KEY: Final = re.compile(r"((?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]+)(?:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A DPU with its resident. daemon: `systemd`, or `plain`, which no reboot starts. command: what ssh forces."""
+    """A DPU with its resident. daemon: `systemd`, or `plain`, which no reboot starts. command: what ssh forces.
+
+    tells: collectors that are told of packets of rules with `log`.
+    """
 
     target: str
     address: str
@@ -72,6 +76,7 @@ class Enrolled:
     resident: str
     signers: tuple[str, ...]
     command: str
+    tells: tuple[str, ...] = ()
 
 
 def enrol(
@@ -94,6 +99,7 @@ def enrol(
     source = Path(dpu.__file__).read_bytes()
     mark = _same(target, bridge)
     command = forced(target)
+    tells = _telling(target, bridge) if target.kind == "ovs" else ()
     if login_key:
         _allow_login(target, login_key, command)
     config = {
@@ -115,8 +121,48 @@ def enrol(
     else:
         _shell(target, _PLAIN.format(home=home))
     return Enrolled(
-        target.name, str(target.far), bridge, daemon, hashlib.sha256(source).hexdigest(), tuple(sorted(names.values())), command
+        target.name,
+        str(target.far),
+        bridge,
+        daemon,
+        hashlib.sha256(source).hexdigest(),
+        tuple(sorted(names.values())),
+        command,
+        tells,
     )
+
+
+def _telling(target: Target, bridge: str) -> tuple[str, ...]:
+    """Whom the switch tells of packets that rules sample: the collectors of the settings, or nobody any more.
+
+    What was there of ours is made anew, which has the switch say its templates again: it does by itself every ten minutes.
+    ExternalError where the number of our set is somebody else's.
+    """
+    mark = f"external_ids:workbench-dpu={target.name}"
+    ask = ["ovs-vsctl", "--timeout=15"]
+    table = "Flow_Sample_Collector_Set"
+    for uuid in ssh.run(target.far, [*ask, "--bare", "--columns=_uuid", "find", table, mark], root=True).split():
+        if not re.fullmatch(r"[0-9a-f-]{36}", uuid):
+            raise ExternalError(f"{target.far} names a row that there can't be", "See whether its ovs-vsctl is the real one.")
+        ssh.run(target.far, [*ask, "--if-exists", "destroy", table, uuid], root=True)
+    if not target.sampling:
+        return ()
+    told = tuple(f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in target.telemetry)
+    number = Sampling().collector_set
+    collectors = ",".join(f'"{one}"' for one in told)
+    words = ["--", "--id=@b", "get", "Bridge", bridge, "--", "--id=@i", "create", "IPFIX", f"targets={collectors}"]
+    words += ["cache_active_timeout=1", "cache_max_flows=8192"]  # a record a second of those that knock a thousand times
+    words += ["--", "create", table, f"id={number}", "bridge=@b", "ipfix=@i", mark]
+    try:
+        ssh.run(target.far, [*ask, *words], root=True)
+    except FarError as error:
+        if error.code is None:
+            raise
+        raise ExternalError(
+            f"{target.name}: {bridge} can't tell its collectors: {error.message}",
+            f"See `ovs-vsctl find {table} id={number}` there: that number is for ours.",
+        ) from error
+    return told
 
 
 def _same(target: Target, bridge: str) -> str:

@@ -36,7 +36,13 @@ _PARTS: Final = "Plan without --lease; groups that are parts of others (except, 
 
 
 def templates(
-    kind: str, policy: Policy, sets: Mapping[str, Any], planned: int, serves: AddressSet, made: Sequence[Stage]
+    kind: str,
+    policy: Policy,
+    sets: Mapping[str, Any],
+    planned: int,
+    serves: AddressSet,
+    made: Sequence[Stage],
+    sampling: int = 0,
 ) -> list[str]:
     """The texts of stages with markers for the sets' members.
 
@@ -46,7 +52,9 @@ def templates(
     if len(sets) > MOST:
         raise PlanError(f"members can't follow: {len(sets)} selectors, of which {MOST} can", "Plan without --lease.")
     stand_ins = {one["selector"]: _stand_in(n) for n, one in enumerate(sets.values())}
-    with_them = rules.stages(kind, policy, _resolver(stand_ins), planned, serves, made[-1].made.ids, prove_them=False)
+    with_them = rules.stages(
+        kind, policy, _resolver(stand_ins), planned, serves, made[-1].made.ids, prove_them=False, sampling=sampling
+    )
     actions = {f"{policy.metadata.name}/{rule.name}": rule.action for rule in policy.rules}
     for stage in with_them:
         _refuse_opening(policy, stage.resolved)

@@ -12,7 +12,7 @@ from workbench.policy.addresses import AddressSet
 from workbench.policy.members import Resolver
 from workbench.policy.model import Policy, until
 from workbench.policy.resolved import Resolved, resolve
-from workbench.push.compiled import Compiled
+from workbench.push.compiled import Compiled, OvsLayout, Sampling
 from workbench.push.proof import Proof
 
 
@@ -34,10 +34,12 @@ def stages(
     serves: AddressSet,
     before: Mapping[int, str] | None = None,
     prove_them: bool = True,
+    sampling: int = 0,
 ) -> list[Stage]:
     """What holds one after the other as rules end: each compiled and proven.
 
-    planned: seconds since 1970, from which rules of a length of time count. PolicyError names the rule that can't be compiled.
+    planned: seconds since 1970, from which rules of a length of time count. sampling: one in how many packets of rules with
+    `log` Open vSwitch tells; 0: none. PolicyError names the rule that can't be compiled.
     """
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=planned)
     ends = {rule.name: int(until(rule.expires, at).timestamp()) for rule in policy.rules if rule.expires is not None}
@@ -47,16 +49,19 @@ def stages(
     for begin, end in zip([planned, *borders], [*borders, None], strict=True):
         left = [rule.model_copy(update={"expires": None}) for rule in policy.rules if ends.get(rule.name, begin + 1) > begin]
         resolved = resolve(policy.model_copy(update={"rules": left}), resolver, at)
-        made = compile_rules(kind, resolved, ids, serves)
+        made = compile_rules(kind, resolved, ids, serves, sampling)
         ids = dict(made.ids)
         proof = prove(made, resolved, None, serves) if prove_them else Proof(False, (), ("nobody has looked",), 0)
         found.append(Stage(end, resolved, made, proof))
     return found
 
 
-def compile_rules(kind: str, resolved: Resolved, before: Mapping[int, str] | None, serves: AddressSet) -> Compiled:
-    """The rules of a target of that kind. UsageError where there are none for it."""
-    made: Compiled = _compiler(kind).compile_rules(resolved, None, before, serves)
+def compile_rules(
+    kind: str, resolved: Resolved, before: Mapping[int, str] | None, serves: AddressSet, sampling: int = 0
+) -> Compiled:
+    """The rules of a target of that kind; sampling as for `stages`. UsageError where there are none for it."""
+    layout = OvsLayout(sampling=Sampling.one_in(sampling)) if kind == "ovs" else None
+    made: Compiled = _compiler(kind).compile_rules(resolved, layout, before, serves)
     return made
 
 

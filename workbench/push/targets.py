@@ -27,7 +27,8 @@ _PORT: Final = re.compile(r"[0-9]{1,5}")
 class Target:
     """A DPU. bridge: '' finds the only one there is. ports, prefixes: whom it enforces for; both empty: every end.
 
-    telemetry: (address, port) of the collectors that it must still reach.
+    telemetry: (address, port) of the collectors that it must still reach. sampling: 1 in how many packets of rules with `log`
+    it tells them; 0: none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Target:
     prefixes: tuple[str, ...] = ()
     telemetry: tuple[tuple[str, int], ...] = ()
     folder: str = "/var/lib/workbench-dpu"
+    sampling: int = 0
 
     @property
     def home(self) -> str:
@@ -89,7 +91,17 @@ def _target(name: str, said: TargetSettings) -> Target:
         raise SettingsError(f"{where}.folder: {said.folder!r} is not taken", "An absolute path of letters, digits and _ . -.")
     ports, prefixes = _served(where, said.serves)
     collectors = tuple(_collector(where, word) for word in said.telemetry)
-    return Target(name, said.kind, far, said.bridge, ports, prefixes, collectors, said.folder)
+    _check_sampling(where, said)
+    return Target(name, said.kind, far, said.bridge, ports, prefixes, collectors, said.folder, said.sampling)
+
+
+def _check_sampling(where: str, said: TargetSettings) -> None:
+    if said.sampling and said.kind != "ovs":
+        raise SettingsError(f"{where}.sampling: {said.kind} tells by its log", "Leave the key out.")
+    if said.sampling > 65535:
+        raise SettingsError(f"{where}.sampling: 1 in {said.sampling} is not taken", "1 in 65535 is the least.")
+    if said.sampling and not said.telemetry:
+        raise SettingsError(f"{where}.sampling: nobody is there to be told", f"Name collectors in {where}.telemetry.")
 
 
 def _served(where: str, words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

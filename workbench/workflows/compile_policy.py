@@ -88,21 +88,24 @@ def compile_policy(path: Path, target: str, moment: AsOf, settings: Settings, be
     from workbench.policy.resolved import resolve
 
     loaded = read_policy(path)
-    kind, serves = _target(target, settings)
+    kind, serves, sampling = _target(target, settings)
     if not moment.known:
         _need_no_case(loaded)
     resolved = resolve(loaded.policy, moment.resolver, moment.now)
     refuse_contradictions(loaded, resolved)
-    made = compiled_for(resolved, kind, serves, None if before is None else read_numbers(before))
+    made = compiled_for(resolved, kind, serves, None if before is None else read_numbers(before), sampling)
     return replace(made, contested=tuple(contested_lines(loaded.policy, moment.resolver, moment.now)))
 
 
-def compiled_for(resolved: Resolved, kind: str, serves: AddressSet, before: Mapping[int, str] | None = None) -> Made:
-    """Compiled, read back from its own text and proven."""
+def compiled_for(
+    resolved: Resolved, kind: str, serves: AddressSet, before: Mapping[int, str] | None = None, sampling: int = 0
+) -> Made:
+    """Compiled, read back from its own text and proven. sampling: as for push/rules.stages."""
     if kind == "ovs":
         from workbench.push import ovs
+        from workbench.push.compiled import OvsLayout, Sampling
 
-        made = ovs.compile_rules(resolved, before=before, serves=serves)
+        made = ovs.compile_rules(resolved, OvsLayout(sampling=Sampling.one_in(sampling)), before=before, serves=serves)
         return Made(made, ovs.prove(made, resolved, serves=serves), resolved, serves)
     if kind != "nft":
         raise InternalError(f"no compiler for {kind}")
@@ -112,14 +115,14 @@ def compiled_for(resolved: Resolved, kind: str, serves: AddressSet, before: Mapp
     return Made(made, nft.prove(made, resolved, serves=serves), resolved, serves)
 
 
-def _target(name: str, settings: Settings) -> tuple[str, AddressSet]:
+def _target(name: str, settings: Settings) -> tuple[str, AddressSet, int]:
     from workbench.policy import addresses
     from workbench.push.targets import target_of
 
     if name in KINDS and name not in settings.targets:
-        return name, addresses.ANY
+        return name, addresses.ANY, 0
     found = target_of(settings, name)
-    return found.kind, found.served()
+    return found.kind, found.served(), found.sampling
 
 
 def _need_no_case(loaded: Loaded) -> None:

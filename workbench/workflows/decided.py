@@ -36,8 +36,10 @@ def bring(case: Path, one: Status, log: Path | None = None, sensors: Sequence[st
 
     UsageError where that is not known, SourceError where the log can't be read, CaseBusyError.
     """
+    from workbench.push.compiled import point
+
     verdicts = _verdicts(one)
-    points = {int(number): (rule, verdicts[rule]) for number, rule in one.ids.items() if rule in verdicts}
+    points = {point(int(number)): (rule, verdicts[rule]) for number, rule in one.ids.items() if rule in verdicts}
     if one.said["dataplane"] != "ovs":
         points = {}
     elif not sensors:

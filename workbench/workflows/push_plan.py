@@ -90,7 +90,7 @@ def make_plan(wish: Wish) -> Plan:
     if tested["failed"]:
         raise PlanError(f"the policy fails its own tests: {'; '.join(tested['failed'])}", "See `workbench policy test`.")
     sets = known.sets(wish.case.name if wish.case else "", bounds(loaded.policy), wish.lease)
-    texts = rule_texts(target.kind, loaded.policy, sets, now, target.served(), stages)
+    texts = rule_texts(target.kind, loaded.policy, sets, now, target.served(), stages, target.sampling)
     text = text_of(loaded.policy)
     first = stages[0].made
     bundle = {
@@ -106,7 +106,8 @@ def make_plan(wish: Wish) -> Plan:
         "window": min(wish.window, there["longest_window"]),
         "author": wish.author or push_log.principal(settings),
         "policy": {"name": loaded.policy.metadata.name, "digest": dpu.digest(text.encode()), "text": text},
-        "test_report": {**tested, "planned": now, "serves": prefix_texts(target.served()), "forced": wish.force},
+        "test_report": {**tested, "planned": now, "serves": prefix_texts(target.served()), "forced": wish.force}
+        | {"sampling": target.sampling},
         "rules": [{"until": s.until, "text": t, "digest": dpu.digest(t.encode())} for s, t in zip(stages, texts, strict=True)],
         "adopt": first.adopt,
         "adopt_seconds": ADOPT if first.adopt else 0,
@@ -163,7 +164,13 @@ def bounds(policy: Policy) -> list[str]:
 
 
 def rule_texts(
-    kind: str, policy: Policy, sets: Mapping[str, Any], planned: int, serves: AddressSet, stages: list[Stage]
+    kind: str,
+    policy: Policy,
+    sets: Mapping[str, Any],
+    planned: int,
+    serves: AddressSet,
+    stages: list[Stage],
+    sampling: int = 0,
 ) -> list[str]:
     """The rules as a bundle has them: as compiled, or templates where members follow under a lease.
 
@@ -173,7 +180,7 @@ def rule_texts(
 
     if not any(one["lease"] for one in sets.values()):
         return [stage.made.text for stage in stages]
-    return followed.templates(kind, policy, sets, planned, serves, stages)
+    return followed.templates(kind, policy, sets, planned, serves, stages, sampling)
 
 
 def _refuse_unready(target: Target, there: Mapping[str, Any]) -> None:
@@ -196,7 +203,7 @@ def _stages(target: Target, policy: Policy, resolver: Resolver, now: int, old: M
     from workbench.push import rules
 
     before = {int(number): rule_id for number, rule_id in old["ids"].items()} if old else None
-    found = rules.stages(target.kind, policy, resolver, now, target.served(), before)
+    found = rules.stages(target.kind, policy, resolver, now, target.served(), before, sampling=target.sampling)
     for stage in found:
         if not stage.proof.equal:
             wrong = [*stage.proof.problems, *(one.text() for one in stage.proof.examples)][:3]
@@ -308,9 +315,12 @@ def all_stages(bundle: Mapping[str, Any], resolver: Resolver | None = None) -> l
         serves = addresses.of_ranges(part for text in report["serves"] for part in addresses.prefix(text).ranges)
         planned = int(report["planned"])
         before = {int(number): rule_id for number, rule_id in bundle["ids"].items()}
+        sampling = int(report.get("sampling", 0))  # plans of before have none
     except (KeyError, TypeError, ValueError) as error:
         raise PlanError("the plan does not say as of when it was made", "Plan again.") from error
-    return rules.stages(bundle["dataplane"], policy, resolver or answering(bundle["sets"]), planned, serves, before)
+    return rules.stages(
+        bundle["dataplane"], policy, resolver or answering(bundle["sets"]), planned, serves, before, sampling=sampling
+    )
 
 
 def prefix_texts(found: AddressSet) -> list[str]:

@@ -29,7 +29,9 @@ def untrue(bundle: Mapping[str, Any], made: Sequence[Stage], settings: Settings)
     serves = addresses.of_ranges(part for text in report["serves"] for part in addresses.prefix(text).ranges)
     policy = load([("bundle", bundle["policy"]["text"])]).policy
     try:
-        texts = push_plan.rule_texts(bundle["dataplane"], policy, sets, report["planned"], serves, list(made))
+        texts = push_plan.rule_texts(
+            bundle["dataplane"], policy, sets, report["planned"], serves, list(made), report.get("sampling", 0)
+        )
     except PlanError as error:
         return error.message
     if [(one.until, text) for one, text in zip(made, texts, strict=True)] != [(x["until"], x["text"]) for x in bundle["rules"]]:
@@ -51,6 +53,7 @@ def untrue(bundle: Mapping[str, Any], made: Sequence[Stage], settings: Settings)
     target = _known(bundle, settings)
     if target is not None:
         wrong += ["serves"] if report["serves"] != push_plan.prefix_texts(target.served()) else []
+        wrong += ["sampling"] if report.get("sampling", 0) != target.sampling else []
         wrong += ["dataplane"] if bundle["dataplane"] != target.kind else []
     return f"{', '.join(wrong)}: not what its policy and the settings make of it" if wrong else ""
 

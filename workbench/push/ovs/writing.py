@@ -103,7 +103,9 @@ def _notes(resolved: Resolved, layout: OvsLayout) -> Iterator[Note]:
         if meant.rule.log and layout.sampling is None:
             yield Note("log", meant.rule_id, "not told: sample() is not allowed on this target; its flows are counted")
         elif meant.rule.log and meant.rule.action != "pass":
-            yield Note("log", meant.rule_id, "told by sample(): the first packets of its connections leave the hardware's path")
+            cut = ", and all of those that it cuts," if cuts(meant) else ""
+            text = f"told by sample(): the first packets of its connections{cut} leave the hardware's path"
+            yield Note("log", meant.rule_id, text)
 
 
 class _Writer:
@@ -198,23 +200,24 @@ class _Writer:
         t = self.tables
         going = f"{t.register}={in_register(AS_IT_GOES, number):#x}"
         told = self._told(number) if rule is not None and rule.log else ""
+        stop = told.rstrip(",") or "drop"  # nothing behind a sample: dropped
         if rule is not None and rule.existing == "cut":
-            yield Flow(t.verdict, 500, f"{t.register}={in_register(AS_A_REPLY, number):#x}", "drop", number)
-            yield Flow(t.verdict, 500, f"ct_state=+est+trk,{going}", "drop", number)
+            yield Flow(t.verdict, 500, f"{t.register}={in_register(AS_A_REPLY, number):#x}", stop, number)
+            yield Flow(t.verdict, 500, f"ct_state=+est+trk,{going}", stop, number)
         if action == "allow":
             commit = f"ct(commit,zone={t.layout.zone},exec(set_field:{t.cookie(number):#x}->ct_label))"
             for word in matching.IP.values():  # ct() wants a family
                 yield Flow(t.verdict, 300, f"ct_state=+new+trk,{word},{going}", f"{told}{commit},resubmit(,{t.passing})", number)
             yield Flow(t.verdict, 300, f"ct_state=-trk,{going}", f"{told}resubmit(,{t.passing})", number)
         elif action != "pass":
-            yield Flow(t.verdict, 300, going, told.rstrip(",") or "drop", number)
+            yield Flow(t.verdict, 300, going, stop, number)
 
     def _told(self, number: int) -> str:
         how = self.tables.layout.sampling
         if how is None:
             return ""
         where = f"collector_set_id={how.collector_set},obs_domain_id={how.domain}"
-        return f"sample(probability={how.probability},{where},obs_point_id={number & 0xFFFFFFFF}),"
+        return f"sample(probability={how.probability},{where},obs_point_id={compiled.point(number)}),"
 
     def _established(self) -> Iterator[Flow]:
         t = self.tables

@@ -1,0 +1,146 @@
+"""From a finding to rules that run: an attacker's live sessions end and stay so, others go on, the switch tells by which rule."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sample_captures.make.recording import Recorder
+from tests.lab import marks, switch
+from tests.lab.containing import ESX, PLAN, TRAIN, Attacked, ssh_from_admin
+from tests.lab.dataplane import DpuLab
+from tests.lab.pushing import Desk
+from tests.push.resident.people import People
+from workbench.push.probes import parse
+from workbench.store.reader import CaseReader
+from workbench.workflows import decided, push_policy
+from workbench.workflows.draft_policy import Selection, suggest_policy
+from workbench.workflows.hunt import detect
+from workbench.workflows.ingest import index_sources
+from workbench.workflows.requests import IndexRequest
+
+pytestmark = [*marks.LAB, pytest.mark.xdist_group("contain")]
+TARGET = f"""kind = "ovs"
+address = "ssh://root@dpu1"
+bridge = "ovsbr1"
+telemetry = ["127.0.0.1:{switch.IPFIX}"]
+sampling = 1"""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[DpuLab]:
+    with DpuLab(PLAN) as up:
+        yield up
+
+
+@pytest.fixture
+def attacked(lab: DpuLab, tmp_path: Path) -> Iterator[Attacked]:
+    one = Attacked(lab, tmp_path)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def desk(lab: DpuLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    (tmp_path / "keys").mkdir()
+    one = Desk(tmp_path, People(tmp_path / "keys"), monkeypatch, TARGET)
+    ssh_from_admin(lab, tmp_path, monkeypatch)
+    before = lab.ofctl("dpu1", "--no-stats", "dump-flows", "ovsbr1")
+    yield one
+    one.end()
+    lab.add_flows("dpu1", "ovsbr1", "delete cookie=0x5742433100000000/0xffffffff00000000\n")
+    assert lab.ofctl("dpu1", "--no-stats", "dump-flows", "ovsbr1") == before
+
+
+class Collecting:
+    """`workbench attach` on the DPU, of what its switch tells."""
+
+    def __init__(self, lab: DpuLab, case: Path) -> None:
+        words = ["attach", f"ipfix://127.0.0.1:{switch.IPFIX}", "--case", str(case), "--headless", "--status", "off"]
+        line, environment = lab.command("dpu1", [sys.executable, "-m", "workbench", *words])
+        self.case, self.process = case, subprocess.Popen(line, env=environment)
+        waited(lambda: f":{switch.IPFIX} " in lab.run("dpu1", ["ss", "-Hlun"]))
+
+    def told(self, sql: str) -> list[tuple[object, ...]]:
+        with CaseReader(self.case) as reader:
+            return [tuple(row.values()) for row in reader.query(sql).to_pylist()]
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(120) == 0
+
+
+def waited(what: Callable[[], bool], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def of_finding(case: Path) -> str:
+    """The draft that contains who reached for the hypervisor."""
+    detect(case)
+    with CaseReader(case) as reader:
+        sql = "SELECT finding_id FROM findings WHERE detection = 'hypervisor-management' AND subject LIKE ? ORDER BY ts_first"
+        (found, *_) = reader.query(sql, [f"{TRAIN} in vlan:101"])["finding_id"].to_pylist()
+        return suggest_policy(reader, Selection(finding=found)).text
+
+
+def test_what_lived_ends_and_stays_ended_and_the_switch_tells_by_which_rule(
+    desk: Desk, attacked: Attacked, lab: DpuLab, tmp_path: Path
+) -> None:
+    case, policy = tmp_path / "case", tmp_path / "contain.yaml"
+    index_sources(IndexRequest((str(attacked.capture),), case))
+    policy.write_text(of_finding(case))
+    assert "existing: cut" in policy.read_text()
+    desk.enrol()
+    collecting = Collecting(lab, case)
+    try:
+        lab.export("dpu1")  # whole bridges are told to the same port, under point 1
+        recorder = Recorder(lab, "dpu1", "mirror1")
+        plan = desk.signed(policy, tmp_path / "plan", case=case)
+        allowed, denied = attacked.probes()
+        assert attacked.session.lives()
+        assert attacked.slp_session.lives()
+        done = push_policy.apply_plan(plan, 600, [parse(allowed, True), parse(denied, False)])
+        assert [(one.found, one.good) for one in done.probed] == [("connected", True), ("silent", True)]
+
+        cut = (attacked.session, attacked.slp_session)
+        at_once = [list(one.heard) for one in cut]
+
+        def ended() -> bool:
+            return attacked.slp_session.silent() and [one.heard for one in cut] == at_once and attacked.vmotion.lives()
+
+        assert ended()
+        push_policy.confirm("dpu", "")
+        assert ended()
+        lab.appctl("dpu1", "revalidator/purge")  # every packet is judged by the tables again
+        assert ended()
+        assert not attacked.reaches("train-7", 1)
+        assert attacked.reaches("esx-02")
+
+        rule = next(number for number, name in push_policy.status(["dpu"])[0].ids.items() if name.endswith("/contain-from"))
+        point = 0x57000000 | int(rule)
+        ports = f"SELECT count(DISTINCT greatest(src_port, dst_port)) AS n FROM flows WHERE rule_id = '{point}'"
+        waited(lambda: collecting.told(ports) == [(4,)])  # the probe, the attempt and both that lived
+        recorder.stop()
+    finally:
+        collecting.stop()
+    index_sources(IndexRequest((str(recorder.raw),), case))
+    (status,) = push_policy.status(["dpu"])
+    assert decided.bring(case, status).kept.verdicts
+    decisions = """SELECT DISTINCT s.kind, f.proto, greatest(f.src_port, f.dst_port), least(f.src_ip, f.dst_ip),
+    greatest(f.src_ip, f.dst_ip), d.verdict, d.rule_id
+FROM decisions d JOIN flows f USING (flow_id) JOIN sources s USING (source_id) WHERE d.origin = 'ovs-ipfix'"""
+    name, rows = "contain-10.20.1.77-in-vlan-101/contain-from", collecting.told(decisions)
+    assert {row[3:] for row in rows} == {(TRAIN, ESX, "deny", name)}  # by the packets of both directions, at both sources
+    lived = {(kind, proto, one.port) for kind in ("ipfix", "pcapng") for proto, one in zip((6, 17), cut, strict=True)}
+    assert {row[:3] for row in rows} > lived
+    counted = f"SELECT packets FROM rule_counters WHERE rule_id = '{name}'"
+    assert all(packets > 20 for (packets,) in collecting.told(counted))
