@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sample_captures.make.recording import Recorder
+from tests import needs
 from tests.lab import marks, switch
 from tests.lab.containing import ESX, PLAN, TRAIN, Attacked, ssh_from_admin
 from tests.lab.dataplane import DpuLab
 from tests.lab.pushing import Desk
 from tests.push.resident.people import People
+from tests.tui.terminal import Terminal
+from workbench.errors import ExternalError
+from workbench.push import enrolment
 from workbench.push.probes import parse
+from workbench.push.targets import target_of
+from workbench.settings import load_settings
 from workbench.store.reader import CaseReader
 from workbench.workflows import decided, push_policy
 from workbench.workflows.draft_policy import Selection, suggest_policy
@@ -26,6 +35,7 @@ from workbench.workflows.ingest import index_sources
 from workbench.workflows.requests import IndexRequest
 
 pytestmark = [*marks.LAB, pytest.mark.xdist_group("contain")]
+ROOT = Path(__file__).parents[2]
 TARGET = f"""kind = "ovs"
 address = "ssh://root@dpu1"
 bridge = "ovsbr1"
@@ -144,3 +154,98 @@ FROM decisions d JOIN flows f USING (flow_id) JOIN sources s USING (source_id) W
     assert {row[:3] for row in rows} > lived
     counted = f"SELECT packets FROM rule_counters WHERE rule_id = '{name}'"
     assert all(packets > 20 for (packets,) in collecting.told(counted))
+
+
+@pytest.fixture
+def terminal(desk: Desk, attacked: Attacked, tmp_path: Path) -> Iterator[Terminal]:
+    """The app, on the recording."""
+    words = [sys.executable, "-m", "workbench", "open", str(attacked.capture), "--case", str(tmp_path / "case")]
+    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    found = Terminal(tmp_path, words, {**kept, "PYTHONPATH": str(ROOT)})
+    yield found
+    found.close()
+
+
+@pytest.mark.tmux
+@needs.program("tmux")
+def test_in_the_app_from_a_finding_to_what_is_enforced(
+    terminal: Terminal, desk: Desk, attacked: Attacked, record_property: Callable[[str, object], None]
+) -> None:
+    desk.enrol()
+    terminal.wait_for("ready", "row 1")
+    began = [time.monotonic()]
+    terminal.press("5", "D")
+    terminal.wait_for("Hypervisor management reached", "score  flows")
+    terminal.press("g", "j")
+    terminal.wait(lambda text: any(line.startswith("▶") and TRAIN in line for line in text.split("\n")))
+    began.append(time.monotonic())
+    terminal.press("d")
+    terminal.wait_for(f"policy contain-{TRAIN}")
+    terminal.press("F9")
+    terminal.wait_for(f"push contain-{TRAIN}", "runs nothing of ours")
+    terminal.press("Enter")
+    terminal.wait_for("Enter signs as ada")
+    for word, way in zip(("allow", "deny"), attacked.probes(), strict=True):
+        terminal.press("o")
+        terminal.wait_for("Try once it runs")
+        terminal.write(f"{word} {way}")
+        terminal.press("Enter")
+        terminal.wait(lambda text: "Try once it runs" not in text)
+    terminal.press("Enter")
+    terminal.wait_for("Signed    by ada")
+    terminal.press("Enter")
+    terminal.wait_for("with which key?")
+    terminal.write(str(desk.people.folder / "ben"))
+    terminal.press("Enter")
+    terminal.wait_for("Approved  by ben")
+    assert attacked.session.lives()
+    assert attacked.slp_session.lives()
+    terminal.press("Enter")
+    terminal.wait_for("2 of 2 probes as meant", "c CONFIRM")
+    for name, since in zip(("first_key_to_enforced", "finding_to_enforced"), began, strict=True):
+        record_property(name, round(time.monotonic() - since, 1))
+        print(f"{name}: {time.monotonic() - since:.1f} s")
+    heard = list(attacked.session.heard)
+    assert attacked.slp_session.silent()
+    terminal.press("c")
+    terminal.wait_for("CONFIRMED", "is in force on dpu")
+    terminal.press("q")
+    terminal.wait_for("exit code 0")
+    assert attacked.slp_session.silent()
+    assert attacked.session.heard == heard
+    assert attacked.vmotion.lives()
+    said = desk.said()
+    assert (said["pending"], said["confirmed"]["policy"][: len(f"contain-{TRAIN}")]) == (None, f"contain-{TRAIN}")
+
+
+def test_the_row_that_tells_is_made_renewed_and_taken_away_and_nobody_elses_is_touched(desk: Desk, lab: DpuLab) -> None:
+    def rows() -> list[str]:
+        return lab.vsctl("dpu1", "--bare", "--columns=_uuid", "list", "Flow_Sample_Collector_Set").split()
+
+    def tell(**change: Any) -> tuple[str, ...]:
+        return enrolment._telling(replace(target_of(load_settings(), "dpu"), **change), "ovsbr1")
+
+    assert tell(sampling=0) == ()
+    assert rows() == []
+    theirs = "--id=@b get Bridge br-phy -- create Flow_Sample_Collector_Set id=22338 bridge=@b external_ids:workbench-dpu=other"
+    lab.vsctl("dpu1", *theirs.split())
+    others = rows()
+    try:
+        assert tell(telemetry=(("192.0.2.9", 4739), ("2001:db8::9", 4740))) == ("192.0.2.9:4739", "[2001:db8::9]:4740")
+        (ours,) = set(rows()) - set(others)
+        targets = lab.vsctl(
+            "dpu1", "get", "IPFIX", lab.vsctl("dpu1", "get", "Flow_Sample_Collector_Set", ours, "ipfix").strip(), "targets"
+        )
+        assert targets.strip() == '["192.0.2.9:4739", "[2001:db8::9]:4740"]'
+        tell()
+        assert len(rows()) == 2
+        assert ours not in rows()  # made anew: the switch says its templates again
+        tell(sampling=0)
+        lab.vsctl(
+            "dpu1", "--", "--id=@b", "get", "Bridge", "ovsbr1", "--", "set", "Flow_Sample_Collector_Set", others[0], "bridge=@b"
+        )
+        with pytest.raises(ExternalError, match="ovsbr1 can't tell its collectors"):
+            tell()
+        assert rows() == others
+    finally:
+        lab.vsctl("dpu1", "destroy", "Flow_Sample_Collector_Set", others[0])
