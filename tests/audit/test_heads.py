@@ -161,3 +161,12 @@ def test_junk_among_the_heads_is_said(case: Path, key: Path, signers: Path, junk
     with (case / heads.FILE).open("ab") as file:
         file.write(junk)
     assert "is no signed head" in whats(case, allowed_signers=signers)
+
+
+def test_a_key_with_a_passphrase_fails_at_once_where_nothing_can_be_typed(tmp_path, monkeypatch):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", tmp_path / "locked"], check=True)
+    monkeypatch.setattr(heads, "_quiet", False)
+    heads.leave_terminal_alone()
+    with pytest.raises(ExternalError, match="asks for a passphrase, which can't be typed here") as caught:
+        heads.sign(b"x", tmp_path / "locked", heads.NAMESPACE)
+    assert "ssh-add" in caught.value.remedy

@@ -25,6 +25,7 @@ from workbench.tui.recent import load_recent
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
 from workbench.tui.screens.help import HelpDialog
+from workbench.tui.screens.push import PushScreen
 from workbench.tui.screens.start import StartScreen
 from workbench.tui.themes import THEMES
 from workbench.tui.typed_ahead import TypedAhead
@@ -119,7 +120,12 @@ class WorkbenchApp(App[int]):
         self.action_leave()
 
     def action_leave(self) -> None:
-        """Leave; while indexing, or attached to something, ask first."""
+        """Leave; while indexing, attached to something, or before the countdown of a push, ask first."""
+        if isinstance(self.screen, PushScreen) and self.screen.leaving(self._leave):
+            return
+        self._leave()
+
+    def _leave(self) -> None:
         run = self._run
         live = self.attached
         if live is not None and live.going_on:

@@ -59,10 +59,11 @@ AT: Final = {
 
 @dataclass
 class Keys:
-    """Keys that signed last, for as long as the app runs. author: '' is that of the settings."""
+    """Keys that signed last, for as long as the app runs; '' for none yet."""
 
     author: str = ""
     approver: str = ""
+    confirmer: str = ""
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Course:
 
     policy, text: what is pushed. waits: a push that waits on the target; deadline: when it is rolled back, by `monotonic`.
     mine: the digest that is watched. outcome: `confirmed`, `rolled back` or `gone`, and why. review: what was found before the
-    last signature. copies: where the plan was exported to. version: the version of the policy that the text was kept as.
+    last signature. copies: where the plan was exported to. unreached, unread: why the DPU, or the plan's file, can't be asked.
     """
 
     policy: str
@@ -99,6 +100,7 @@ class Course:
     busy: str = ""
     trouble: tuple[Step, Exception] | None = None
     unreached: str = ""
+    unread: str = ""
 
     def bundle(self) -> dict[str, Any]:
         """What is planned; empty before."""
@@ -116,8 +118,19 @@ class Course:
             return self.trouble[0]
         return AT[self.stage]
 
+    def key(self) -> str:
+        """The key for what comes next: the one that was named last for it, else that of the settings; '' for none.
+
+        An approver's is never that of the settings, which is the author's.
+        """
+        if self.stage is Stage.APPROVE:
+            return self.keys.approver
+        mine = self.keys.author or (self.desk.key if self.desk is not None else "")
+        return (self.keys.confirmer or mine) if self.stage is Stage.WAITING else mine
+
     def begin(self, target: str) -> None:
-        """Another target, or the same once more: what was planned is not of it."""
+        """Another target, or the same once more: what was planned is not of it, nor is why it might be."""
+        self.force = self.break_glass = self.unread = ""
         self.target, self.stage = target, Stage.PLAN
         self.plan, self.path, self.copies, self.signers, self.review = None, None, (), ("", ""), {}
         self.applied, self.waits, self.mine, self.outcome, self.trouble, self.unreached = None, None, "", ("", ""), None, ""
@@ -125,7 +138,7 @@ class Course:
     def planned(self, plan: Plan, path: Path) -> None:
         """There is a plan: it is to be signed."""
         self.plan, self.path, self.copies, self.signers, self.review = plan, path, (), ("", ""), {}
-        self.stage = Stage.SIGN
+        self.stage, self.unread = Stage.SIGN, ""
 
     def gathered(self, plan: Plan, signers: tuple[str, str]) -> None:
         """Signatures came to it."""

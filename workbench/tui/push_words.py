@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 DONE, NOW, HEED, WRONG, LATER = "✓", "▶", "!", "✗", "·"
 _STYLES: Final = {DONE: "green", NOW: "bold", HEED: "yellow", WRONG: "bold red", LATER: "dim"}
 _ROWS: Final = 40
+#: Lines of the plan that stand beside a signature; the rest is said of the step Plan.
+_SHOWN: Final = 6
+#: Of what a DPU takes at once, from where on it is told; and seconds that its clock may be off without a word.
+_FULL, _SKEWED = 0.8, 60
 
 
 _NO_TARGET: Final = """There is no target yet. Name one in {settings}:
@@ -59,7 +63,8 @@ def steps(course: Course, cursor: Step) -> Text:
 
 def line_of(course: Course, step: Step) -> Line:
     """The line of a step."""
-    if course.trouble is not None and course.trouble[0] is step:
+    over = step is Step.KEPT and course.stage is Stage.OVER  # what became of it says more than what went wrong here
+    if course.trouble is not None and course.trouble[0] is step and not over:
         return Line(WRONG, said_briefly(course.trouble[1]))
     line = _LINES[step](course)
     if course.at is step and line.mark in (LATER, NOW) and course.busy:
@@ -113,9 +118,10 @@ def _proof(course: Course) -> Line:
         return Line(LATER, "that the rules mean what the policy says")
     shown = course.plan.shown
     tests = course.bundle()["test_report"]["tests"]
-    return Line(
-        DONE, f"{shown['lines']:,} rules, {shown['size']:,} bytes, proven in {shown['proven']}; {_many(tests, 'test')} pass"
-    )
+    full = shown["request"] > _FULL * shown["most"]
+    room = f"; {shown['request'] / shown['most']:.0%} of what a DPU takes: few more rules will fit" if full else ""
+    words = f"{shown['lines']:,} rules, {shown['size']:,} bytes, proven in {shown['proven']}; {_many(tests, 'test')} pass"
+    return Line(HEED if full else DONE, words + room)
 
 
 def _many(count: int, what: str) -> str:
@@ -161,8 +167,8 @@ def _signed(course: Course) -> Line:
         return Line(DONE, f"by {course.signers[0]}")
     if course.plan is None:
         return Line(LATER, "by its author")
-    key = course.keys.author or (course.desk.key if course.desk is not None else "")
-    return Line(NOW, f"Enter signs as {course.bundle()['author']} with {key}" if key else "Enter asks for a key")
+    who, key = course.bundle()["author"], course.key()
+    return Line(NOW, f"Enter signs as {who} with {key}" if key else f"Enter asks {who} for a key")
 
 
 def _approved(course: Course) -> Line:
@@ -172,7 +178,9 @@ def _approved(course: Course) -> Line:
         return Line(DONE, f"by {course.signers[1]}")
     if course.stage is not Stage.APPROVE:
         return Line(LATER, "by somebody else, or b: break-glass")
-    return Line(NOW, "Enter: with a second key here; or it is waited for, from elsewhere")
+    key = course.key()
+    here = f"with {key}" if key else "with a second key here"
+    return Line(NOW, f"Enter: {here}; or it is waited for, from elsewhere")
 
 
 def _applied(course: Course) -> Line:
@@ -220,15 +228,15 @@ def detail(course: Course, step: Step) -> Text:
     """All that is to be said of a step."""
     out = Text()
     if course.trouble is not None and course.trouble[0] is step:
-        _error(out, course.trouble[1])
+        _error(out, course.trouble[1], course.stage is not Stage.OVER)
     for line in _DETAILS[step](course):
         out.append(visible(line[:1000]) + "\n")
     out.rstrip()
     return out
 
 
-def _error(out: Text, error: Exception) -> None:
-    """What went wrong, its code, and what to do."""
+def _error(out: Text, error: Exception, again: bool) -> None:
+    """What went wrong, its code, and what to do; again: whether it can be tried once more."""
     if not isinstance(error, WorkbenchError):
         out.append(f"✗ Something went wrong: {visible(said_briefly(error)[:2000])}\n", "bold red")
         out.append("→ This is a fault in workbench; please report what you did.\n\n")
@@ -237,8 +245,8 @@ def _error(out: Text, error: Exception) -> None:
     out.append(f"✗ {error.title}{f' [{visible(code)}]' if code else ''}: {visible(error.message[:2000])}\n", "bold red")
     if isinstance(error, NeedsReasonError):
         out.append("→ Mend the policy, or who claims the addresses; or say why it may be all the same: f.\n\n")
-    elif error.remedy:
-        out.append(f"→ {visible(error.remedy[:1000])}\n\n")
+    elif error.remedy or again:
+        out.append(f"→ {visible(error.remedy[:1000]) or 'Mend that; Enter tries again.'}\n\n")
 
 
 def _about_target(course: Course) -> list[str]:
@@ -255,9 +263,11 @@ def _about_plan(course: Course) -> list[str]:
     shown, bundle = plan.shown, course.bundle()
     lines = [_row(row) for row in shown["changes"]] or ["  Nothing is judged otherwise than by what runs now."]
     lines += ["  and more rows, or more"] if len(shown["changes"]) >= _ROWS else []
+    skew = shown["skew"]
     return [
         f"{bundle['policy']['name']} against {shown['against']}, by {bundle['author']}.",
         *lines,
+        *([f"Its clock is {skew:+,} s off this machine's: what ends by time ends by its clock."] if abs(skew) > _SKEWED else []),
         *(f"A rule ends at {_when(until)}." for until in shown["stages"] if until is not None),
         *(f"Note: {note}" for note in shown["notes"]),
         f"To be applied until {_when(bundle['expiry'])}. Digest {plan.digest}",
@@ -322,12 +332,18 @@ def _about_signed(course: Course) -> list[str]:
     if course.plan is None:
         return []
     lines = [f"{line}." for line in course.review.get("doubts", [])]
-    if not course.signers[0]:
-        lines += [
-            "Enter signs what stands above, after it was compiled and proven once more; a another key.",
-            f"Or in a terminal: workbench push sign {course.path}",
-        ]
-    return lines
+    if course.signers[0]:
+        return [*lines, f"By {course.signers[0]}."]
+    return [
+        *_unread(course),
+        "What is signed, once it was compiled and proven again:",
+        *_about_plan(course)[:_SHOWN],
+        f"Or in a terminal: workbench push sign {course.path}",
+    ]
+
+
+def _unread(course: Course) -> list[str]:
+    return [f"Its file can't be read: {course.unread}"] if course.unread else []
 
 
 def _about_approved(course: Course) -> list[str]:
@@ -340,6 +356,7 @@ def _about_approved(course: Course) -> list[str]:
     if course.signers[1]:
         return [f"Signed by {course.signers[0]}, approved by {course.signers[1]}."]
     return [
+        *_unread(course),
         "Somebody else, with a key and a name of their own, approves it: here with Enter, or elsewhere:",
         f"  workbench push approve {course.path}",
         *(f"  or of the copy: workbench push approve {copy}" for copy in course.copies),
@@ -371,6 +388,8 @@ def _about_kept(course: Course) -> list[str]:
             f"In force on {course.target}. To take it back later, in a terminal:",
             f"  workbench push rollback {course.target} --confirmed {course.mine[:12]}",
         ]
+    elif course.stage is Stage.OVER:
+        lines += [f"{course.mine[:12]} does not run on {course.target}. g plans again, against what runs now."]
     return lines
 
 

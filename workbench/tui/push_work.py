@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.app import App
 
+from workbench.errors import NeedsReasonError
 from workbench.tui.push_course import Course, Stage, Step
 from workbench.workflows import push_desk
 
@@ -61,6 +62,7 @@ class PushWork:
             self._app.call_from_thread(what, *given)
 
     def _failed(self, step: Step, error: Exception) -> None:
+        step = Step.REFUSALS if isinstance(error, NeedsReasonError) else step
         self.course.busy, self.course.trouble = "", (step, error)
         if step in (Step.APPLIED, Step.KEPT):
             self.look()  # whatever was said here, the DPU knows what runs there
@@ -71,18 +73,21 @@ class PushWork:
         then(found)
         self.seen()
 
-    def _beside(self, name: str, work: Callable[[], _T], then: Callable[[_T], None]) -> None:
-        """A question beside what is being done, of which there is one at a time; where it fails it is asked again later."""
+    def _beside(self, name: str, work: Callable[[], _T], then: Callable[[_T], None], no: str = "unreached") -> None:
+        """A question beside what is being done, of which there is one at a time; where it fails it is asked again later.
+
+        no: what of the course says why it failed.
+        """
         if name in self._looking:
             return
         self._looking.add(name)
-        self._start(partial(self._ask, name, work, then))
+        self._start(partial(self._ask, name, work, then, no))
 
-    def _ask(self, name: str, work: Callable[[], _T], then: Callable[[_T], None]) -> None:
+    def _ask(self, name: str, work: Callable[[], _T], then: Callable[[_T], None], no: str) -> None:
         try:
             found = work()
         except Exception as error:
-            self._tell(self._asked, name, partial(self._unreached, error))
+            self._tell(self._asked, name, partial(setattr, self.course, no, getattr(error, "message", str(error))))
         else:
             self._tell(self._asked, name, partial(then, found))
 
@@ -90,9 +95,6 @@ class PushWork:
         self._looking.discard(name)
         then()
         self.seen()
-
-    def _unreached(self, error: Exception) -> None:
-        self.course.unreached = getattr(error, "message", str(error))
 
     # -- targets ----------------------------------------------------------------------------------------------------------
 
@@ -196,7 +198,7 @@ class PushWork:
         """Look whether somebody has signed or approved the plan's file, or a copy of it."""
         course = self.course
         if course.path is not None and course.stage in (Stage.SIGN, Stage.APPROVE) and not course.busy:
-            self._beside("file", partial(self._gather, course.path, course.copies), self._gathered)
+            self._beside("file", partial(self._gather, course.path, course.copies), self._gathered, "unread")
 
     def _gather(self, path: Path, copies: tuple[Path, ...]) -> tuple[Path, Plan, tuple[str, str]] | None:
         stamp = push_desk.stamp((path, *copies))
@@ -208,7 +210,7 @@ class PushWork:
 
     def _gathered(self, found: tuple[Path, Plan, tuple[str, str]] | None) -> None:
         course = self.course
-        course.unreached = ""
+        course.unread = ""
         if found is None or course.busy or course.path != found[0] or course.plan is None:
             return
         if course.plan.bundle == found[1].bundle:
@@ -234,6 +236,7 @@ class PushWork:
 
     def confirm(self, key: str) -> None:
         """Keep what waits."""
+        self.course.keys.confirmer = key
         self._do("confirming: touch the key if it blinks", Step.KEPT, partial(self._confirm, key), self._confirmed)
 
     def _confirm(self, key: str) -> str:
@@ -274,9 +277,11 @@ class PushWork:
         if status.error or not mine:
             return
         outcome, why = push_desk.became(status, mine)
-        if outcome == "waiting" and course.stage in (Stage.APPLY, Stage.WAITING):
+        if course.stage not in (Stage.APPLY, Stage.WAITING):
+            return
+        if outcome == "waiting":
             course.wait(mine, status.said["pending"]["remaining"])
-        elif course.stage is Stage.WAITING:
+        elif course.stage is Stage.WAITING or outcome != "gone":
             course.over(outcome, why)
 
     def _waits(self, there: Waiting) -> None:

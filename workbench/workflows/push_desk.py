@@ -189,7 +189,10 @@ def became(status: Status, digest: str) -> tuple[str, str]:
 
 
 def status_of(name: str) -> Status:
-    """One target's, as `push status` has it; an error is part of it."""
-    from workbench.workflows.push_policy import status
+    """One target's, as `push status` has it; an error, of whatever kind, is part of it."""
+    from workbench.workflows.push_policy import Status, status
 
-    return status([name])[0]
+    try:
+        return status([name])[0]
+    except WorkbenchError as error:
+        return Status(name, "", "unreachable", {}, error.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -18,7 +19,7 @@ from workbench.records.visible import visible
 from workbench.tui import push_words
 from workbench.tui.push_course import Course, Stage, Step
 from workbench.tui.push_work import PushWork
-from workbench.tui.screens.dialog import PromptDialog
+from workbench.tui.screens.dialog import ConfirmDialog, PromptDialog
 from workbench.tui.widgets.keys import KeyLine
 from workbench.tui.widgets.rule import TitleRule
 
@@ -41,7 +42,7 @@ class PushScreen(Screen[None]):
     PushScreen #push-targets { height: 1fr; display: none; border: none; padding: 0; background: $background; }
     PushScreen.-waiting #push-count { display: block; }
     PushScreen.-choosing #push-targets { display: block; }
-    PushScreen.-choosing #push-detail { height: auto; max-height: 50%; }
+    PushScreen.-choosing #push-detail { height: auto; max-height: 6; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,7 +50,7 @@ class PushScreen(Screen[None]):
         Binding("r", "roll_back", "ROLL BACK", id="push.rollback", tooltip="Put back what ran before, at once", priority=True),
         Binding("enter", "next", "Go on", id="push.next", tooltip="The next step: sign, approve, apply"),
         Binding("f", "force", "Force", id="push.force", tooltip="Plan it although something is refused, with a reason"),
-        Binding("a", "key", "Another key", id="push.key", tooltip="The key to sign or to approve with"),
+        Binding("a", "key", "Another key", id="push.key", tooltip="The key to sign, approve or confirm with"),
         Binding(
             "b", "break_glass", "Break-glass", id="push.break_glass", tooltip="With one signature, for a while, with a reason"
         ),
@@ -110,12 +111,12 @@ class PushScreen(Screen[None]):
 
     def show(self) -> None:
         """All of it anew."""
-        if not self.is_mounted:
+        if not self.is_attached:
             return
         course = self.course
         cursor = self._cursor or course.at
         choosing = course.stage is Stage.TARGET
-        self.set_class(choosing, "-choosing")
+        self.set_class(choosing and course.desk is not None and bool(course.desk.targets), "-choosing")
         self.set_class(course.stage is Stage.WAITING, "-waiting")
         to = f" to {course.target}" if course.target else ""
         self.query_one("#push-title", TitleRule).title = f"push {visible(course.policy)}{to}"
@@ -188,7 +189,7 @@ class PushScreen(Screen[None]):
             "confirm": course.stage is Stage.WAITING,
             "roll_back": course.stage is Stage.WAITING,
             "force": isinstance(trouble, NeedsReasonError) and bool(course.target),
-            "key": course.stage in (Stage.SIGN, Stage.APPROVE),
+            "key": course.stage in (Stage.SIGN, Stage.APPROVE, Stage.WAITING),
             "break_glass": course.stage in (Stage.SIGN, Stage.APPROVE),
             "export": course.stage in _PLANNED,
             "window": course.stage in _PLANNED,
@@ -214,10 +215,8 @@ class PushScreen(Screen[None]):
             self._tell(f"Not yet: {course.busy}.")
         elif course.stage is Stage.PLAN:
             self.work.plan()
-        elif course.stage is Stage.SIGN:
-            self._with_key(course.keys.author or (course.desk.key if course.desk is not None else ""))
-        elif course.stage is Stage.APPROVE:
-            self._with_key(course.keys.approver)
+        elif course.stage in (Stage.SIGN, Stage.APPROVE):
+            self._with_key(course.key())
         elif course.stage is Stage.APPLY:
             self.work.apply()
         elif course.stage is Stage.OVER:
@@ -225,22 +224,28 @@ class PushScreen(Screen[None]):
         else:
             self.show()
 
-    def _with_key(self, key: str | None) -> None:
-        if key:
-            (self.work.sign if self.course.stage is Stage.SIGN else self.work.approve)(key)
-        else:
+    def _with_key(self, key: str) -> None:
+        does = {Stage.SIGN: self.work.sign, Stage.APPROVE: self.work.approve, Stage.WAITING: self.work.confirm}
+        if not key:
             self.action_key()
+        elif self.course.stage in does:
+            does[self.course.stage](key)
 
     def action_key(self) -> None:
         """Ask for the key, then go on with it."""
-        who = f"as {self.course.bundle()['author']}" if self.course.stage is Stage.SIGN else "as somebody else than its author"
-        word = "Sign" if self.course.stage is Stage.SIGN else "Approve"
+        stage = self.course.stage
+        what = {
+            Stage.SIGN: f"Sign as {self.course.bundle().get('author', '')}",
+            Stage.APPROVE: "Approve as somebody else than its author",
+            Stage.WAITING: "Confirm",
+        }
         hint = "path of an SSH key, or of the .pub of one in an agent; it is remembered until you quit. Esc closes"
-        self.app.push_screen(PromptDialog(f"{word} {who}, with which key?", hint, _no_key), self._named)
 
-    def _named(self, key: str | None) -> None:
-        if key:
-            self._with_key(str(Path(key).expanduser()))
+        def named(key: str | None) -> None:
+            if key and self.course.stage is stage:
+                self._with_key(str(Path(key).expanduser()))
+
+        self.app.push_screen(PromptDialog(visible(f"{what[stage]} with which key?"), hint, _no_key), named)
 
     def action_force(self) -> None:
         """Why it may be, then plan once more."""
@@ -311,20 +316,10 @@ class PushScreen(Screen[None]):
 
     def action_confirm(self) -> None:
         """Keep it."""
-        course = self.course
-        key = course.keys.author or (course.desk.key if course.desk is not None else "")
-        if course.busy:
-            self._tell(f"Not yet: {course.busy}.")
-        elif key:
-            self.work.confirm(key)
+        if self.course.busy:
+            self._tell(f"Not yet: {self.course.busy}.")
         else:
-            hint = "path of an SSH key that the DPU takes confirmations of; Esc closes"
-            self.app.push_screen(PromptDialog("Confirm with which key?", hint, _no_key), self._confirm)
-
-    def _confirm(self, key: str | None) -> None:
-        if key and self.course.stage is Stage.WAITING:
-            self.course.keys.author = str(Path(key).expanduser())
-            self.work.confirm(self.course.keys.author)
+            self._with_key(self.course.key())
 
     def action_roll_back(self) -> None:
         """Put back what ran before."""
@@ -343,6 +338,16 @@ class PushScreen(Screen[None]):
     def action_scroll(self, by: int) -> None:
         """Further down or up."""
         self.query_one("#push-detail", VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def leaving(self, leave: Callable[[], None]) -> bool:
+        """Whether to ask before the app is left; `leave` is called where the answer is yes."""
+        course = self.course
+        if course.stage is not Stage.WAITING or not course.left:
+            return False
+        question = f"It is rolled back in {push_words.clock(course.left)} unless somebody confirms it; leaving changes nothing."
+        dialog = ConfirmDialog(f"A push waits on {course.target}", question, "quit", "stay")
+        self.app.push_screen(dialog, lambda yes: leave() if yes else None)
+        return True
 
     def action_back(self) -> None:
         """Leave; what waits there waits on."""
