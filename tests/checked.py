@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
+#: Of tests that use them: at the same time in several processes, each would compile them.
+GROUP: Final = "checked_kernels"
 ROOT: Final = Path(__file__).parents[1]
 
 

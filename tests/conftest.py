@@ -16,11 +16,31 @@ from workbench.workflows.kernels import prepare_kernel_cache
 #: saying which it was.
 PATIENCE = 600
 
+#: Fixtures of a session with indexed samples (tests/detections, tests/sample_captures).
+SAMPLES = {"cases", "sampled", "samples"}
+
 settings.register_profile("house", deadline=None)  # a busy machine is no failure
 settings.load_profile("house")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a script: programs under test inherit it,
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and some are stopped by just that signal
 prepare_kernel_cache()  # before any test module imports a kernel, and inherited by every process
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what takes long to make run in one process: spread over all, each process would make it.
+
+    That is what fixtures of a module make once, and the indexed samples.
+    """
+    for item in items:
+        made = getattr(item, "_fixtureinfo", None)
+        if made is None or item.get_closest_marker("xdist_group"):
+            continue
+        group = item.path.relative_to(item.config.rootpath)
+        if SAMPLES & made.name2fixturedefs.keys():
+            item.add_marker(pytest.mark.xdist_group(".".join(group.parent.parts)))
+        elif any(one[-1].scope == "module" for one in made.name2fixturedefs.values()):
+            item.add_marker(pytest.mark.xdist_group(".".join(group.parts)))
 
 
 @pytest.hookimpl(trylast=True)

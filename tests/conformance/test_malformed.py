@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.checked import checked_kernels
+from tests.checked import GROUP, checked_kernels
 from tests.conformance.captures import ROOT, captures, folder, manifest
 from workbench.cli.app import run
 
@@ -85,7 +85,7 @@ def plain_sweep() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
+@pytest.mark.xdist_group(GROUP)
 def test_whole_cut_and_flipped_captures_are_read_cleanly_and_accounted_for() -> None:
     found = plain_sweep()
     assert found["overruns"] == {"element": "silent"}  # why the next test is needed
@@ -93,7 +93,7 @@ def test_whole_cut_and_flipped_captures_are_read_cleanly_and_accounted_for() -> 
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sweep")
+@pytest.mark.xdist_group(GROUP)
 def test_no_kernel_leaves_its_arrays() -> None:
     """The same with every index checked; its compiled kernels are kept apart, since numba's cache ignores the flag."""
     checked = run_sweep(SMALL, **checked_kernels())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.checked import checked_kernels
+from tests.checked import GROUP, checked_kernels
 from tests.decode.wire import frames_of, plain_tcp
 from workbench.decode.bpf import LONGEST, MOST_BACK, Selector, checked
 from workbench.records.packet import FRAME
@@ -135,7 +135,7 @@ def selected(program: Program, packet: bytes, wire: int | None = None, link: int
 
 
 @given(programs(), st.binary(max_size=60), st.integers(0, ALL))
-@settings(max_examples=1500)
+@settings(max_examples=600)
 def test_any_program_does_what_the_table_says(program: Program, packet: bytes, wire: int) -> None:
     assert selected(program, packet, wire) == (interpreted(program, packet, wire) != 0)
 
@@ -268,6 +268,7 @@ except IndexError:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group(GROUP)
 def test_with_bounds_checked() -> None:
     """Another process and cache folder: numba's cache ignores the flag."""
     env = {**os.environ, **checked_kernels(), "PYTHONPATH": str(ROOT)}

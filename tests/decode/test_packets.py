@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.checked import checked_kernels
+from tests.checked import GROUP, checked_kernels
 from tests.conformance.captures import folder, required
 from tests.decode.wire import decode_all, frames_of, plain_tcp, read
 from tests.fuzz.fuzz_decode import LINKS, check, main, one
@@ -85,6 +85,7 @@ def test_fuzz_rounds_by_seed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group(GROUP)
 def test_fuzz_rounds_with_bounds_checked() -> None:
     """Another process and cache folder: numba's cache ignores the flag."""
     env = {**os.environ, **checked_kernels(), "PYTHONPATH": str(ROOT)}
