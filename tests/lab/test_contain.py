@@ -19,7 +19,7 @@ from tests import needs
 from tests.lab import marks, switch
 from tests.lab.containing import ESX, PLAN, TRAIN, Attacked, ssh_from_admin
 from tests.lab.dataplane import DpuLab
-from tests.lab.pushing import Desk
+from tests.lab.pushing import RULES, Desk
 from tests.push.resident.people import People
 from tests.tui.terminal import Terminal
 from workbench.errors import ExternalError
@@ -28,7 +28,7 @@ from workbench.push.probes import parse
 from workbench.push.targets import target_of
 from workbench.settings import load_settings
 from workbench.store.reader import CaseReader
-from workbench.workflows import decided, push_policy
+from workbench.workflows import decided, push_plan, push_policy
 from workbench.workflows.draft_policy import Selection, suggest_policy
 from workbench.workflows.hunt import detect
 from workbench.workflows.ingest import index_sources
@@ -166,6 +166,22 @@ def terminal(desk: Desk, attacked: Attacked, tmp_path: Path) -> Iterator[Termina
     found.close()
 
 
+def to_the_first_finding(terminal: Terminal) -> None:
+    """Down from the title of its group, once more where the list came anew behind the key; the next one is of the same guest."""
+
+    def there(text: str) -> bool:
+        return any(line.startswith("▶") and TRAIN in line for line in text.split("\n"))
+
+    for _ in range(60):
+        terminal.press("j")
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            if there("\n".join(terminal.screen())):
+                return
+            time.sleep(0.05)
+    terminal.wait(there)
+
+
 @pytest.mark.tmux
 @needs.program("tmux")
 def test_in_the_app_from_a_finding_to_what_is_enforced(
@@ -176,8 +192,7 @@ def test_in_the_app_from_a_finding_to_what_is_enforced(
     began = [time.monotonic()]
     terminal.press("5", "D")
     terminal.wait_for("Hypervisor management reached", "score  flows")
-    terminal.press("g", "j")
-    terminal.wait(lambda text: any(line.startswith("▶") and TRAIN in line for line in text.split("\n")))
+    to_the_first_finding(terminal)
     began.append(time.monotonic())
     terminal.press("d")
     terminal.wait_for(f"policy contain-{TRAIN}")
@@ -227,6 +242,16 @@ def test_the_row_that_tells_is_made_renewed_and_taken_away_and_nobody_elses_is_t
 
     assert tell(sampling=0) == ()
     assert rows() == []
+    desk.enrol()
+    policy = desk.folder / "log.yaml"
+    policy.write_text(RULES.format(port=80).replace("[tcp/80]", "[tcp/80], log: true"))
+
+    def notes() -> str:
+        return " ".join(push_plan.make_plan(push_plan.Wish(policy, "dpu")).shown["notes"])
+
+    assert "they tell nobody" not in notes()
+    tell(sampling=0)
+    assert "dpu: its switch knows no collectors for rules with `log`, they tell nobody: enrol it again" in notes()
     theirs = "--id=@b get Bridge br-phy -- create Flow_Sample_Collector_Set id=22338 bridge=@b external_ids:workbench-dpu=other"
     lab.vsctl("dpu1", *theirs.split())
     others = rows()

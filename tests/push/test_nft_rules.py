@@ -48,6 +48,16 @@ def test_random_policies_are_proven_from_the_text_and_from_what_the_kernel_has()
             assert proof.equal, (seed, proof.problems, [one.text() for one in proof.examples])
 
 
+def test_what_is_cut_is_logged_whichever_way_it_goes() -> None:
+    made = compile_rules(compiling.contain())
+    for chain in ("going0", "reply0"):
+        (lines,) = re.findall(rf"chain {chain} \{{\n(.*?)\n\t\}}", made.text, re.DOTALL)
+        told, stopped = lines.split("\n")[::2], lines.split("\n")[1::2]
+        assert all(' log prefix "contain/no-guests " ' in line for line in told)
+        assert [line.split(" limit ")[0] for line in told] == [line.split(" counter drop")[0] for line in stopped]
+    assert any("first packets, and what it cuts" in note.text for note in made.report.notes)
+
+
 def changed(meant: Resolved, find: str, instead: str) -> tuple[bool, str]:
     made = compile_rules(meant)
     text = re.sub(find, instead, made.text, count=1)

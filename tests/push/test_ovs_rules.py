@@ -13,6 +13,7 @@ from workbench.push import compiled
 from workbench.push.compiled import OvsLayout, Sampling, point
 from workbench.push.ovs import compile_rules, prove, read_flows
 from workbench.push.ovs.reading import FlowTextError
+from workbench.push.resident import workbench_dpu as dpu
 
 OURS = OvsLayout().ours
 
@@ -143,6 +144,7 @@ def test_logging_is_sampling_where_that_is_allowed() -> None:
     assert [line.split("priority=")[1].split(",")[0] for line in flows] == ["500", "500", "300"]
     assert prove(made, meant).equal
     assert point(7) == 0x57000007
+    assert (layout.sampling.collector_set if layout.sampling else 0) == dpu.SAMPLES
     assert Sampling.one_in(0) is None
     assert "sample(" not in compile_rules(meant).text
 

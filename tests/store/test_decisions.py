@@ -89,7 +89,14 @@ def test_what_a_switch_tells_is_of_the_flows_of_those_ends_at_that_time(tmp_path
 
 
 def test_logged_packets_find_their_flows_at_every_sensor(case: Path) -> None:
-    lines = [logged(1), logged(1, ts=BEGAN), logged(4, proto=1, src_port=8, dst_port=0), logged(3), logged(0, src_port=9)]
+    turned = {"src_ip": "10.0.1.1", "dst_ip": "10.0.0.1", "src_port": 443, "dst_port": 1025}  # of a connection that was cut
+    lines = [
+        logged(1),
+        logged(1, ts=BEGAN, **turned),
+        logged(4, proto=1, src_port=8, dst_port=0),
+        logged(3),
+        logged(0, src_port=9),
+    ]
     found = keep_decisions(case, Said("dpu7", None, {}, logged=lines))
     assert found.unmatched == 2
     assert [(s, n, r, p) for s, n, _, r, _, p in kept(case)] == [

@@ -132,17 +132,22 @@ def _of_points(asks: Asks, said: Said) -> pa.Table:
     return _new(asks, _POINTED, said, "ovs-ipfix", values)
 
 
-#: Of several flows of the same ends the one that was going on, or began next; each logged packet has its number.
+#: Of several flows of the same ends the one that was going on, or began next; each logged packet has its number. Packets of
+#: connections that were cut go either way.
 _MATCHED: Final = """WITH logged AS (
     SELECT unnest($ts::TIMESTAMP[]) AS ts, unnest($rules::VARCHAR[]) AS rule_id, unnest($verdicts::VARCHAR[]) AS verdict,
         unnest($proto::INTEGER[]) AS proto, unnest($src::VARCHAR[]) AS src_ip, unnest($dst::VARCHAR[]) AS dst_ip,
         unnest($sport::INTEGER[]) AS src_port, unnest($dport::INTEGER[]) AS dst_port, unnest(range(len($ts::TIMESTAMP[]))) AS n
+), either AS (
+    SELECT *, false AS back FROM logged UNION ALL BY NAME
+    SELECT * REPLACE (dst_ip AS src_ip, src_ip AS dst_ip, dst_port AS src_port, src_port AS dst_port), true AS back FROM logged
+    WHERE proto NOT IN (1, 58)
 )
-SELECT l.n, f.flow_id, l.ts, l.verdict, l.rule_id FROM logged l JOIN flows f
+SELECT l.n, f.flow_id, l.ts, l.verdict, l.rule_id FROM either l JOIN flows f
 ON f.proto = l.proto AND f.src_ip = l.src_ip AND f.dst_ip = l.dst_ip AND f.src_port IS NOT DISTINCT FROM l.src_port
 AND (f.dst_port IS NOT DISTINCT FROM l.dst_port OR f.proto IN (1, 58))
 AND l.ts BETWEEN f.ts - to_microseconds($apart::BIGINT) AND f.ts_end + to_microseconds($apart::BIGINT)
-QUALIFY row_number() OVER (PARTITION BY l.n, f.sensor ORDER BY abs(epoch_us(f.ts) - epoch_us(l.ts)), f.flow_id) = 1"""
+QUALIFY row_number() OVER (PARTITION BY l.n, f.sensor ORDER BY l.back, abs(epoch_us(f.ts) - epoch_us(l.ts)), f.flow_id) = 1"""
 
 
 def _of_log(asks: Asks, said: Said) -> tuple[pa.Table, int]:

@@ -87,6 +87,7 @@ def make_plan(wish: Wish) -> Plan:
         tested = _tested(loaded, known, moment.now)
         contested = _contested(loaded.policy, moment.resolver, moment.now, wish)
         shown = _shown(target, stages, old, reader, wish, loaded.policy) | {"contested": contested}
+    shown["notes"] += _telling_nobody(target, loaded.policy, there)
     if tested["failed"]:
         raise PlanError(f"the policy fails its own tests: {'; '.join(tested['failed'])}", "See `workbench policy test`.")
     sets = known.sets(wish.case.name if wish.case else "", bounds(loaded.policy), wish.lease)
@@ -156,6 +157,13 @@ def _contested(policy: Policy, resolver: Resolver, now: datetime, wish: Wish) ->
             "; ".join(found), "Mend who claims them (`workbench workloads`), or say why it may be: --force REASON."
         )
     return found
+
+
+def _telling_nobody(target: Target, policy: Policy, there: Mapping[str, Any]) -> list[str]:
+    """Rules with `log` that shall be told, on a switch that knows nobody to tell."""
+    if not target.sampling or there.get("tells") is True or not any(rule.log for rule in policy.rules):
+        return []
+    return [f"{target.name}: its switch knows no collectors for rules with `log`, they tell nobody: enrol it again"]
 
 
 def bounds(policy: Policy) -> list[str]:

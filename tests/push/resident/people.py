@@ -103,6 +103,9 @@ class Lines:
     def owner(self) -> str:
         return self.owned
 
+    def tells(self) -> bool:
+        return False
+
     def emptied(self) -> bool:
         return not self.running()
 

@@ -78,7 +78,8 @@ def _notes(resolved: Resolved) -> Iterator[Note]:
     yield from notes_of(resolved)
     for meant in resolved.rules:
         if meant.rule.log and meant.rule.action != "pass":
-            yield Note("log", meant.rule_id, f"logged by the kernel, at most {LOGS} times a second, first packets only")
+            which = "first packets, and what it cuts" if cuts(meant) else "first packets only"
+            yield Note("log", meant.rule_id, f"logged by the kernel, at most {LOGS} times a second, {which}")
 
 
 def _comment_of(line: str) -> str:
@@ -163,8 +164,7 @@ class _Writer:
             end = f'counter {verdict[meant.rule.action]} comment "{meant.rule_id}"'
             for match in self._matches(meant, back=False):
                 if meant.rule.log and meant.rule.action != "pass":
-                    told = f'limit rate {LOGS}/second burst {LOGS} packets log prefix "{meant.rule_id[:126]} "'
-                    yield f'{match}{told} comment "{meant.rule_id}"'
+                    yield self._logged(match, meant)
                 yield match + end
         if not last:
             yield f"goto judge{stage + 1}"
@@ -176,6 +176,10 @@ class _Writer:
             yield match + self._end(verdict_of, compiled.DEFAULT)
         yield self._end("accept", compiled.UNMANAGED)
 
+    def _logged(self, match: str, meant: Meant) -> str:
+        told = f'limit rate {LOGS}/second burst {LOGS} packets log prefix "{meant.rule_id[:126]} "'
+        return f'{match}{told} comment "{meant.rule_id}"'
+
     def _cut(self, stage: int, back: bool) -> Iterator[str]:
         """Who decides on an established connection: only a rule that cuts does anything."""
         word = "reply" if back else "going"
@@ -183,6 +187,8 @@ class _Writer:
         for meant in self.cutting[stage]:
             end = "counter drop" if cuts(meant) else after or "return" if meant.rule.action == "pass" else "return"
             for match in self._matches(meant, back):
+                if meant.rule.log and cuts(meant):
+                    yield self._logged(match, meant)
                 yield f'{match}{end} comment "{meant.rule_id}"'
         if after:
             yield after

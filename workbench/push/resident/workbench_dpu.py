@@ -47,6 +47,8 @@ POLICY, APPROVAL, CONFIRM, MEMBERS = "dpu-policy", "dpu-approval", "dpu-confirm"
 #: Ours on a bridge: the upper half of the cookie. In netfilter: one table.
 OURS = 0x57424331
 TABLE = "workbench_policy"
+#: The number of the collectors that packets of rules are told to.
+SAMPLES = 0x5742
 _OVS_OURS = "cookie=0x%08x00000000/0xffffffff00000000" % OURS
 _REMOVE = {"ovs": "delete %s\n" % _OVS_OURS, "nft": "add table inet %s\ndelete table inet %s\n" % (TABLE, TABLE)}
 #: Our tables on a bridge, and where the hook is in table 0.
@@ -617,6 +619,15 @@ class Dataplane:
             if line[:1] in sides and "cookie=0x%08x" % OURS in line:
                 sides[line[0]].add(line[1:].split(" actions=")[0])
         return sorted(sides["-"] ^ sides["+"])
+
+    def tells(self) -> bool:
+        """Whether the switch knows collectors for what rules sample: enrolling makes that row, and not this program."""
+        if self.kind != "ovs":
+            return False
+        asked = ["ovs-vsctl", "--timeout=10"]
+        bridge = self._do([*asked, "get", "Bridge", self.bridge, "_uuid"]).strip()
+        row = ["find", "Flow_Sample_Collector_Set", "id=%d" % SAMPLES, "bridge=" + bridge]
+        return bool(self._do([*asked, "--bare", "--columns=_uuid", *row]).strip())
 
     def counters(self) -> Dict[str, List[int]]:
         """Packets and bytes by rule: the lower half of the cookie in decimal, or the rule's comment."""
@@ -1329,6 +1340,7 @@ class Resident:
             said["counters"] = self.dataplane.counters()
             if ask.get("others") is True:  # a look at all flows of the bridge
                 said["occupied"], said["owner"] = self.dataplane.occupied(), self._stranger()
+                said["tells"] = self.dataplane.tells()
             if ask.get("text") is True:
                 said["text"] = running
             if state["drift"] and not state["pending"]:
