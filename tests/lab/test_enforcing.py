@@ -10,8 +10,10 @@ import pytest
 
 from tests.lab import marks
 from tests.lab.enforced import traced, try_established, try_new
-from tests.lab.enforcing import Enforcer, Prober, carries
+from tests.lab.enforcing import LEFT, RIGHT, Enforcer, Prober, carries
+from tests.lab.frames import UDP, Probe, frame
 from tests.push import compiling
+from workbench.policy.addresses import V4_FIRST
 from workbench.push import nft, ovs
 
 pytestmark = [*marks.LAB, pytest.mark.xdist_group("enforcing")]
@@ -115,6 +117,31 @@ def test_what_is_of_others_survives_byte_for_byte(lab: Enforcer) -> None:
     assert COMPILERS[lab.kind].prove(made, meant, lab.loaded()).equal
     lab.load(made.remove)
     assert others() == before
+
+
+def test_ip_behind_more_tags_than_the_switch_reads_does_not_get_past_the_rules(lab: Enforcer) -> None:
+    """Linux takes IP behind two tags of VLAN 0 for plain IP: whoever rules a host could send it so."""
+    if lab.kind != "ovs":
+        return  # a router's rules meet packets without tags
+    made = ovs.compile_rules(compiling.contain())
+    guest, managed = (V4_FIRST + (10 << 24) + (net << 16) + 5 for net in (30, 20))
+    kinds = ((0x8100, 0x8100), (0x88A8, 0x8100), (0x8100, 0x88A8), (0x8100, 0x8100, 0x8100), (0x8100,), ())
+
+    def through(first: int, meant: set[int]) -> set[int]:
+        """The numbers of those kinds with which a packet comes through; waits for those meant to, and for another service."""
+        for n, tags in enumerate(kinds):
+            data = frame(Probe(first + n, guest, managed, UDP, 30_000 + n, 427), 0, False, (RIGHT, LEFT))
+            lab.ends["left"].send(data[:12] + b"".join(tag.to_bytes(2) + b"\0\0" for tag in tags) + data[12:])
+        last = Probe(first + 99, guest, guest + (1 << 20), UDP, 30_099, 9)
+        seen = lab.send([last], 0, False, {last.number, *(first + n for n in meant)})
+        return {number - first for number in seen} - {99}
+
+    every = set(range(len(kinds)))
+    lab.load(made.remove)
+    assert through(100_000, every) == every
+    lab.load(made.text)
+    assert through(200_000, set()) == set()
+    lab.load(made.remove)
 
 
 def test_the_switch_traces_what_the_engine_says(lab: Enforcer, prober: Prober) -> None:

@@ -59,6 +59,8 @@ def changed(meant: Resolved, find: str, instead: str) -> tuple[bool, str]:
     ("find", "instead", "said"),
     [
         pytest.param("tp_dst=443,", "tp_dst=444,", "by contain/no-guests", id="another-port"),
+        pytest.param(".*dl_type=0x8100.*\n", "", "VLAN tags within tags (0x8100)", id="tags-pass"),
+        pytest.param("dl_type=0x88a8,actions=drop", "dl_type=0x88a8,actions=resubmit(,205)", "(0x88a8)", id="other-tags-pass"),
         pytest.param("nw_src=10.30.0.0/24", "nw_src=10.30.0.0/25", "10.30.0.128 ", id="half-a-prefix"),
         pytest.param("table=212,priority=65000,tcp,", "table=212,priority=65000,udp,", "a reply", id="replies-get-through"),
         pytest.param("ct_state=.inv.trk,actions=drop", "ct_state=+inv+trk,actions=resubmit(,205)", "invalid", id="invalid"),

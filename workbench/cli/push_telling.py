@@ -32,6 +32,10 @@ def show_status(one: Status) -> None:
             f"approved by {kept['approver']}" if kept["approver"] else "BREAK-GLASS: to be reviewed"
         )
         say(f"  runs {kept['policy']} ({kept['digest'][:16]}, number {kept['sequence']}), {who}")
+        members = kept["members"]
+        if members["until"] is not None:
+            by = f"sent by {members['by']}" if members.get("by") else "of the plan"
+            say(f"  members of its groups are {by}; their lease holds until {_clock(members['until'])}")
     if pending:
         say(f"  waits {pending['digest'][:16]}: rolled back in {pending['remaining']:.0f} s unless confirmed")
     for rule, packets, size in one.counters:
@@ -68,7 +72,7 @@ def show_reconciled(one: Reconciled) -> None:
         say(f"{one.target}: {'nothing follows' if one.error is None else 'members and lease are as they were'}")
         return
     what = f"{one.came:,} members came, {one.went:,} went" if one.came or one.went else "nobody came or went"
-    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one.until)) if one.until is not None else "for good"
+    until = _clock(one.until) if one.until is not None else "for good"
     say(f"{one.target}: {what}; the lease holds until {until}")
     for line in one.some:
         say(f"  {line}" if line.startswith("-") else f"  +{line}")
@@ -76,3 +80,7 @@ def show_reconciled(one: Reconciled) -> None:
         tell(f"FORCED ({one.forced}): {line}")
     for line in one.failing:
         tell(f"{one.target}: with these members a test of the policy fails: {line}")
+
+
+def _clock(moment: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

@@ -58,7 +58,7 @@ def _by_name(fits: _Fits, names: _Fits) -> _Fits:
 _MOMENT: Final = _whole(_LATEST)
 _RECORD: Final = _with(
     digest=_digest, sequence=_whole(), policy=_text(), signer=_text(), approver=_text(), review=_flag, lapses=_none_or(_MOMENT),
-    at=_MOMENT, members=_with(sets=_by_name(_each(_text(64), 65536), _text(64)), until=_none_or(_MOMENT)),
+    at=_MOMENT, members=_with(sets=_by_name(_each(_text(64), 65536), _text(64)), until=_none_or(_MOMENT)),  # and by whom
 )  # fmt: skip
 _TOLD: Final = _each(_text(1 << 20))
 _ANSWERS: Final[dict[str, dict[str, _Fits]]] = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
+from collections.abc import Mapping
 from typing import Any, Final
 
 from workbench.errors import ExternalError, FarError, PushRefusedError
@@ -28,6 +30,7 @@ _REMEDIES: Final = {
     "wrong-namespace": "Its allowed signers say who may sign for what.",
     "unguarded": "Run `workbench push enrol` again: it starts the daemon.",
     "occupied": "Move that flow away, or end who put it there; ours live in tables 200 to 217 and at the top of table 0.",
+    "not-ours": "Its resident may be older than this workbench: run `workbench push enrol` again.",
     "owned": "End that, or name the bridge in the settings and run `workbench push enrol` again: it is taken as it is then.",
     "too-large": "Use fewer rules, or prefixes in place of single addresses.",
     "late": "The old rules run. Plan again.",
@@ -58,6 +61,21 @@ def ask(target: Target, what: str, **given: Any) -> dict[str, Any]:
     if wrong := answers.wrong(what, answer):
         raise ExternalError(f"{target.far} answers, but not as a resident: its `{wrong}` is not what it must be", _AGAIN)
     return answer
+
+
+def confirmed(target: Target, there: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The bundle that a status shows as the confirmed one; None where nothing is. ExternalError where it is not that one."""
+    text, record = there.get("bundle"), there["confirmed"]
+    if not text or not record:
+        return None
+    try:
+        bundle = dpu.parse_bundle(text)
+    except dpu.Refused as error:
+        raise ExternalError(f"{target.name} shows a bundle that is not one: {error.message}", _AGAIN) from error
+    named = dpu.digest(text.encode()) == record["digest"] and bundle["target"] == target.name
+    if not named or not all(re.fullmatch("[0-9]{1,10}", number) for number in bundle["ids"]):
+        raise ExternalError(f"{target.name} shows a bundle that is not the one it says it has confirmed", _AGAIN)
+    return bundle
 
 
 def refusal(target: Target, code: str, message: str) -> PushRefusedError:

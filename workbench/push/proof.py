@@ -26,12 +26,16 @@ MOST_EXAMPLES: Final = 20
 
 
 class Situation(NamedTuple):
-    """What connection tracking says of a packet. state: its flags on ovs; adopted: of a connection older than the rules."""
+    """What connection tracking says of a packet. state: its flags on ovs; adopted: of a connection older than the rules.
+
+    ether: None for IP; else another type of frame, 0 for those that no flow of ours asks for.
+    """
 
     name: str
     state: frozenset[str]
     syn: bool = False
     adopted: bool = False
+    ether: int | None = None
 
 
 NEW: Final = Situation("new", frozenset({"new"}), syn=True)
@@ -43,8 +47,10 @@ ADOPTED: Final = Situation("adopted", frozenset({"est"}), adopted=True)
 RELATED: Final = Situation("related", frozenset({"rel"}))
 INVALID: Final = Situation("invalid", frozenset({"inv"}))
 #: Frames of other protocols than IP, ARP first of all; only a bridge has them.
-NOT_IP: Final = Situation("not IP", frozenset())
-SITUATIONS: Final = (NEW, MIDDLE, GOING, REPLY, ADOPTED, RELATED, INVALID, NOT_IP)
+NOT_IP: Final = Situation("not IP", frozenset(), ether=0)
+#: Frames with more VLAN tags than the switch reads: what is within may be IP, and whoever gets them may take it for that.
+NESTED: Final = tuple(Situation(f"VLAN tags within tags ({kind:#x})", frozenset(), ether=kind) for kind in (0x8100, 0x88A8))
+SITUATIONS: Final = (NEW, MIDDLE, GOING, REPLY, ADOPTED, RELATED, INVALID, NOT_IP, *NESTED)
 
 #: (verdict, number of the rule): verdict is pass, drop or reject. Numbers of what is let through as established are not told.
 Outcome = tuple[str, int]
@@ -165,8 +171,8 @@ class _Meaning:
 
     def outcomes(self, situation: Situation, packets: Any) -> Outcomes:
         """Which packets should get which verdict by which rule."""
-        if situation is NOT_IP:
-            return {NOT_JUDGED: packets}
+        if situation.ether is not None:
+            return {STOPPED if situation in NESTED else NOT_JUDGED: packets}
         out: Outcomes = {}
         wrong = self._box(ICMP_OF[160 - self.space.wide])
         _add(out, STOPPED, packets & wrong)

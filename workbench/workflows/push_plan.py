@@ -79,7 +79,7 @@ def make_plan(wish: Wish) -> Plan:
     there = channel.ask(target, "status", bundle="confirmed", others=True)
     _refuse_unready(target, there)
     now = int(there["now"])
-    old = dpu.parse_bundle(there["bundle"]) if there.get("bundle") else None
+    old = channel.confirmed(target, there)
     with perhaps(wish.case) as reader, as_of(reader, None) as moment:
         known = Recorded(moment.resolver)
         stages = _stages(target, loaded.policy, known, now, old)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import FarError, PlanError, PushRefusedError, UsageError, WorkbenchError
+from workbench.errors import ExternalError, FarError, PlanError, PushRefusedError, UsageError, WorkbenchError
 from workbench.workflows import push_log
 from workbench.workflows.kernels import prepare_kernel_cache
 
@@ -204,11 +204,10 @@ def _status(target: Target) -> Status:
 
     try:
         said = channel.ask(target, "status", bundle="confirmed", others=True)
-    except (FarError, PushRefusedError) as error:
-        return Status(
-            target.name, str(target.far), "unreachable" if isinstance(error, FarError) else "refuses", {}, error.message
-        )
-    ids, policy = _bundled(said)
+        ids, policy = _bundled(target, said)
+    except ExternalError as error:
+        state = "refuses" if isinstance(error, PushRefusedError) else "unreachable"
+        return Status(target.name, str(target.far), state, {}, error.message)
     counters = sorted((ids.get(number, number), *pair) for number, pair in said["counters"].items())
     hit = {rule for rule, packets, _ in counters if packets}
     never = sorted({rule for rule in ids.values() if "/" in rule and "(" not in rule} - hit) if counters else []
@@ -227,16 +226,16 @@ def _state(said: dict[str, Any]) -> str:
     return "empty" if said["confirmed"] is None else "review" if said["confirmed"]["review"] else "confirmed"
 
 
-def _bundled(said: dict[str, Any]) -> tuple[dict[str, str], str]:
+def _bundled(target: Target, said: dict[str, Any]) -> tuple[dict[str, str], str]:
     """Rule ids by number, and the policy's text, of the bundle that was confirmed."""
+    from workbench.push import channel
     from workbench.push.compiled import SPECIAL
-    from workbench.push.resident import workbench_dpu as dpu
 
-    text = said.pop("bundle", None)
+    bundle = channel.confirmed(target, said)
+    said.pop("bundle", None)
     known = {str(number): name for number, name in SPECIAL.items()}
-    if not text:
+    if bundle is None:
         return known, ""
-    bundle = dpu.parse_bundle(text)
     return known | bundle["ids"], bundle["policy"]["text"]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from workbench.errors import ExternalError, PlanError, PushRefusedError, UsageError, WorkbenchError
+from workbench.errors import PlanError, PushRefusedError, UsageError, WorkbenchError
 from workbench.workflows import push_log
 from workbench.workflows.kernels import prepare_kernel_cache
 
@@ -101,7 +101,7 @@ def _one(target: Target, now: _Now) -> Reconciled:
     from workbench.workflows.push_policy import signed_statement
 
     there = channel.ask(target, "status", bundle="confirmed")
-    bundle = _confirmed(target, there)
+    bundle = channel.confirmed(target, there)
     if bundle is None or not any(one["lease"] for one in bundle["sets"].values()):
         return Reconciled(target.name, False)
     loaded = load([("bundle", bundle["policy"]["text"])])
@@ -135,23 +135,6 @@ def _one(target: Target, now: _Now) -> Reconciled:
         failing=list(done.failing),
     )  # fmt: skip
     return done
-
-
-def _confirmed(target: Target, there: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The bundle that a DPU says it has confirmed; ExternalError where it is not the one of the digest that it names."""
-    from workbench.push.resident import workbench_dpu as dpu
-
-    if not there["confirmed"] or not there.get("bundle"):
-        return None
-    try:
-        bundle = dpu.parse_bundle(there["bundle"])
-    except dpu.Refused as error:
-        raise ExternalError(
-            f"{target.name} shows a bundle that is none: {error.message}", "See what became of it there."
-        ) from error
-    if dpu.digest(there["bundle"].encode()) != there["confirmed"]["digest"] or bundle["target"] != target.name:
-        raise ExternalError(f"{target.name} shows another bundle than it says it has confirmed", "See what became of it there.")
-    return bundle
 
 
 def _ask_all(loaded: Loaded, known: Any) -> None:

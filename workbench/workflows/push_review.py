@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from workbench.errors import FarError, PlanError, PushRefusedError, UsageError, WorkbenchError
+from workbench.errors import PlanError, UsageError, WorkbenchError
 from workbench.workflows import push_plan
 
 if TYPE_CHECKING:
@@ -98,16 +98,15 @@ def _known(bundle: Mapping[str, Any], settings: Settings) -> Target | None:
 def _running(bundle: Mapping[str, Any], target: Target | None) -> tuple[Mapping[str, Any] | None, list[str]]:
     """The bundle that the DPU has confirmed, and doubts where it can't be asked or something else runs there."""
     from workbench.push import channel
-    from workbench.push.resident import workbench_dpu as dpu
 
     if target is None:
         return None, ["what changes is told against everything passing: the DPU can't be asked from here"]
     try:
         there = channel.ask(target, "status", bundle="confirmed")
-        old = dpu.parse_bundle(there["bundle"]) if there.get("bundle") else None
+        old = channel.confirmed(target, there)
         if old is not None:
             push_plan.resolved_of(old)
-    except (FarError, PushRefusedError, dpu.Refused, WorkbenchError) as error:
+    except WorkbenchError as error:
         return None, [f"what changes is told against everything passing: {error.message}"]
     doubts = []
     if there["running"] != bundle["previous"]:

@@ -136,6 +136,21 @@ def test_one_signature_does_not_end_all_rules(box: Box) -> None:
     assert has(box, 443)
 
 
+def test_one_signature_does_not_end_all_numbers(box: Box) -> None:
+    """Pushes and members go up in numbers: one that is as high as can be would be the last."""
+    most = (1 << 53) - 1
+    for given in ({"sequence": most}, {"sequence": most, "approver": "", "break_glass": "x", "lapses": int(box.wall) + 9}):
+        assert code_of(lambda given=given: box.push(**given)) == "replayed"
+    mark = confirmed(box)
+    one = {"kind": "workbench-dpu-members", "namespace": dpu.MEMBERS, "what": "members", "bundle": mark, "sets": {}}
+    assert code_of(lambda: box.state_of(**one, sequence=most, expiry=int(box.wall) + 9)) == "replayed"
+    second = confirmed(box, sequence=2, rules=[stage(NEW)])
+    back = {"kind": "workbench-dpu-rollback", "namespace": dpu.CONFIRM, "what": "rollback", "bundle": second}
+    assert code_of(lambda: box.state_of(**back, sequence=most)) == "replayed"
+    box.state_of(**back, sequence=1000)
+    confirmed(box, sequence=1001, rules=[stage(NEW)])
+
+
 def code_of(ask: Callable[[], object]) -> str:
     with pytest.raises(dpu.Refused) as caught:
         ask()

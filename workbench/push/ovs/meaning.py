@@ -26,7 +26,6 @@ from workbench.push.ovs.tables import AS_A_REPLY, DONE, HOOK_PRIORITY, PHASE, Ta
 from workbench.push.proof import (
     INVALID,
     KNOWN,
-    NOT_IP,
     NOT_JUDGED,
     SITUATIONS,
     STOPPED,
@@ -126,8 +125,8 @@ class Walk:
         self.problems: list[str] = []
         self.steps: dict[int, list[_Step]] = {}
         self._by_register: dict[int, tuple[dict[int, list[_Step]], list[_Step]]] = {}
-        self._known: dict[tuple[int, int, bool], Any] = {}
-        self._shares: dict[tuple[int, bool], _Shares] = {}
+        self._known: dict[tuple[int, int, int | None], Any] = {}
+        self._shares: dict[tuple[int, int | None], _Shares] = {}
         self._space: Space | None = None
         self._most_turns = 10 * len(read.flows) + 100
         here: dict[int, list[ReadFlow]] = defaultdict(list)
@@ -277,7 +276,7 @@ class Walk:
         here_only = exact.get(context.register, [])
         steps = sorted([*here_only, *rest], key=lambda step: -step.priority) if here_only else rest
         if table in self._settled:
-            key = table, context.situation is NOT_IP
+            key = table, context.situation.ether
             if key not in self._shares:
                 self._shares[key] = self._shared(space, table, steps, context, space.everything)
             shares, left = self._shares[key]
@@ -370,7 +369,7 @@ class Walk:
         return space.services(tuple(Box((ICMP6, ICMP6), (kind, kind), PORTS) for kind in UNTRACKED))
 
     def _matched(self, space: Space, step: _Step, context: _Context) -> Any:
-        key = space.wide, id(step), context.situation is NOT_IP
+        key = space.wide, id(step), context.situation.ether
         if key in self._known:
             return self._known[key]
         out = space.nothing
@@ -412,14 +411,14 @@ def _parts(steps: list[_Step]) -> Iterator[Match]:
 
 def _asks(match: Match) -> bool:
     """Whether it asks for more than the packet itself."""
-    return bool(match.state) or any(part is not None for part in (match.register, match.label, match.syn))
+    return bool(match.state) or any(part is not None for part in (match.register, match.label, match.syn, match.ether))
 
 
 def _holds(match: Match, context: _Context, tables: Tables) -> bool:
     """What a flow asks besides the packet itself."""
     if match.register is not None and context.register & match.register[1] != match.register[0] & match.register[1]:
         return False
-    if context.situation is NOT_IP and match.wide is not None:
+    if match.ether not in (None, context.situation.ether) or (context.situation.ether is not None and match.wide is not None):
         return False
     state = {*context.situation.state, "trk"} if context.tracked else set()
     if any((name in state) != wanted for name, wanted in match.state.items()):

@@ -23,6 +23,8 @@ _WORDS: Final = {
     "ip": (32, None), "ipv6": (128, None), "tcp": (32, TCP), "tcp6": (128, TCP), "udp": (32, UDP), "udp6": (128, UDP),
     "sctp": (32, SCTP), "sctp6": (128, SCTP), "icmp": (32, ICMP), "icmp6": (128, ICMP6),
 }  # fmt: skip
+#: Types of frames that have words of their own.
+_FAMILIES: Final = (0x0800, 0x86DD)
 _ADDRESSES: Final = {"nw_src": 32, "nw_dst": 32, "ipv6_src": 128, "ipv6_dst": 128}
 _PASSED_OVER: Final = frozenset({
     "duration", "n_packets", "n_bytes", "idle_age", "hard_age", "reset_counts", "importance", "send_flow_rem", "check_overlap",
@@ -44,7 +46,10 @@ Masked = tuple[int, int]
 
 @dataclass(slots=True)
 class Match:
-    """What a flow asks; None: nothing. Addresses and ports as (first, last), register and label as (value, mask)."""
+    """What a flow asks; None: nothing. Addresses and ports as (first, last), register and label as (value, mask).
+
+    ether: a type of frame that is no IP.
+    """
 
     wide: int | None = None
     proto: int | None = None
@@ -58,6 +63,7 @@ class Match:
     state: dict[str, bool] = field(default_factory=dict)
     syn: bool | None = None
     conjunction: int | None = None
+    ether: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +152,8 @@ def _match(parts: list[str], register: str) -> Match:
         elif name in ("tp_src", "tp_dst", "tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst"):
             ports = _ports(value)
             out.sport, out.dport = (ports, out.dport) if name.endswith("src") else (out.sport, ports)
+        elif name == "dl_type":
+            out.ether = _number(value)
         elif name in ("icmp_type", "icmpv6_type"):
             out.types = _number(value), _number(value)
         elif not _other(out, name, value, register) and name not in _PASSED_OVER:
@@ -182,6 +190,8 @@ def _check(match: Match) -> None:
         raise ValueError("ports of a protocol without ports")
     if match.types and match.proto not in (ICMP, ICMP6):
         raise ValueError("an ICMP type of something else")
+    if match.ether is not None and (match.wide is not None or match.proto is not None or match.ether in _FAMILIES):
+        raise ValueError("a type of frame beside an IP family, or in place of one")
     if match.syn is not None and match.proto != TCP:
         raise ValueError("TCP flags of something else")
 

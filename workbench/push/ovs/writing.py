@@ -35,6 +35,8 @@ from workbench.push.regions import ICMP_OF, UNTRACKED, cuts, ranges_of, region, 
 
 FAMILIES = (32, 128)
 _MAPPED = "::ffff:0:0/96"
+#: Types of frames that are VLAN tags (IEEE 802.1Q).
+_TAGS = (0x8100, 0x88A8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ class _Writer:
             yield Flow(t.entry, 400, match, "drop", compiled.INVALID)
         for match in (f"ipv6,ipv6_src={_MAPPED}", f"ipv6,ipv6_dst={_MAPPED}"):
             yield Flow(t.entry, 400, match, "drop", compiled.INVALID)
+        for kind in _TAGS:  # a tag too many for the switch: Linux takes IP behind two tags of VLAN 0 for plain IP
+            yield Flow(t.entry, 400, f"dl_type={kind:#x}", "drop", compiled.INVALID)
         for wide in FAMILIES:
             ranges = ranges_of(self.serves, wide)
             for match in [matching.IP[wide]] if ranges is None else matching.either_end(ranges, wide):

@@ -59,7 +59,7 @@ _HOOK = 65535
 _TO = r"resubmit\(,(?:0|20[0-9]|21[0-7])\)"
 _HEX_NUMBER = r"0x[0-9a-f]{1,16}"
 _ASKS = (
-    r"(?:ip|ipv6|tcp6?|udp6?|sctp6?|icmp6?"
+    r"(?:ip|ipv6|tcp6?|udp6?|sctp6?|icmp6?|dl_type=0x(?:8100|88a8)"
     r"|(?:nw_src|nw_dst|ipv6_src|ipv6_dst)=(?:[0-9a-f.:]{2,45}(?:/[0-9]{1,3})?|@\{[A-Za-z][A-Za-z0-9_.-]{0,62}/[46]!?\})"
     r"|(?:nw_proto|icmp_type|conj_id)=[0-9]{1,10}|tp_(?:src|dst)=(?:[0-9]{1,5}|0x[0-9a-f]{1,4}/0x[0-9a-f]{1,4})"
     r"|ct_state=(?:[+-](?:new|est|rel|rpl|inv|trk)){1,6}|tcp_flags=-syn|ct_label="
@@ -1241,7 +1241,7 @@ class Resident:
 
     def members(self, ask: Dict[str, Any]) -> Dict[str, Any]:
         """New members of the sets that the confirmed bundle names, within what it names, for a lease."""
-        said = self._stated(ask, "workbench-dpu-members", MEMBERS)
+        said, who = self._stated_by(ask, "workbench-dpu-members", MEMBERS)
         confirmed = self.state["confirmed"]
         if self.state["pending"]:
             raise Refused("busy", "a push waits for its confirmation")
@@ -1258,7 +1258,7 @@ class Resident:
             _check_members(name, members, sets[name])
         leases = [one["lease"] for one in sets.values() if one["lease"]]
         until = self.now() + min(leases) if leases else None
-        record = dict(confirmed, members={"sets": given, "until": until})
+        record = dict(confirmed, members={"sets": given, "until": until, "by": who})
         self.state["members_sequence"] = said["sequence"]
         changed = given != confirmed["members"]["sets"]
         if not changed and (self.state["applied"] or {}).get("text") == digest(self.wanted(record).encode("utf-8")):
