@@ -18,7 +18,7 @@ from typing import Literal
 from sample_captures.make.lab import Lab, wait_for
 from tests.lab import switch
 from tests.lab.building import OFFLOADS, _answers
-from tests.lab.frames import ICMP, ICMP6, TCP, UDP, Probe, frame, number_of
+from tests.lab.frames import ICMP, ICMP6, SCTP, TCP, UDP, Probe, frame, number_of
 from tests.lab.spaces import socket_in
 from tests.policy import made
 from workbench.policy.addresses import V4, V4_FIRST, V4_LAST
@@ -196,10 +196,14 @@ def carries(one: socket.socket, other: socket.socket, seconds: float = 5) -> boo
 
 
 class Prober:
-    """Connections to try, none of them twice: at the edges of what random policies say."""
+    """Connections to try, none of them twice: at the edges of what random policies say.
 
-    def __init__(self, seed: int) -> None:
+    sctp: SCTP in place of TCP. alone: protocols that are tracked by addresses alone: each pair of those once.
+    """
+
+    def __init__(self, seed: int, sctp: bool = False, alone: tuple[int, ...] = (47,)) -> None:
         self.dice = random.Random(seed)
+        self.sctp, self.alone = sctp, alone
         self.number = 0
         self.pairs: set[tuple[int, frozenset[int]]] = set()
 
@@ -217,8 +221,12 @@ class Prober:
                 proto = ICMP if four else ICMP6
             if packet.dport == 0 and proto == TCP:
                 continue  # to connection tracking no connection
-            if proto not in (TCP, UDP, ICMP, ICMP6):
-                if proto != 47 or (proto, frozenset((src, dst))) in self.pairs:
+            if proto == TCP and self.sctp:
+                proto = SCTP
+            if proto not in (TCP, UDP, ICMP, ICMP6, SCTP, 47):
+                continue
+            if proto in self.alone:
+                if (proto, frozenset((src, dst))) in self.pairs:
                     continue
                 self.pairs.add((proto, frozenset((src, dst))))
             self.number += 1

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import marks
-from tests.lab.enforced import traced, try_established, try_new
+from tests.lab.enforced import ALONE, traced, try_established, try_new, with_sctp
 from tests.lab.enforcing import LEFT, RIGHT, Enforcer, Prober, carries
 from tests.lab.frames import UDP, Probe, frame
 from tests.push import compiling
@@ -53,6 +53,17 @@ def test_live_connections_are_cut_in_both_directions_by_rules_that_cut_and_by_no
         assert tried.wrong == []
         cut, kept = cut + tried.stopped, kept + tried.passed
     assert min(cut, kept) > 10
+
+
+def test_sctp_is_judged_as_the_engine_says(lab: Enforcer) -> None:
+    prober, seen = Prober(9, sctp=True, alone=ALONE[lab.kind]), 0
+    prober.number = 300_000
+    lab.forget()
+    for seed, attempt in ((3, try_new), (31, try_established)):
+        tried = attempt(lab, prober, with_sctp(compiling.policy(random.Random(seed), 12)), 40)
+        assert tried.wrong == []
+        seen += min(tried.passed, tried.stopped)
+    assert seen > 5
 
 
 def test_a_session_survives_keep_dies_by_cut_and_stays_dead(lab: Enforcer) -> None:

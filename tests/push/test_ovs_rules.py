@@ -135,6 +135,12 @@ def test_what_open_vswitch_cannot_do_is_said() -> None:
         compile_rules(compiling.contain(), OvsLayout(table=250))
 
 
+def test_what_is_said_of_sctp() -> None:
+    for words, told in (("sctp/36412", True), ("sctp", False), ("tcp/9", False)):
+        made = compile_rules(compiling.contain(**{"tcp/9, tcp/8000": words}))
+        assert [note.rule_id for note in made.report.notes if note.kind == "sctp"] == ["contain/work"] * told
+
+
 def test_logging_is_sampling_where_that_is_allowed() -> None:
     layout = OvsLayout(sampling=Sampling.one_in(65))
     meant = compiling.contain()

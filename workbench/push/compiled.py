@@ -75,7 +75,7 @@ class NftLayout:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a person should know before this is loaded. kind: `reject`, `log`, `family`, `expires`, `cut`, `size`."""
+    """What a person should know before this is loaded. kind: `reject`, `log`, `family`, `expires`, `cut`, `sctp`."""
 
     kind: str
     rule_id: str

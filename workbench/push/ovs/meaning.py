@@ -18,9 +18,10 @@ from workbench.policy import addresses
 from workbench.policy.addresses import V4_FIRST, V4_LAST, AddressSet
 from workbench.policy.diagrams import Space
 from workbench.policy.resolved import Resolved
-from workbench.policy.services import ICMP, ICMP6, TCP, Box
+from workbench.policy.services import ICMP6, Box
 from workbench.push import compiled
 from workbench.push.compiled import Compiled, OvsLayout
+from workbench.push.ovs.packets import UnclearError, any_of, joined
 from workbench.push.ovs.reading import Match, Read, ReadFlow, read_flows
 from workbench.push.ovs.tables import AS_A_REPLY, DONE, HOOK_PRIORITY, PHASE, Tables, tables_of
 from workbench.push.proof import (
@@ -51,10 +52,6 @@ _LABEL: Final = (
 _COMMIT: Final = re.compile(rf"ct\(commit,zone=(\d{{1,5}}),exec\({_LABEL}\)\)")
 _CONJUNCTION: Final = re.compile(r"conjunction\((\d{1,10}),(\d)/(\d)\)")
 _SAMPLE: Final = re.compile(r"sample\([a-z0-9_=,]{1,200}\)")
-
-
-class UnclearError(Exception):
-    """A flow that this walk can't follow, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,23 +369,16 @@ class Walk:
         key = space.wide, id(step), context.situation.ether
         if key in self._known:
             return self._known[key]
-        out = space.nothing
+        parts: list[Any] = []
         asks = False
         for match in step.matches:
-            if isinstance(match, Match):
-                asks = asks or _asks(match)
-                if _holds(match, context, self.tables):
-                    out |= packets_of(space, match)
-                continue
+            sides = ((match,),) if isinstance(match, Match) else match
+            asks = asks or any(_asks(part) for side in sides for part in side)
             whole = space.everything
-            for side in match:
-                one = space.nothing
-                for part in side:
-                    asks = asks or _asks(part)
-                    if _holds(part, context, self.tables):
-                        one |= packets_of(space, part)
-                whole &= one
-            out |= whole
+            for side in sides:
+                whole &= any_of(space, [part for part in side if _holds(part, context, self.tables)])
+            parts.append(whole)
+        out = joined(space, parts)
         if not asks:
             self._known[key] = out
         return out
@@ -429,24 +419,6 @@ def _holds(match: Match, context: _Context, tables: Tables) -> bool:
         label = tables.cookie(compiled.ADOPTED) if context.tracked and context.situation.adopted else 0
         return label & match.label[1] == match.label[0] & match.label[1]
     return True
-
-
-def packets_of(space: Space, match: Match) -> Any:
-    """The packets of a family that a flow asks for."""
-    if match.wide is None and (match.proto is not None or match.src or match.dst):
-        raise UnclearError("a flow asks for addresses or protocols of no family")
-    if match.wide not in (None, space.wide):
-        return space.nothing
-    out = space.everything
-    if match.proto is not None:
-        sport = match.types if match.proto in (ICMP, ICMP6) and match.types else match.sport
-        out = space.services((Box((match.proto, match.proto), sport or PORTS, match.dport or PORTS),))
-    if match.syn is not None and match.proto != TCP:
-        raise UnclearError("TCP flags of something else")
-    for field, end in ((_DST, match.dst), (_SRC, match.src)):
-        if end is not None:
-            out = out & space.addresses(field, (end,))
-    return out & space.everything if match.src is None or match.dst is None else out
 
 
 def _put(out: Outcomes, outcome: tuple[str, int], packets: Any) -> None:

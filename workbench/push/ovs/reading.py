@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from workbench.errors import BadInputError
@@ -126,7 +127,7 @@ def _line(text: str, ours: int, register: str) -> ReadFlow | tuple[int, int, int
     if numbers["cookie"] >> 32 != ours:
         return numbers["table"], numbers["priority"], numbers["cookie"]
     match = _match(rest, register)
-    actions = tuple(_actions(tail.strip()))
+    actions = _split(tail.strip())
     counts = numbers["n_packets"], numbers["n_bytes"]
     return ReadFlow(numbers["cookie"], numbers["table"], numbers["priority"], match, actions, *counts)
 
@@ -201,6 +202,7 @@ def _masked(text: str, everything: int) -> Masked:
     return _number(value), _number(mask) if slash else everything
 
 
+@lru_cache(1 << 16)  # a rule's addresses stand in many of its lines
 def _prefix(text: str, wide: int) -> tuple[int, int]:
     net = ipaddress.ip_network(text)
     if net.max_prefixlen != wide:
@@ -214,6 +216,11 @@ def _ports(text: str) -> tuple[int, int]:
     if value > 0xFFFF or mask > 0xFFFF or free & free + 1 or value & free:
         raise ValueError(f"`{visible(text[:40])}` is no range of ports")
     return value, value | free
+
+
+@lru_cache(1 << 12)  # one after the other have the same
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(_actions(text))
 
 
 def _actions(text: str) -> Iterator[str]:

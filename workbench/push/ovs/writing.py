@@ -11,7 +11,7 @@ from workbench.policy import addresses
 from workbench.policy.addresses import AddressSet
 from workbench.policy.model import Rule
 from workbench.policy.resolved import Meant, Resolved
-from workbench.policy.services import ANY
+from workbench.policy.services import ANY, SCTP
 from workbench.policy.target_names import check_names
 from workbench.push import compiled
 from workbench.push.compiled import Compiled, Note, OvsLayout, Report
@@ -31,10 +31,14 @@ from workbench.push.ovs.tables import (
     priority,
     tables_of,
 )
-from workbench.push.regions import ICMP_OF, UNTRACKED, cuts, ranges_of, region, stages, until_last_cut
+from workbench.push.regions import ICMP_OF, PORTS, UNTRACKED, cuts, ranges_of, region, stages, until_last_cut
 
 FAMILIES = (32, 128)
 _MAPPED = "::ffff:0:0/96"
+_SCTP = (
+    "a switch that tracks SCTP by addresses alone (userspace datapath, 3.1) lets the ends of one association that is allowed"
+    " reach each other on every port of SCTP"
+)
 #: Types of frames that are VLAN tags (IEEE 802.1Q).
 _TAGS = (0x8100, 0x88A8)
 
@@ -102,6 +106,8 @@ def _notes(resolved: Resolved, layout: OvsLayout) -> Iterator[Note]:
     for rule_id in [*rejecting, *([f"{resolved.name}/default"] if resolved.default == "reject" else [])]:
         yield Note("reject", rule_id, "Open vSwitch cannot answer: packets are dropped without a word")
     for meant in resolved.rules:
+        if any(box.proto == (SCTP, SCTP) and (box.sport, box.dport) != (PORTS, PORTS) for box in meant.boxes):
+            yield Note("sctp", meant.rule_id, _SCTP)
         if meant.rule.log and layout.sampling is None:
             yield Note("log", meant.rule_id, "not told: sample() is not allowed on this target; its flows are counted")
         elif meant.rule.log and meant.rule.action != "pass":
