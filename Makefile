@@ -57,7 +57,7 @@ agree: $(STAMP) ## the three engines of policies on 100,000 random policies and 
 conformance: $(STAMP) ## regenerate docs/conformance.md from the shared captures
 	$(BIN)/python -m tests.conformance.document
 
-pictures: $(STAMP) ## take the pictures of docs/tutorial.md from the app as it is
+pictures: $(STAMP) ## take the pictures of docs/tutorial.md and docs/editor.md from the app as it is
 	$(BIN)/python -m docs.pictures.make
 
 format: $(STAMP) ## rewrite the code in the house style

@@ -1,4 +1,4 @@
-"""The pictures of docs/tutorial.md, of the app as it is: one session over the bundled capture, key by key.
+"""The pictures of docs/tutorial.md and docs/editor.md, of the app as it is: one session over the bundled capture, key by key.
 
 `make pictures` (or `python -m docs.pictures.make [FOLDER]`) writes one SVG each. Nothing of this machine is in them: case and
 capture lie in a folder that goes away, what an answer costs is fixed, no font is fetched from anywhere, and the names that
@@ -47,6 +47,13 @@ PICTURES: Final = (
     Picture("workloads", "who was there when", ("3",)),
 )
 
+#: Of docs/editor.md: the session goes on.
+EDITOR: Final = (
+    Picture("draft", "a finding's containment, and what it would have stopped", ("5", "g", "j", "d")),
+    Picture("proof", "what a policy changes, for every packet there can be", ("f3",)),
+    Picture("then", "had it been in force then", ("f8",)),
+)
+
 
 class _Moment(float):
     """A clock that says of everything that it took twelve milliseconds."""
@@ -82,7 +89,7 @@ async def _taken(home: Path) -> list[tuple[str, str]]:
     taken = []
     with patch("workbench.tui.inquiry.monotonic", _Moment):
         async with WorkbenchApp(data).run_test(size=SIZE) as pilot:
-            for picture in PICTURES:
+            for picture in (*PICTURES, *EDITOR):
                 for key in picture.keys:
                     await _pressed(pilot, key)
                 taken.append((picture.name, await _shot(pilot, picture.about)))

@@ -1,4 +1,4 @@
-"""docs/tutorial.md: its pictures are those that the script takes, its keys and commands are there, its words as well."""
+"""docs/tutorial.md: its pictures, and those of docs/editor.md, are what the script takes; keys, commands and words are there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from docs.pictures.make import FILTER, HERE, NOTE, PICTURES, SAMPLE
+from docs.pictures.make import EDITOR, FILTER, HERE, NOTE, PICTURES, SAMPLE
 from workbench.cli import app as cli
 from workbench.tui.keymap import every_binding
 
@@ -39,10 +39,12 @@ def pictured(name: str) -> str:
 
 def test_the_page_shows_what_the_script_takes_in_its_order():
     assert re.findall(r"!\[(.*?)\]\(pictures/(\w+)\.svg\)", PAGE) == [(one.about, one.name) for one in PICTURES]
-    assert {path.stem for path in HERE.glob("*.svg")} == {one.name for one in PICTURES}
+    editor = (ROOT / "docs" / "editor.md").read_text("utf-8")
+    assert set(re.findall(r"!\[(.*?)\]\(pictures/(\w+)\.svg\)", editor)) == {(one.about, one.name) for one in EDITOR}
+    assert {path.stem for path in HERE.glob("*.svg")} == {one.name for one in (*PICTURES, *EDITOR)}
 
 
-@pytest.mark.parametrize("name", [one.name for one in PICTURES])
+@pytest.mark.parametrize("name", [one.name for one in (*PICTURES, *EDITOR)])
 def test_a_picture_is_small_and_says_nothing_of_a_machine(name):
     svg = (HERE / f"{name}.svg").read_bytes()
     assert 10_000 < len(svg) < LIMIT
@@ -61,6 +63,9 @@ def test_pictures_are_of_the_app_as_it_is():
     assert FILTER.strip() in pictured("filter")
     assert "valid: Enter applies it" in pictured("filter")
     assert NOTE in pictured("note")
+    assert "would have stopped 38 of 38 flows of the finding" in pictured("draft")
+    assert "[F3 Proof]" in pictured("proof")
+    assert "38 stopped" in pictured("then")
     assert FILTER.strip() in PAGE
     assert NOTE in PAGE
 
