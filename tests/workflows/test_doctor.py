@@ -64,6 +64,8 @@ def test_absent_programs_are_missing_and_say_what_for(monkeypatch: pytest.Monkey
     check = found("tcpdump")
     assert check.state == "missing"
     assert "capturing" in check.advice
+    git = found("git")
+    assert (git.state, git.advice) == ("missing", "Needed for anchors of audit logs with a git remote.")
     check = found("tshark")
     assert check.state == "missing"
     assert "apt install tshark" in check.advice

@@ -65,6 +65,7 @@ _TOOLS: Final = (
     ("nft", "policies on nftables"),
     ("ssh", "reaching DPUs"),
     ("ssh-keygen", "signing plans and audit heads"),
+    ("git", "anchors of audit logs with a git remote"),
 )
 #: Below this the app leaves things out; DESIGN section 8.
 _COLUMNS, _LINES = 80, 24
