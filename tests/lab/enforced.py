@@ -143,8 +143,9 @@ def main() -> int:
     parser.add_argument("--probes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sctp", action="store_true", help="SCTP in place of TCP")
+    parser.add_argument("--kinds", nargs="*", default=["ovs", "nft"], choices=["ovs", "nft"])
     asked = parser.parse_args()
-    return int(any([_many(kind, asked.policies, asked.probes, asked.seed, asked.sctp) for kind in ("ovs", "nft")]))  # noqa: C419  both run
+    return int(any([_many(kind, asked.policies, asked.probes, asked.seed, asked.sctp) for kind in asked.kinds]))  # noqa: C419  both run
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ TOWARDS = {"left": b"\x02\x00\x00\x00\x01\x01", "right": b"\x02\x00\x00\x00\x01\
 PORTS = {"left": "pf0vf0", "right": "p0"}
 ROUTES = """
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.all.accept_local=1
+# an association that was answered and goes no further is forgotten after 3 s: less than it takes to load rules on a busy machine
+sysctl -qw net.netfilter.nf_conntrack_sctp_timeout_cookie_wait=300 || true
 for port in pf0vf0 p0; do sysctl -qw net.ipv4.conf.$port.rp_filter=0 net.ipv6.conf.$port.accept_dad=0; done
 """
 
