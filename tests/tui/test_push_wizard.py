@@ -105,7 +105,7 @@ async def test_from_text_to_force(data, far, people, tmp_path):
         assert "runs nothing of ours  nft at netns:" in shown(pilot)
         await press(pilot, "enter")
         text = shown(pilot)
-        assert "Plan      newly denied 1, newly allowed 0, against nothing of ours" in text
+        assert "Plan      1 path newly denied, 0 newly allowed, against nothing of ours" in text
         assert "Coverage  safe by what was seen: 100.0 % of 2,678 packets" in text
         assert "Refusals  none: the ways in" in text
         await press(pilot, "enter")
@@ -120,6 +120,8 @@ async def test_from_text_to_force(data, far, people, tmp_path):
         assert "c CONFIRM  r ROLL BACK" in text
         assert "443" in far.ruleset()
         assert screen.course.stage is Stage.WAITING
+        assert screen.course.version == "Kept as contain 1, with a line in the audit log."
+        assert not pilot.app._notifications  # nothing lies over the countdown
         await press(pilot, "c")
         assert f"CONFIRMED: {screen.course.mine[:12]} is in force on dpu" in shown(pilot)
         assert far.said()["confirmed"]["digest"] == screen.course.mine
@@ -291,6 +293,8 @@ def made_up(stage: Stage) -> Course:
     if stage is Stage.WAITING:
         course.wait(plan.digest, 107)
     if stage is Stage.OVER:
+        course.mine = plan.digest
+        course.over("rolled back", "the push was not confirmed in time")
         course.trouble = (Step.KEPT, PushRefusedError("dpu1: late: it was rolled back", "The old rules run. Plan again.", "late"))
     return course
 

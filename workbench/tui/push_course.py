@@ -73,6 +73,7 @@ class Course:
     policy, text: what is pushed. waits: a push that waits on the target; deadline: when it is rolled back, by `monotonic`.
     mine: the digest that is watched. outcome: `confirmed`, `rolled back` or `gone`, and why. review: what was found before the
     last signature. copies: where the plan was exported to. unreached, unread: why the DPU, or the plan's file, can't be asked.
+    version: what the text was kept as once it was signed, or why it was not.
     """
 
     policy: str
@@ -101,6 +102,7 @@ class Course:
     trouble: tuple[Step, Exception] | None = None
     unreached: str = ""
     unread: str = ""
+    version: str = ""
 
     def bundle(self) -> dict[str, Any]:
         """What is planned; empty before."""
@@ -138,6 +140,7 @@ class Course:
     def planned(self, plan: Plan, path: Path) -> None:
         """There is a plan: it is to be signed."""
         self.plan, self.path, self.copies, self.signers, self.review = plan, path, (), ("", ""), {}
+        self.version = ""
         self.stage, self.unread = Stage.SIGN, ""
 
     def gathered(self, plan: Plan, signers: tuple[str, str]) -> None:

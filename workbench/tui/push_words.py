@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DONE, NOW, HEED, WRONG, LATER = "✓", "▶", "!", "✗", "·"
 _STYLES: Final = {DONE: "green", NOW: "bold", HEED: "yellow", WRONG: "bold red", LATER: "dim"}
 _ROWS: Final = 40
+#: Letters of the services of a row.
+_SERVICES: Final = 40
 #: Lines of the plan that stand beside a signature; the rest is said of the step Plan.
 _SHOWN: Final = 6
 #: Of what a DPU takes at once, from where on it is told; and seconds that its clock may be off without a word.
@@ -109,7 +111,8 @@ def _plan(course: Course) -> Line:
     shown, bundle = course.plan.shown, course.bundle()
     ways = [row["change"] for row in shown["changes"]]
     many = "+" if len(ways) >= _ROWS else ""
-    words = f"newly denied {ways.count('denied')}{many}, newly allowed {ways.count('allowed')}{many}, against {shown['against']}"
+    denied = _many(ways.count("denied"), "path")
+    words = f"{denied}{many} newly denied, {ways.count('allowed')}{many} newly allowed, against {shown['against']}"
     return Line(DONE, f"{words}; number {bundle['sequence']}, {course.plan.digest[:12]}")
 
 
@@ -276,7 +279,13 @@ def _about_plan(course: Course) -> list[str]:
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    return f"  {row['change']:<8} {', '.join(row['from'])} → {', '.join(row['to'])} : {row['service']}"
+    """In one line where that is possible: a set of addresses may have hundreds of prefixes."""
+    service = row["service"] if len(row["service"]) <= _SERVICES else row["service"][:_SERVICES] + "…"
+    return f"  {row['change']:<8} {_few(row['from'])} → {_few(row['to'])} : {service}"
+
+
+def _few(prefixes: list[str]) -> str:
+    return ", ".join(prefixes[:2]) + (f" and {len(prefixes) - 2} more" if len(prefixes) > 2 else "")
 
 
 def _about_proof(course: Course) -> list[str]:
@@ -333,7 +342,7 @@ def _about_signed(course: Course) -> list[str]:
         return []
     lines = [f"{line}." for line in course.review.get("doubts", [])]
     if course.signers[0]:
-        return [*lines, f"By {course.signers[0]}."]
+        return [*lines, f"By {course.signers[0]}.", *([course.version] if course.version else [])]
     return [
         *_unread(course),
         "What is signed, once it was compiled and proven again:",

@@ -138,12 +138,14 @@ class PolicyView(PolicyWriting):
         """It is a version now: from here on changes are against it."""
         message.stop()
         if message.error is not None or message.version is None:
-            if message.error is not None:
+            if message.error is not None and not self._push_kept(f"Not kept as a version: {message.error.message}."):
                 self.frame.say(message.error)
             return
         version = message.version
         self.sheet, self._kept = Sheet(message.slot, version.number, message.text), ""
-        self.frame.tell("Saved", f"{version.words}, with a line in the audit log.")
+        words = f"{version.words}, with a line in the audit log."
+        if not self._push_kept(f"Kept as {words}"):
+            self.frame.tell("Saved", words)
         self._titles()
         self._ask()
         self._obey_pane()
@@ -168,7 +170,18 @@ class PolicyView(PolicyWriting):
             keys = before.keys if before is not None else Keys()
             course = Course(read.name if read is not None else self.sheet.slot, text, data.path, keys)
             self._pushing = PushWork(self.app, course, self._push_signed)
+        self.app.clear_notifications()  # what was told here would lie over the countdown
         self.app.push_screen(PushScreen(self._pushing), lambda _: self.frame.changed())
+
+    def _push_kept(self, words: str) -> bool:
+        """Say on the push screen what became of the text; False where that is not seen."""
+        from workbench.tui.screens.push import PushScreen
+
+        if self._pushing is None or not isinstance(self.app.screen, PushScreen):
+            return False
+        self._pushing.course.version = words
+        self._pushing.seen()
+        return True
 
     def _may_be_pushed(self) -> bool:
         read = self._current()
