@@ -185,6 +185,9 @@ class AttachSettings:
     evidence_mb: int = _setting(10_000, "packets kept with their payload zeroed; 0: none are kept", "MB", 0)
     evidence_hours: float = _setting(24.0, "how long they are kept; 0: as long as there is room", "h", 0.0)
     evidence_file_mb: int = _setting(64, "size of one file of them; whole files are dropped", "MB", 1)
+    drift_every: float = _setting(
+        30.0, "how often the targets are asked, while attached, whether somebody changed their rules; 0: never", "s", 0.0
+    )
 
 
 @dataclass(frozen=True, slots=True)

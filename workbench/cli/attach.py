@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,7 @@ from workbench.workflows.requests import AttachRequest, AttachStatus, IndexResul
 
 if TYPE_CHECKING:
     from workbench.workflows.attach import AttachResult
+    from workbench.workflows.drift_watch import DriftNews
 
 
 class StatusChoice(StrEnum):
@@ -122,6 +124,7 @@ def attach(
 
         return OpenRequest(case, attach=checked_request(request))
     from workbench.workflows.attach import attach as run
+    from workbench.workflows.drift_watch import Beside
 
     with cancel_on_interrupt() as stop, ExitStack() as stack:
         telling = _Telling(status, every)
@@ -138,6 +141,7 @@ def attach(
             for sink in sinks:
                 sink(now)
 
+        stack.enter_context(Beside(case, telling.drift))
         result = run(request, hear, stop)
     return _said(result, form)
 
@@ -164,6 +168,13 @@ class _Telling:
             return
         self._due, self._state = now + self._every, status.state
         tell(as_json(status) if self._form is StatusChoice.JSON else as_text(status))
+
+    def drift(self, news: DriftNews) -> None:
+        """Somebody changed rules on a target of the settings, put them back, or nobody can say. From another thread."""
+        if self._form is StatusChoice.JSON:
+            tell(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **asdict(news)}))
+        elif self._form is StatusChoice.TEXT:
+            tell(news.text())
 
 
 def as_json(status: AttachStatus) -> str:

@@ -352,8 +352,25 @@ def _bring(case: Path, found: list[Status], log: Path | None, sensors: list[str]
 
 
 @app.command("drift")
-def drift(targets: TargetNames = None, form: options.RowsFormat = None, output: options.Output = None) -> int:
+def drift(
+    targets: TargetNames = None,
+    form: options.RowsFormat = None,
+    output: options.Output = None,
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            "--watch",
+            metavar="SECONDS",
+            min=1.0,
+            help="Ask again and again, and print a line when anything changes; until Ctrl-C.",
+        ),
+    ] = None,
+) -> int:
     """Compare what runs with what was applied last, and name the rules that somebody changed. Exit code 1 where there are any."""
+    if watch is not None:
+        from workbench.cli.push_watching import watched
+
+        return watched(targets or [], watch, form, output)
     chosen = choose_format(form, output)
     import pyarrow as pa
 

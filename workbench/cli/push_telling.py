@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.cli.messages import tell
 from workbench.records.visible import visible
@@ -41,29 +41,12 @@ def show_status(one: Status) -> None:
     for rule, packets, size in one.counters:
         if not rule.startswith("(") and "(" not in rule:
             say(f"  {rule}: {packets:,} packets, {size:,} bytes")
+    from workbench.workflows.target_state import warnings
+
     if one.never:
         say(f"  never hit since loaded: {', '.join(one.never)} (with offload on, counters can lag or be missing)")
-    for line in _warnings(said):
+    for line in warnings(said):
         tell(f"{one.target}: {line}")
-
-
-def _warnings(said: dict[str, Any]) -> list[str]:
-    lines = [f"the dataplane does not answer: {said['down']['message']}"] if said["down"] else []
-    lines += [
-        f"BREAK-GLASS {one['digest'][:16]} ({one['policy']}) by {one['signer']} is not reviewed: {one['why']}"
-        for one in said["unreviewed"]
-    ]
-    lines += [f"{said['occupied']}: a push would be refused"] if said.get("occupied") else []
-    lines += [f"its bridge is run by another ({said['owner']}): a push would be refused"] if said.get("owner") else []
-    lines += ["somebody changed its rules: workbench push drift"] if said["drift"] else []
-    lines += [] if said["watched"] else ["its daemon does not run: nothing would roll back; enrol it again"]
-    lines += [f"its clock has jumped by {said['skew']:+.0f} s; times there count on without it"] if abs(said["skew"]) > 60 else []
-    lines += [f"the rules were gone for up to {gap['seconds']} s (restart)" for gap in said["gaps"][-3:]]
-    host = {
-        "privileged": "the host may reach into the DPU: it is not restricted",
-        "unknown": "nobody can say whether the host may reach in",
-    }
-    return [*lines, host[said["host"]]] if said["host"] in host else lines
 
 
 def show_reconciled(one: Reconciled) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from workbench.errors import ExternalError, FarError, PushRefusedError
@@ -16,6 +18,15 @@ from workbench.sources import ssh
 
 #: Seconds: what a question may take, applying included.
 _PATIENCE: Final = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How long a question may take, in seconds, and an event that ends it before: for who asks again and again."""
+
+    seconds: float
+    cancel: threading.Event
+
 
 #: What to do about a refusal, where something can be done.
 _REMEDIES: Final = {
@@ -40,15 +51,18 @@ _REMEDIES: Final = {
 }
 
 
-def ask(target: Target, what: str, **given: Any) -> dict[str, Any]:
-    """The resident's answer. PushRefusedError with its code, FarError where there is no way there, ExternalError for noise."""
+def ask(target: Target, what: str, limit: Limit | None = None, **given: Any) -> dict[str, Any]:
+    """The resident's answer. PushRefusedError with its code, FarError where there is no way there, ExternalError for noise.
+
+    limit: FarError too where that is over; what is on its way is killed.
+    """
     frame = io.BytesIO()
     try:
         dpu.write_frame(frame, {"protocol": dpu.PROTOCOL, "ask": what, **given})
     except dpu.Refused as error:
         raise refusal(target, error.code, error.message) from error
     words = ["python3", "-I", f"{target.home}/workbench_dpu.py", "serve", target.home]
-    out = send(target, ssh.as_root(words), frame.getvalue(), what="the resident")
+    out = send(target, ssh.as_root(words), frame.getvalue(), what="the resident", limit=limit)
     try:
         answer = dpu.read_frame(io.BytesIO(out))
     except dpu.Refused as error:
@@ -86,7 +100,7 @@ def refusal(target: Target, code: str, message: str) -> PushRefusedError:
 _AGAIN: Final = "Run `workbench push enrol` again, or see what else writes there when it logs in."
 
 
-def send(target: Target, shell: str, data: bytes, *, what: str, seconds: float = _PATIENCE) -> bytes:
+def send(target: Target, shell: str, data: bytes, *, what: str, seconds: float = _PATIENCE, limit: Limit | None = None) -> bytes:
     """A line of shell there, with data on its stdin; its stdout. FarError where it or the way there fails."""
     far = target.far
     command = far.command(shell)
@@ -96,8 +110,9 @@ def send(target: Target, shell: str, data: bytes, *, what: str, seconds: float =
         )
     except OSError as error:
         raise FarError(f"{command[0]} can't be run: {error.strerror}", f"Install {command[0]}.") from error
+    seconds = limit.seconds if limit is not None else seconds
     try:
-        out, said = ssh.talk(process, data, seconds, dpu.MOST + 8)
+        out, said = ssh.talk(process, data, seconds, dpu.MOST + 8, limit.cancel if limit is not None else None)
     except subprocess.TimeoutExpired as error:
         raise FarError(f"{what} on {far} took more than {seconds:g} s", "What became of it: push status.") from error
     finally:

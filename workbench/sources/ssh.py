@@ -15,6 +15,7 @@ import selectors
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ LOST: Final = 255
 MOST: Final = 64 << 20
 #: Bytes that are read or written at once; of what a command says on stderr no more is kept.
 _PART: Final = 1 << 16
+#: Seconds between two looks whether a command that can be called off was.
+_SLICE: Final = 0.2
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\+-]{0,63}")
 _HOST: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.-]{1,15})?")
 _SPACE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -141,11 +144,13 @@ def run_shell(far: Far, shell: str, *, seconds: float = 40.0, what: str = "sh") 
     return out.decode("utf-8", "replace")
 
 
-def talk(process: subprocess.Popen[bytes], data: bytes, seconds: float, most: int) -> tuple[bytes, bytes]:
+def talk(
+    process: subprocess.Popen[bytes], data: bytes, seconds: float, most: int, cancel: threading.Event | None = None
+) -> tuple[bytes, bytes]:
     """Give a command data on its stdin, where it has one, and hear it to its end: its stdout, and the end of its stderr.
 
     Of what comes without end no more is kept than a little over `most` bytes: then it is not heard any further, and the caller,
-    who sees that there are too many, ends it. subprocess.TimeoutExpired after so many seconds.
+    who sees that there are too many, ends it. subprocess.TimeoutExpired after so many seconds, or within a moment of `cancel`.
     """
     out, said = bytearray(), bytearray()
     left = memoryview(data)
@@ -158,8 +163,9 @@ def talk(process: subprocess.Popen[bytes], data: bytes, seconds: float, most: in
         if process.stderr is not None:
             waiting.register(process.stderr, selectors.EVENT_READ)
         while waiting.get_map() and len(out) <= most:
-            ready = waiting.select(max(until - time.monotonic(), 0))
-            if time.monotonic() >= until:  # also of one that never stops talking
+            left_over = max(until - time.monotonic(), 0)
+            ready = waiting.select(left_over if cancel is None else min(left_over, _SLICE))
+            if time.monotonic() >= until or (cancel is not None and cancel.is_set()):  # also of one that never stops talking
                 raise subprocess.TimeoutExpired(process.args, seconds)
             for key, _ in ready:
                 if key.fileobj is process.stdin:

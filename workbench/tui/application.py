@@ -27,6 +27,7 @@ from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
 from workbench.tui.screens.help import HelpDialog
 from workbench.tui.screens.push import PushScreen
 from workbench.tui.screens.start import StartScreen
+from workbench.tui.target_polling import Polling
 from workbench.tui.themes import THEMES
 from workbench.tui.typed_ahead import TypedAhead
 from workbench.tui.views import FIRST, NAMES, VIEWS
@@ -46,6 +47,7 @@ class WorkbenchApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+q,ctrl+c", "leave", "Quit", id="app.quit", tooltip="Leave; asks first while indexing"),
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Every key that works here"),
+        Binding("E", "targets", "Targets", id="app.targets", tooltip="Targets: what the DPUs run, live", show=False),
         Binding("ctrl+p", "command_palette", "Commands", id="app.commands", tooltip="Find an action by name"),
     ]
 
@@ -60,6 +62,7 @@ class WorkbenchApp(App[int]):
         first_view: str = "flows",
     ) -> None:
         super().__init__()
+        self.polling = Polling()  # reads nothing yet
         self._data = data
         self._run = run
         self._live = live
@@ -93,7 +96,12 @@ class WorkbenchApp(App[int]):
     @property
     def attached(self) -> Attachments | None:
         """What the app is attached to, or was."""
-        return next((s.attached for s in self.screen_stack if isinstance(s, CaseScreen)), None) or self._live
+        return (self.case_screen.attached if self.case_screen is not None else None) or self._live
+
+    @property
+    def case_screen(self) -> CaseScreen | None:
+        """The case that is open, whatever stands above it."""
+        return next((screen for screen in self.screen_stack if isinstance(screen, CaseScreen)), None)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys in their order."""
@@ -114,6 +122,15 @@ class WorkbenchApp(App[int]):
     def action_help(self) -> None:
         """Keys of what has the focus."""
         self.push_screen(HelpDialog(self.screen))
+
+    def action_targets(self) -> None:
+        """What the DPUs of the settings run; again: back."""
+        from workbench.tui.screens.targets import TargetsScreen
+
+        if isinstance(self.screen, TargetsScreen):
+            self.screen.dismiss()
+        elif not any(isinstance(screen, TargetsScreen) for screen in self.screen_stack):
+            self.push_screen(TargetsScreen())
 
     async def action_quit(self) -> None:
         """Textual's own way out takes ours."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.tui.finding_marks import Marks
     from workbench.tui.packet_rows import PacketRows
     from workbench.workflows.carve import CarveProgress, CarveResult, Frame
+    from workbench.workflows.drift_watch import DriftNews
 
 
 @dataclass
@@ -37,6 +38,13 @@ class LiveChanged(Message):
     def can_replace(self, message: Message) -> bool:
         """Only the latest counts."""
         return isinstance(message, LiveChanged)
+
+
+@dataclass
+class DriftChanged(Message):
+    """Something about a target has changed while attached; None: the line is to be painted anew."""
+
+    news: DriftNews | None
 
 
 @dataclass

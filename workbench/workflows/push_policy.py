@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from workbench.workflows import push_log
 from workbench.workflows.kernels import prepare_kernel_cache
 
 if TYPE_CHECKING:
+    from workbench.push.channel import Limit
     from workbench.push.probes import Probe, Probed
     from workbench.push.targets import Target
 
@@ -175,7 +177,8 @@ def _meant(target: Target, digest: str) -> str:
 class Status:
     """A target by its resident. error: why it could not be asked. never: rules without a hit since they were loaded.
 
-    ids: of rules, by their number in text. policy: the text of the one that was confirmed.
+    ids: of rules, by their number in text. policy: the text of the one that was confirmed. state: `confirmed`, `waiting`,
+    `drift`, `down`, `unguarded`, `review`, `empty`, `unreachable`, `not enrolled`, `old protocol`, `refuses`.
     """
 
     target: str
@@ -196,22 +199,55 @@ def status(names: Sequence[str]) -> list[Status]:
 
     settings = load_settings()
     targets = [_target(name) for name in names] if names else list(known_targets(settings).values())
-    return [_status(target) for target in targets]
+    return [status_of(target) for target in targets]
 
 
-def _status(target: Target) -> Status:
+def status_of(target: Target, limit: Limit | None = None, known: Known | None = None) -> Status:
+    """One target. limit: how long that may take. known: what earlier answers said; its bundle need not come again."""
     from workbench.push import channel
 
+    ask = partial(channel.ask, target, "status", **({"limit": limit} if limit is not None else {}))
     try:
-        said = channel.ask(target, "status", bundle="confirmed", others=True)
-        ids, policy = _bundled(target, said)
+        if known is None:
+            said = ask(bundle="confirmed", others=True)
+            ids, policy = _bundled(target, said)
+        else:
+            said = known.asked(target, ask)
+            ids, policy = known.ids, known.policy
     except ExternalError as error:
-        state = "refuses" if isinstance(error, PushRefusedError) else "unreachable"
-        return Status(target.name, str(target.far), state, {}, error.message)
+        return Status(target.name, str(target.far), _silence(error), {}, error.message)
     counters = sorted((ids.get(number, number), *pair) for number, pair in said["counters"].items())
     hit = {rule for rule, packets, _ in counters if packets}
     never = sorted({rule for rule in ids.values() if "/" in rule and "(" not in rule} - hit) if counters else []
     return Status(target.name, str(target.far), _state(said), said, "", tuple(counters), tuple(never), ids, policy)
+
+
+@dataclass(slots=True)
+class Known:
+    """What a bundle said that a target was seen to run: bundles are large, and do not change."""
+
+    digest: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+    policy: str = ""
+
+    def asked(self, target: Target, ask: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+        """A status; where another bundle runs than the one that is known, with what that says."""
+        from workbench.push.resident import workbench_dpu as dpu
+
+        said = ask()
+        runs = said["pending"] or said["confirmed"]
+        if (runs["digest"] if runs else "") != self.digest:
+            said = ask(bundle="pending" if said["pending"] else "confirmed")
+            self.digest = dpu.digest(said["bundle"].encode()) if said.get("bundle") else ""
+            self.ids, self.policy = _bundled(target, said)
+        return said
+
+
+def _silence(error: ExternalError) -> str:
+    """In a word, why a target says nothing."""
+    if isinstance(error, PushRefusedError):
+        return "old protocol" if error.code == "old-protocol" else "refuses"
+    return "not enrolled" if isinstance(error, FarError) and "has no resident of" in error.message else "unreachable"
 
 
 def _state(said: dict[str, Any]) -> str:
@@ -285,7 +321,7 @@ def _target(name: str) -> Target:
     return target_of(load_settings(), name)
 
 
-def signed_statement(statement: dict[str, Any], key: str, namespace: str) -> dict[str, str]:
+def signed_statement(statement: dict[str, Any], key: str, namespace: str) -> dict[str, Any]:
     """A statement and its signature, as a resident takes them."""
     from workbench.audit.heads import sign
     from workbench.push.resident import workbench_dpu as dpu

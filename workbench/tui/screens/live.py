@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from workbench.tui import figures
 from workbench.tui.attaching import Attachments, LiveRun
 from workbench.tui.data import CaseData, Summary
 from workbench.tui.indexing import IndexRun
 from workbench.tui.live_words import LiveNow, live_now, live_sources, waiting_words
-from workbench.tui.messages import CaseOpened, LiveChanged, SummaryReady, SummarySeen
+from workbench.tui.messages import CaseOpened, DriftChanged, LiveChanged, SummaryReady, SummarySeen
 from workbench.tui.rates import RateHistory
 from workbench.tui.screens.asking import AskingScreen
 from workbench.tui.screens.dialog import ErrorDialog
+from workbench.tui.target_drift import DriftLine
 from workbench.tui.views import FIRST
 from workbench.workflows.requests import AttachRequest
+
+if TYPE_CHECKING:
+    from workbench.tui.application import WorkbenchApp
 
 _SECOND: Final = 1.0
 
@@ -39,6 +43,7 @@ class LiveScreen(AskingScreen):
         self._seen: Summary | None = None  # what the case held when it was last looked at, while paused
         self._others = RateHistory()  # by sources that other processes are attached to
         self._opening = data is not None or run is not None
+        self._drift: DriftLine | None = None
 
     def on_mount(self) -> None:
         """Listen, and look at the clock."""
@@ -46,6 +51,28 @@ class LiveScreen(AskingScreen):
             self.attached.listener = self._heard
             self.post_message(LiveChanged())
         self.set_interval(_SECOND, self._second)
+
+    def on_unmount(self) -> None:
+        """No target is asked any more."""
+        if self._drift is not None:
+            self._drift.end()
+
+    def _watch_drift(self, wanted: bool) -> None:
+        """While attached, ask the targets of the settings whether somebody changed their rules."""
+        if wanted and self._drift is None and self.attached is not None:
+            self._drift = DriftLine(self, cast("WorkbenchApp", self.app).polling, self.attached.case)
+            self._drift.begin()
+        elif not wanted and self._drift is not None:
+            self._drift.end()
+            self._drift = None
+            self.status.drift = ()
+
+    def on_drift_changed(self, message: DriftChanged) -> None:
+        """The status line has what holds; what is new is told."""
+        if self._drift is not None:
+            self.status.drift = tuple(self._drift.now)
+            if message.news is not None:
+                self.tell("Targets", message.news.text())
 
     def _heard(self) -> None:
         """From a source's thread."""
@@ -109,6 +136,7 @@ class LiveScreen(AskingScreen):
         if attached.opened and not self._opening:
             self._opening = True
             self.run_worker(partial(self._open_case, attached), group="open", thread=True, exit_on_error=False)
+        self._watch_drift(bool(attached.going_on))
         for run in attached.runs:
             if run.done and not run.told:
                 run.told = True
@@ -206,6 +234,7 @@ class LiveScreen(AskingScreen):
             self.say(error)
             return
         self.tell("Attaching", f"{run.name}: its flows appear as packets come.")
+        self._watch_drift(True)
         self._second()
         self._tell_activity()
 

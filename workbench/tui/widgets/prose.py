@@ -49,6 +49,11 @@ class Prose(VerticalScroll, can_focus=True):
             self.scroll_home(animate=False)
 
     @property
+    def text(self) -> Text:
+        """What it shows."""
+        return self._text
+
+    @property
     def plain(self) -> str:
         """What it says."""
         return self._text.plain

@@ -40,6 +40,7 @@ class StatusLine(Widget):
     span: reactive[Span | None] = reactive(None, init=False)
     cost: reactive[tuple[float, int] | None] = reactive(None, init=False)
     live: reactive[LiveNow | None] = reactive(None, init=False)
+    drift: reactive[tuple[str, ...]] = reactive((), init=False)
     ledger_key: reactive[str] = reactive("L", init=False)
 
     def parts(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -78,7 +79,8 @@ class StatusLine(Widget):
         unseen = any(reason != "dropped" for reason, _ in cover.unseen)
         drops = cover.dropped or (cover.silent and not cover.counting and not cover.live)
         losing = self.live is not None and bool(cover.dropped)
-        second = [(words, "bad") for words in (self.live.losses if self.live is not None else ())]
+        second = [(words, "warn" if words.endswith("unknown") else "bad") for words in self.drift]
+        second += [(words, "bad") for words in (self.live.losses if self.live is not None else ())]
         second += [
             (coverage.drops_words(cover), "bad" if losing else "warn" if drops else ""),
             (coverage.undecoded_words(cover), "warn" if cover.undecoded else ""),
@@ -123,6 +125,10 @@ class StatusLine(Widget):
         self.refresh()
 
     def watch_live(self) -> None:
+        """Repaint."""
+        self.refresh()
+
+    def watch_drift(self) -> None:
         """Repaint."""
         self.refresh()
 
