@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.push.resident.people import People
 from tests.store.rows import batch, flow, source
 from tests.tui.driving import case_screen, press, screen_text, settle
 from tests.tui.live_feed import Feed
-from tests.workflows.test_push import POLICY, Desk, desk, people
+from tests.workflows.desk import POLICY, Desk, at_desk
 from tests.workflows.test_target_watch import rewrite
 from workbench.audit.log import AuditLog
 from workbench.push import channel
@@ -26,7 +27,16 @@ from workbench.workflows import push_policy
 from workbench.workflows.requests import AttachRequest
 from workbench.workflows.spawning import ready_to_spawn
 
-__all__ = ["desk", "people"]
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> People:
+    return People(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, people: People, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    with at_desk(tmp_path, people, monkeypatch) as one:
+        yield one
 
 
 async def until(pilot: Any, seen: Callable[[str], bool], patience: float = 60.0) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.push.resident.people import People, folder_of
-from tests.workflows.test_push import Desk, desk, people
+from tests.workflows.desk import Desk
 from workbench.audit.log import AuditLog
 from workbench.cli.app import run
 from workbench.push.resident import workbench_dpu as dpu
@@ -26,8 +26,6 @@ from workbench.workflows import push_policy
 from workbench.workflows.drift_watch import Beside, DriftNews, watch_drift
 from workbench.workflows.target_state import state_of
 from workbench.workflows.target_watch import Seen, TargetWatch
-
-__all__ = ["desk", "people"]
 
 
 def rewrite(desk: Desk, text: str) -> None:
