@@ -237,9 +237,11 @@ class Known:
         said = ask()
         runs = said["pending"] or said["confirmed"]
         if (runs["digest"] if runs else "") != self.digest:
-            said = ask(bundle="pending" if said["pending"] else "confirmed")
-            self.digest = dpu.digest(said["bundle"].encode()) if said.get("bundle") else ""
-            self.ids, self.policy = _bundled(target, said)
+            which = "pending" if said["pending"] else "confirmed"
+            said = ask(bundle=which)
+            text = said.pop("bundle", None)
+            self.ids, self.policy = _bundled(target, {"bundle": text, "confirmed": said[which]})
+            self.digest = dpu.digest(text.encode()) if text else ""
         return said
 
 
