@@ -23,7 +23,6 @@ from workbench.policy.judging import judge
 from workbench.policy.loader import load
 from workbench.policy.model import Policy
 from workbench.policy.recorded import KNOWN, Columns, Ends, Gathering, History, gathered
-from workbench.policy.replay import Flows, Replay
 from workbench.policy.resolved import resolve
 from workbench.policy.selectors import PARTS, People
 from workbench.policy.written import text_of
@@ -100,16 +99,16 @@ def edited(had: Policy, turn: int) -> Policy:
 def measure(report: Report, rounds: int, scale: float, *, peers: bool) -> None:
     """All rows of this part."""
     count = max(int(10_000_000 * scale), 10_000)
-    ruled, resolved = policy(1000), resolve(policy(1000))
+    ruled = policy(1000)
     judge(gather(flows(1000, alike=True)), ruled)  # what is compiled is loaded before anything is measured
     for alike in (True, False):
-        columns, what = flows(count, alike=alike), "alike" if alike else "all different"
-        if alike:
-            found = _timed(report, f"{count / 1e6:g}M flows, {what}", rounds, lambda given=columns: judge(gather(given), ruled))
-            report.add(Row(PART, f"1,000 rules, {count / 1e6:g}M flows, {what}: judged", found, "s", SECONDS))
-        raw = _raw(columns)
-        found = _timed(report, f"{count / 1e6:g}M columns, {what}", rounds, lambda given=raw: Replay(resolved).judge(given))
-        report.add(Row(PART, f"1,000 rules, {count / 1e6:g}M flows, {what}: each by itself", found, "s", SECONDS))
+        what = f"1,000 rules, {count / 1e6:g}M flows, {'alike' if alike else 'all different'}"
+        columns = flows(count, alike=alike)
+        found = _timed(report, what, rounds, lambda given=columns: judge(gather(given), ruled))
+        report.add(Row(PART, f"{what}: gathered and judged", found, "s", SECONDS))
+        history = gather(columns)
+        found = _timed(report, f"{what}, again", rounds, lambda given=history: judge(given, ruled))
+        report.add(Row(PART, f"{what}: judged again", found, "s", SECONDS))
     for alike in (True, False):
         _keystrokes(report, rounds, max(int(1_000_000 * scale), 10_000), alike=alike)
     if peers:
@@ -154,26 +153,23 @@ def _keys(session: Session, base: Policy, count: int) -> Callable[[], object]:
 def _race(report: Report, rounds: int, count: int) -> None:
     """Ours and the peers' on the same flows and rules, one prefix a side and one service each; all must agree."""
     plain, columns = policy(1000, boxes=1), flows(count, alike=False)
-    resolved, raw = resolve(plain), _raw(flows(count, alike=False))
-    rules = _numbers(resolved)
+    rules = _numbers(resolve(plain))
     said: dict[str, NDArray[Any]] = {}
 
     def run(name: str, action: Callable[[], NDArray[Any]]) -> None:
         said[name] = action()
 
-    ours = _timed(report, "replay", rounds, lambda: run("replay", lambda: Replay(resolved).judge(raw).decided))
+    def ourselves() -> NDArray[Any]:
+        found = judge(gather(columns), plain)
+        return found.intended.decided[found.history.told.row]
+
+    ours = _timed(report, "judging", rounds, lambda: run("judging", ourselves))
     for name, peer in (("NumPy, a mask a rule", _by_masks), ("DuckDB, a join on ranges", _by_join)):
         found = _timed(report, name, 1, lambda name=name, peer=peer: run(name, lambda: peer(columns, rules)))
-        if not np.array_equal(said[name], said["replay"]):
+        if not np.array_equal(said[name], said["judging"]):
             report.fail(PART, name, "its verdicts are not ours")
         note = f"{ours:.2f} s / {found:.2f} s"
         report.add(Row(PART, f"1,000 rules, {count / 1e6:g}M flows: / {name}", ours / found, "x", note=note))
-
-
-def _raw(columns: Columns) -> Flows:
-    sport = np.full(len(columns.ts), 40_000, np.int32)
-    dport, proto = columns.service.astype(np.int32), columns.proto.astype(np.int32)
-    return Flows(*columns.src[:2], *columns.dst[:2], proto, sport, dport, columns.ts, columns.state)
 
 
 def _numbers(resolved: Any) -> NDArray[np.int64]:

@@ -1,4 +1,6 @@
-"""Three engines on the same policies and packets: the plain evaluator, the replay of flows, and diagrams; z3 looks at some.
+"""All engines on the same policies and packets: the plain evaluator, what judges recorded flows, lists of rules and diagrams.
+
+Recorded flows are judged as the program does it (`policy.judging`), on every policy; z3 looks at some.
 
 `python -m tests.policy.agreement` (or `make agree`): 100,000 random policies, a few packets at their edges each. Stops at the
 first disagreement with the number that makes it again: `--first NUMBER --policies 1`.
@@ -14,21 +16,24 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import numpy as np
+
 from tests.policy import made, test_judging
-from tests.policy.test_replay import check, columns
-from workbench.policy import addresses
+from workbench.policy import addresses, judging
 from workbench.policy.addresses import V4, V4_FIRST
 from workbench.policy.decisions.verdicts import OUTCOMES, Judges
 from workbench.policy.model import Policy
 from workbench.policy.naive import Packet, judge
-from workbench.policy.replay import Replay
 from workbench.policy.resolved import resolve
 
 PACKETS = 6
 #: One policy in so many is given to z3, with the one before it.
 SAMPLE = 1000
-#: One in so many is judged again on flows with workloads, as meant and as pushed, by the rows that a case is read into.
-WORKLOADS = 10
+#: Flows with workloads that each policy is judged on besides, as meant and as pushed.
+WORKLOADS = 6
+#: Verdicts as kinds of change to none; nobody's are no change.
+_SAID = np.zeros((8, 8), np.uint8)
+_SAID[[OUTCOMES["allow"], OUTCOMES["deny"], OUTCOMES["reject"]], 0] = OUTCOMES["allow"], OUTCOMES["deny"], OUTCOMES["reject"]
 _PIECE = 250
 
 
@@ -38,12 +43,22 @@ def agree(dice: random.Random, most: int = 8, packets: int = PACKETS) -> Counter
     some = [made.packet(dice) for _ in range(packets)]
     at = some[0].at
     some = [Packet(p.src, p.dst, p.proto, p.sport, p.dport, at, p.initiator_known) for p in some]
-    check(policy, some, Replay(resolve(policy, made.resolver)).judge(columns(some), 1))
+    as_recorded(policy, some)
     return Counter(by_diagrams(policy, some))
 
 
+def as_recorded(policy: Policy, packets: list[Packet]) -> None:
+    """Verdict, deciding rule and all that would have matched next, of packets as flows of a case."""
+    history = test_judging.history_of([(packet, (0, 0), "") for packet in packets])
+    found = judging.judge(history, policy, made.resolver, packets[0].at)
+    for row, packet in zip(history.told.row.tolist(), packets, strict=True):
+        want, said = judge(policy, packet, made.resolver), found.enforced
+        assert (judging.VERDICTS[said.verdict[row]], found.rule_id(row, said)) == (want.verdict, want.rule), packet
+        assert found.others(row, enforced=True) == want.others, packet
+
+
 def by_diagrams(policy: Policy, packets: list[Packet]) -> list[str]:
-    """Verdicts, after diagrams said the same. packets: of one time."""
+    """Verdicts, after diagrams and lists said the same. packets: of one time."""
     resolved = resolve(policy, made.resolver, packets[0].at)
     judged = {}
     seen = []
@@ -56,11 +71,13 @@ def by_diagrams(policy: Policy, packets: list[Packet]) -> list[str]:
         assert (packet.dst.address in V4) == (wide == 32)
         if wide not in judged:
             judges = Judges(wide, [(resolved, resolved.rules)])
-            judged[wide] = judges.space, judges.verdicts(0)
-        space, root = judged[wide]
+            judged[wide] = judges.space, judges.changes(_SAID), judges.verdicts(0)
+        space, found, root = judged[wide]
         shift = V4_FIRST if wide == 32 else 0
         header = packet.proto, packet.dst.address - shift, packet.dport, packet.src.address - shift, packet.sport
-        assert space.outcome(root, header) == OUTCOMES[want], (packet, addresses.address_text(packet.src.address))
+        of = packet, addresses.address_text(packet.src.address)
+        assert space.outcome(root, header) == OUTCOMES[want], of
+        assert (found.outcome(space.numbers(header)) or OUTCOMES["unmanaged"]) == OUTCOMES[want], of
     return seen
 
 
@@ -71,8 +88,7 @@ def _piece(first: int, policies: int) -> tuple[Counter[str], int, str]:
     for seed in range(first, first + policies):
         try:
             seen += agree(random.Random(seed))
-            if seed % WORKLOADS == 0:
-                test_judging.agree(seed, flows=10)
+            test_judging.agree(seed, flows=WORKLOADS)
             if seed % SAMPLE == 0:
                 from tests.policy.test_z3 import confirm
 

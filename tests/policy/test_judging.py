@@ -72,23 +72,32 @@ def half(value: int, shift: int) -> int:
     return part - (1 << 64) if part >> 63 else part
 
 
-def recorded(dice: random.Random, count: int) -> tuple[History, list[tuple[Packet, tuple[int, int], str]]]:
-    """Flows, each as a packet with a workload (0 nobody, below 0 a set) of each end and the network."""
-    flows = []
+#: A packet with a workload (0 nobody, below 0 a set) of each end, and the network.
+Flow = tuple[Packet, tuple[int, int], str]
+
+
+def recorded(dice: random.Random, count: int) -> tuple[History, list[Flow]]:
+    """So many flows, also as a case is read into."""
+    flows: list[Flow] = []
     for _ in range(count):
         packet = made.packet(dice)
         who = tuple(dice.choice([0, 0, 1, 2, 3, 4, -1, *(-2 - n for n in range(len(SETS)))]) for _ in range(2))
         flows.append((packet, (who[0], who[1]), dice.choice(NETWORKS)))
+    return history_of(flows), flows
+
+
+def history_of(flows: list[Flow]) -> History:
+    """Flows as a case is read into, in two pieces."""
     gathering = Gathering()
-    half_way = count // 2
+    half_way = len(flows) // 2
     for part in (flows[:half_way], flows[half_way:]):
         gathering.add(columns(part))
     several = Claimants.__new__(Claimants)
     several.sets = SETS
-    return gathered(gathering, ends_of(Known(), gathering.ends(), NETWORKS, several)), flows
+    return gathered(gathering, ends_of(Known(), gathering.ends(), NETWORKS, several))
 
 
-def columns(flows: list[tuple[Packet, tuple[int, int], str]]) -> Columns:
+def columns(flows: list[Flow]) -> Columns:
     def ints(values: Iterable[int], kind: Any = np.int64) -> Any:
         return np.array(list(values), kind)
 
@@ -119,7 +128,7 @@ def possible(address: int, who: int, network: str) -> list[End]:
     return [End(address, person(one, network)) for one in members]
 
 
-def check(found: Judged, flows: list[tuple[Packet, tuple[int, int], str]]) -> set[str]:
+def check(found: Judged, flows: list[Flow]) -> set[str]:
     """Every flow both ways against the plain evaluator; the verdicts that were met."""
     told, seen = found.history.told, set()
     asks_who = any(set(rule.from_ + rule.to) & set(GROUPS) - {"lan", "tenant"} for rule in found.policy.rules)
@@ -186,6 +195,11 @@ def test_rules_of_several_words_of_bits_are_judged_alike() -> None:
 def test_more_flows_than_a_table_has_room_for_keep_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.policy.judging._PIECE", 64)
     agree(5, flows=5000)
+
+
+def test_no_flows_are_no_verdicts() -> None:
+    found = judge(history_of([]), policy(random.Random(1), 5), resolver)
+    assert len(found.intended.verdict) == len(found.enforced.verdict) == 0
 
 
 def test_judging_that_is_stopped_says_so() -> None:

@@ -13,8 +13,7 @@ from tests.sample_captures.indexed import FOLDER, Indexed, index
 from workbench.cli.app import run
 from workbench.errors import UsageError
 from workbench.policy.history import read_history, resolver_of
-from workbench.policy.judging import judge
-from workbench.policy.replay import VERDICTS
+from workbench.policy.judging import VERDICTS, judge
 from workbench.store.notebook import Notebook
 from workbench.store.pages import Where
 from workbench.store.reader import CaseReader

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from workbench.policy import examples
 from workbench.policy.decisions import store_kernel as K  # noqa: N812
 from workbench.policy.decisions.listing import Listing, Measured
+from workbench.policy.decisions.runs import of_diagram
 from workbench.policy.decisions.space import Product
 from workbench.policy.decisions.store import NOTHING
 from workbench.policy.decisions.verdicts import OUTCOMES, Judges
@@ -38,7 +39,8 @@ class Asked:
     def packet(self, nth: int, verdict: str) -> Example | None:
         """A packet of the nth product that gets this verdict; None where none does."""
         for wide, judges, said in zip(_WIDTHS, self._judges, self._said, strict=True):
-            inside = Measured(judges.space, judges.store.apply(K.AND, said, judges.asked(nth, nth + 1)))
+            root = judges.store.apply(K.AND, said, judges.asked(nth, nth + 1))
+            inside = Measured(judges.space, of_diagram(judges.space, root))
             found = Listing(inside, OUTCOMES[verdict]).rows(1)
             if found:
                 proto, dst, dport, src, sport = found[0]

@@ -1,4 +1,4 @@
-"""One packet and a resolved policy: which rule decides. For examples and tests; many flows at once are `replay`'s."""
+"""One packet and a resolved policy: which rule decides. For examples and tests; many flows at once are `judging`'s."""
 
 from __future__ import annotations
 

@@ -11,8 +11,11 @@ from typing import Any, Final
 
 from numba import types
 
-from workbench.decode.bits import Numbers, exported, i64, u64
-from workbench.policy.replay_kernel import NO_RULE, PASS, UNDETERMINED, UNMANAGED, lowest_bit
+from workbench.decode.bits import Numbers, exported, i64, kernel, u64
+
+#: Verdicts as numbers, and the rule of a flow that none decided, by the default or by nobody.
+ALLOW, DENY, REJECT, UNMANAGED, UNDETERMINED, PASS = range(6)
+NO_RULE: Final = -1
 
 _tuple: Any = types.Tuple
 _I64: Final = types.int64[::1]
@@ -20,6 +23,17 @@ _I32: Final = types.int32[::1]
 _U8: Final = types.uint8[::1]
 _BITS: Final = types.uint64[:, ::1]
 _SIDE: Final = _tuple((_I32, _BITS, _BITS))
+
+
+@kernel
+def lowest_bit(word: Any) -> int:
+    """The number of the lowest bit that is set."""
+    n = i64(0)
+    for step in (32, 16, 8, 4, 2, 1):
+        if word & ((u64(1) << u64(step)) - u64(1)) == 0:
+            word >>= u64(step)
+            n += step
+    return n
 
 
 @exported(

@@ -12,7 +12,6 @@ import numpy as np
 from workbench.policy.addresses import AddressSet
 from workbench.policy.decisions import store_kernel as K  # noqa: N812
 from workbench.policy.decisions.listing import Listing, Measured
-from workbench.policy.decisions.store import leaf
 from workbench.policy.decisions.verdicts import ALLOW, DENY, REJECT, UNMANAGED, Judges
 from workbench.policy.idle import Idle, idle, needless
 from workbench.policy.reference import with_verdict
@@ -74,11 +73,7 @@ def difference(old: Resolved, new: Resolved, most: int = 1000) -> Difference:
 
     def family(wide: int) -> list[Listing | None]:
         judges = Judges(wide, judged, asked)
-        store = judges.store
-        found = store.changes(_CHANGES, judges.verdicts(0), judges.verdicts(1))
-        if changed is not None:
-            found = store.apply(K.AND, found, judges.asked(0, len(asked)))
-        measured = Measured(judges.space, found)
+        measured = Measured(judges.space, judges.changes(_CHANGES))
         return [Listing(measured, kind) if kind in measured.outcomes else None for kind in range(1, len(KINDS) + 1)]
 
     return Difference(*(listed(parts, most) for parts in zip(*_families(family), strict=True)))
@@ -94,9 +89,7 @@ def let_through(resolved: Resolved, src: AddressSet, dst: AddressSet, boxes: tup
 
     def family(wide: int) -> Listing:
         judges = Judges(wide, [(resolved, resolved.rules)], [(src, dst, boxes)])
-        store = judges.store
-        found = store.changes(_PASSES, judges.verdicts(0), leaf(K.NONE))
-        return Listing(Measured(judges.space, store.apply(K.AND, found, judges.asked(0, 1))), 1)
+        return Listing(Measured(judges.space, judges.changes(_PASSES)), 1)
 
     return listed(_families(family), most)
 

@@ -29,10 +29,10 @@ _aside: set[str] = set()
 
 #: The judge of recorded flows, and what compares policies for all packets: (what it is, its modules).
 _POLICY = (
-    ("policy", ("workbench.policy.replay_kernel", "workbench.policy.history_kernel", "workbench.policy.row_kernel")),
+    ("policy", ("workbench.policy.history_kernel", "workbench.policy.row_kernel")),
     (
         "decision diagrams",
-        tuple(f"workbench.policy.decisions.{name}_kernel" for name in ("store", "measure", "classes")),
+        tuple(f"workbench.policy.decisions.{name}_kernel" for name in ("store", "measure", "classes", "lists")),
     ),
 )
 

@@ -42,19 +42,16 @@ class Classes:
         """The least value of each class."""
         return [self.starts[n] for n in self.order[self.offsets[:-1]].tolist()]
 
-    def values(self, some: Ranges) -> Ranges:
-        """The values of these classes."""
-        last = self.count - 1
-        if len(some) == 1 and some[0][0] == min(some[0][1], last):
-            first, behind = self.offsets[some[0][0]], self.offsets[some[0][0] + 1]
-            if behind - first == 1:
-                at = int(self.order[first])
-                return ((self.starts[at], self.starts[at + 1] - 1),)
-        parts = [self.order[self.offsets[a] : self.offsets[min(b, last) + 1]] for a, b in some]
-        there = np.sort(np.concatenate(parts))
+    def values(self, some: NDArray[np.int32]) -> Ranges:
+        """The values of these classes: first and last of each run of them, ascending."""
+        first, behind = self.offsets[some[:, 0]], self.offsets[np.minimum(some[:, 1], self.count - 1) + 1]
+        lengths = behind - first
+        there = np.repeat(first - np.cumsum(lengths) + lengths, lengths) + np.arange(int(lengths.sum()))
+        there = np.sort(self.order[there])
         breaks = np.flatnonzero(np.diff(there) != 1)
-        begins, ends = there[np.append(0, breaks + 1)], there[np.append(breaks, len(there) - 1)]
-        return tuple((self.starts[a], self.starts[b + 1] - 1) for a, b in zip(begins.tolist(), ends.tolist(), strict=True))
+        begins, ends = there[np.concatenate([[0], breaks + 1])], there[np.concatenate([breaks, [len(there) - 1]])]
+        starts = self.starts
+        return tuple((starts[a], starts[b + 1] - 1) for a, b in zip(begins.tolist(), ends.tolist(), strict=True))
 
 
 def classes_of(sets: Sequence[Ranges], whole: Ranges) -> Classes:

@@ -43,29 +43,32 @@ class Space:
                 for proto, dport, sport in self._services(boxes):
                     entries.append((proto, to, dport, of, sport))
                     owners.append(n)
-        self._owners = np.array(owners, np.int64)
+        self.of_products = np.array(owners, np.int64)
         wholes = (_PROTOS, _V4 if wide == 32 else _V6, _PORTS, _V4 if wide == 32 else _V6, _PORTS)
         self.classes: list[Classes] = [classes_of(list(sets), whole) for sets, whole in zip(self._sets, wholes, strict=True)]
-        self._ranges = np.concatenate([one.ranges for one in self.classes])
+        self.ranges = np.concatenate([one.ranges for one in self.classes])
         shift = np.cumsum([0, *(len(one.ranges) for one in self.classes)])
-        self._bounds = np.concatenate([one.sets + by for one, by in zip(self.classes, shift, strict=False)])
+        self.bounds = np.concatenate([one.sets + by for one, by in zip(self.classes, shift, strict=False)])
         before = np.cumsum([0, *(len(one.sets) for one in self.classes)])
-        self._entries = np.ascontiguousarray(np.array(entries, np.int64).reshape(-1, 5) + before[:5])
+        self.entries = np.ascontiguousarray(np.array(entries, np.int64).reshape(-1, 5) + before[:5])
         bits = [one.bits for one in self.classes]
         self.fields: NDArray[np.int64] = np.array([(sum(bits[:f]), bits[f]) for f in range(5)], np.int64)
 
     def diagrams(self, first: int, behind: int, values: Sequence[int]) -> NDArray[np.int64]:
         """Diagrams of the entries of products from first to before behind, in order. values: the outcome of each product."""
-        low, high = np.searchsorted(self._owners, [first, behind])
-        outcomes = np.asarray(values, np.int64)[self._owners[low:high] - first]
-        return self.store.products(self._entries[low:high], self._ranges, self._bounds, outcomes, self.fields)
+        low, high = np.searchsorted(self.of_products, [first, behind])
+        outcomes = np.asarray(values, np.int64)[self.of_products[low:high] - first]
+        return self.store.products(self.entries[low:high], self.ranges, self.bounds, outcomes, self.fields)
+
+    def numbers(self, packet: tuple[int, int, int, int, int]) -> list[int]:
+        """The class of each field of one packet: (proto, dst, dport, src, sport), addresses as numbers of this family."""
+        return [int(one.classes[bisect_right(one.starts, value) - 1]) for one, value in zip(self.classes, packet, strict=True)]
 
     def outcome(self, root: int, packet: tuple[int, int, int, int, int]) -> int:
-        """What a diagram says of one packet: (proto, dst, dport, src, sport), addresses as numbers of this family."""
-        classes = [int(one.classes[bisect_right(one.starts, value) - 1]) for one, value in zip(self.classes, packet, strict=True)]
+        """What a diagram says of one packet, as `numbers` has it."""
         levels = [
             (number >> bits - 1 - n) & 1
-            for number, (_, bits) in zip(classes, self.fields.tolist(), strict=True)
+            for number, (_, bits) in zip(self.numbers(packet), self.fields.tolist(), strict=True)
             for n in range(bits)
         ]
         nodes = self.store.nodes
@@ -75,12 +78,12 @@ class Space:
 
     def owners(self) -> set[int]:
         """Products that have packets in this family."""
-        return set(self._owners.tolist())
+        return set(self.of_products.tolist())
 
     def owners_of(self, first: int, behind: int) -> NDArray[np.int64]:
         """The product of each diagram that `diagrams` gives."""
-        low, high = np.searchsorted(self._owners, [first, behind])
-        return self._owners[low:high]
+        low, high = np.searchsorted(self.of_products, [first, behind])
+        return self.of_products[low:high]
 
     def _address(self, field: int, found: AddressSet) -> int:
         """The number of a set of addresses in this family; -1 where none are."""

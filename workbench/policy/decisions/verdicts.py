@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from workbench.policy.decisions import lists
 from workbench.policy.decisions import store_kernel as K  # noqa: N812
+from workbench.policy.decisions.runs import Runs, of_diagram
 from workbench.policy.decisions.space import Product, Space
 from workbench.policy.decisions.store import NOTHING, Store, leaf
 from workbench.policy.model import TIERS
@@ -24,6 +27,7 @@ class Judges:
 
     def __init__(self, wide: int, policies: Sequence[tuple[Resolved, Sequence[Meant]]], asked: Sequence[Product] = ()) -> None:
         products: list[Product] = []
+        self._products = products
         self._at: list[int] = []
         self._policies = policies
         for resolved, rules in policies:
@@ -53,6 +57,40 @@ class Judges:
         at = self._at[nth] + len(rules)
         inside = self.space.diagrams(at, at + 1, [OUTCOMES[resolved.default]])
         return self.store.apply(K.SEQ, int(inside[0]) if len(inside) else NOTHING, leaf(UNMANAGED))
+
+    def changes(self, kinds: NDArray[np.uint8]) -> Runs:
+        """Kinds of change from the first policy to the second (to no verdict where there is none), in what is asked about if any.
+
+        kinds: by verdict before and after, 8 by 8; nothing asked about, 0 for what nobody decides. Once.
+        """
+        within = len(self._products) > self._asked_at
+        second = len(self._policies) > 1
+        unsaid = UNMANAGED, UNMANAGED if second else K.NONE
+        found = lists.changes(self.space, self._rules(), unsaid, kinds, within=within)
+        if found is not None:
+            return found
+        root = self.store.changes(kinds, self.verdicts(0), self.verdicts(1) if second else leaf(K.NONE))
+        if within:
+            root = self.store.apply(K.AND, root, self.asked(0, len(self._products) - self._asked_at))
+        return of_diagram(self.space, root)
+
+    def _rules(self) -> lists.Rules:
+        out = lists.Rules()
+        for whose, (resolved, rules) in enumerate(self._policies):
+            at = self._at[whose]
+            behind = at + len(rules) + 1
+            for first, last in tiers(rules):
+                out.tiers += [at + last] * (last - first)
+            out.tiers.append(behind)
+            out.policies += [behind] * (len(rules) + 1)
+            out.verdicts += [OUTCOMES[meant.rule.action] for meant in rules] + [OUTCOMES[resolved.default]]
+            out.whose += [whose] * (len(rules) + 1)
+        count = len(self._products) - self._asked_at
+        out.tiers += [len(self._products)] * count
+        out.policies += [len(self._products)] * count
+        out.verdicts += [1] * count
+        out.whose += [lists.ASKED] * count
+        return out
 
     def asked(self, first: int, behind: int) -> int:
         """1 for the packets of any of what was asked about."""
