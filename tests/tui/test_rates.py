@@ -105,7 +105,7 @@ def test_losses_of_a_live_source_are_known_as_they_come_but_for_drops():
     assert live_sources(Summary(sources=[ROW, ROW | {"state": "ok"}, ROW | {"kind": "pcapng", "path": "a.pcapng"}])) == [ROW]
     file = coverage(Summary(sources=[ROW | {"kind": "pcapng", "path": "a.pcapng"}]))
     assert undecoded_words(file) == "undecoded: at the end"
-    names = {"kind": "kubernetes", "path": "pods.json", "state": "ok", "packets": 0, "dropped": None}
+    names = {"kind": "claims-csv", "path": "pods.csv", "state": "ok", "packets": 0, "dropped": None}
     known = ROW | {"kind": "pcapng", "path": "a.pcapng", "state": "ok", "dropped": 0}
     assert drops_words(coverage(Summary(sources=[known, names]))) == "drops 0"  # who tells names can have lost no packets
 

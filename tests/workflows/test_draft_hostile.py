@@ -10,11 +10,15 @@ from tests.identity.claimed import moment
 from tests.store.rows import T0, flow
 from tests.workflows.test_naming import MINUTE, add, from_to
 from workbench.cli.app import run
+from workbench.policy import addresses
+from workbench.policy.draft_history import FlowsOfFindings, halves, of_findings_sql
 from workbench.policy.history import read_history
+from workbench.policy.impact import compare
 from workbench.policy.judging import VERDICTS, judge
 from workbench.policy.loader import load
 from workbench.policy.recorded import IMPOSSIBLE
 from workbench.store.reader import CaseReader
+from workbench.tui.policy_looks import impact_head
 from workbench.workflows.draft_change import repair_policy, separate
 from workbench.workflows.draft_policy import Options, Selection, suggest_policy
 from workbench.workflows.naming import name_flows
@@ -92,6 +96,24 @@ def test_a_flow_of_a_port_that_there_is_not_is_never_judged_as_one_of_another(ca
     assert int(judged.history.rows.flows[odd].sum()) == len(IMPOSSIBLE_ROWS)
     assert {VERDICTS[n] for n in judged.intended.verdict[odd].tolist()} == {"undetermined"}
     assert {VERDICTS[n] for n in judged.intended.verdict[~odd].tolist()} == {"allow"}
+    impact = compare(history, None, judged)
+    assert impact.impossible == len(IMPOSSIBLE_ROWS)
+    assert f"{len(IMPOSSIBLE_ROWS)} of ports or protocols that there are not" in impact_head(impact, "none", "").plain
+
+
+def test_flows_of_thousands_of_findings_are_those_of_each_by_itself(case: Path) -> None:
+    """Most of them about hosts that are not there; one lists a flow, two more have some of hosts 2 and 3, whoever was asked."""
+    low = [halves(addresses.address(f"10.0.0.{n}"))[1] for n in (1, 2, 3, 9)]
+    hi = halves(addresses.address("10.0.0.1"))[0]
+    spans: list[Any] = [((hi, low[0] + 1000 + n), None, 0, T0) for n in range(3000)]
+    spans += [((hi, low[0] + 1000 + n), (hi, low[3]), 0, T0) for n in range(3000)]
+    spans += [((hi, low[1]), None, 0, T0 * 2), ((hi, low[2]), (hi, low[3]), 0, T0 * 2), ((hi, low[0]), (hi, low[2]), 0, T0 * 2)]
+    flows = FlowsOfFindings(("a" * 16, *(f"{n:016}" for n in range(5000))), tuple(spans))
+    with CaseReader(case) as reader:
+        for prefix in ("", "flows."):
+            sql, params = of_findings_sql(flows, prefix)
+            found = reader.query(f"SELECT flow_id FROM flows WHERE {sql} ORDER BY flow_id", params)["flow_id"].to_pylist()
+            assert [one & 1048575 for one in found] == [0, 1, 2, 7, 10]
 
 
 @pytest.mark.parametrize(

@@ -166,16 +166,22 @@ def _told(where: Where, excluded: FlowsOfFindings, *, named: bool) -> tuple[str,
 
 
 def of_findings_sql(flows: FlowsOfFindings, prefix: str = "") -> tuple[str, list[Any]]:
-    """Whether a flow is one of those, and the condition's values."""
+    """Whether a flow is one of those, and the condition's values.
+
+    What findings list no flows for is a table of parameters that flows are joined with: a thousand findings cost what one does.
+    """
     params: list[Any] = [list(flows.findings)]
-    sql = f"({prefix}flow_id IN (SELECT flow_id FROM finding_flows WHERE list_contains(?::VARCHAR[], finding_id))"
-    for src, dst, first, last in flows.rest:
-        sql += f" OR ({prefix}src_hi = ? AND {prefix}src_lo = ? AND {prefix}ts BETWEEN make_timestamp(?) AND make_timestamp(?)"
-        params += [*src, first, last]
-        if dst is not None:
-            sql += f" AND {prefix}dst_hi = ? AND {prefix}dst_lo = ?"
-            params += [*dst]
-        sql += ")"
+    sql = f"({prefix}flow_id IN (SELECT flow_id FROM finding_flows WHERE finding_id IN (SELECT unnest(?::VARCHAR[])))"
+    for to_one in (True, False):
+        spans = [(*src, *(dst or ()), first, last) for src, dst, first, last in flows.rest if (dst is not None) == to_one]
+        if not spans:
+            continue
+        names = ("src_hi", "src_lo", "dst_hi", "dst_lo") if to_one else ("src_hi", "src_lo")
+        table = ", ".join(f"unnest(?::BIGINT[]) AS {name}" for name in (*names, "since", "until"))
+        sql += f""" OR {prefix}flow_id IN (SELECT x.flow_id FROM flows x JOIN (SELECT {table}) r
+            ON {" AND ".join(f"x.{name} = r.{name}" for name in names)}
+            AND x.ts BETWEEN make_timestamp(r.since) AND make_timestamp(r.until))"""
+        params += [list(column) for column in zip(*spans, strict=True)]
     return sql + ")", params
 
 

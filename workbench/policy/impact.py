@@ -20,7 +20,7 @@ from workbench.policy.addresses import AddressSet
 from workbench.policy.judging import UNDETERMINED, UNMANAGED, Judged, Verdicts, judge
 from workbench.policy.members import Resolver, Selector, nobody
 from workbench.policy.model import Policy
-from workbench.policy.recorded import KNOWN, MID_STREAM, RELATED, History
+from workbench.policy.recorded import IMPOSSIBLE, KNOWN, MID_STREAM, RELATED, History
 from workbench.policy.services import ICMP, ICMP6, Box, texts
 
 #: What may become of a flow, by number.
@@ -86,8 +86,8 @@ class Changes:
 class Impact:
     """Of a change from `old` to `new`. intended: members as of each flow; enforced: as of the push.
 
-    flows: judged in all; mid_stream, related, ambiguous: undetermined under the new policy, and why; apart: flows whose verdict
-    under the new policy differs between intended and enforced.
+    flows: judged in all; mid_stream, related, impossible, ambiguous: undetermined under the new policy, and why; apart: flows
+    whose verdict under the new policy differs between intended and enforced.
     """
 
     intended: Changes
@@ -97,6 +97,7 @@ class Impact:
     flows: int
     mid_stream: int
     related: int
+    impossible: int
     ambiguous: int
     apart: int
 
@@ -125,7 +126,7 @@ def compare(history: History, old: Judged | None, new: Judged, most: int = MOST)
     pushed = meant if alike else _changes(history, old, new, "enforced", most)
     differ = new.intended.verdict != new.enforced.verdict
     return Impact(
-        meant, pushed, old, new, int(rows.flows.sum()), int(doubt[MID_STREAM]), int(doubt[RELATED]),
+        meant, pushed, old, new, int(rows.flows.sum()), int(doubt[MID_STREAM]), int(doubt[RELATED]), int(doubt[IMPOSSIBLE]),
         int(rows.flows[new.intended.ambiguous != 0].sum()), int(rows.flows[differ].sum()),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from rich.cells import cell_len, set_cell_size
 
@@ -13,12 +13,10 @@ from workbench.records.reasons import BY_NAME
 from workbench.records.visible import visible
 from workbench.tui import figures
 from workbench.tui.data import Summary
-from workbench.workflows.requests import InventoryFormat
+from workbench.workflows.requests import NAMES_ONLY
 
 #: Reasons whose count is bytes, where it is not packets (docs/ledger.md).
 BYTES: Final = frozenset({"cut", "damaged", "worker_died", "cancelled", "read_error"})
-#: Kinds of sources that tell names and no packets: they can have lost none.
-_NAMES_ONLY: Final = frozenset(get_args(InventoryFormat))
 #: Cells of a name within a line of words.
 _NAME: Final = 40
 
@@ -49,7 +47,7 @@ def coverage(summary: Summary) -> Coverage:
     for line in summary.ledger:
         counts.setdefault(line["kind"], Counter())[line["reason"]] += line["count"] or 0
     indexing = [is_live(s) for s in summary.sources if s.get("state") == "indexing"]
-    seeing = [s for s in summary.sources if s.get("kind") not in _NAMES_ONLY]
+    seeing = [s for s in summary.sources if s.get("kind") not in NAMES_ONLY]
     said = [s["dropped"] for s in seeing if s.get("dropped") is not None]
     return Coverage(
         packets=sum(s.get("packets") or 0 for s in summary.sources),

@@ -128,7 +128,12 @@ def impact_head(found: Impact, against: str, shown: str) -> Text:
     """What becomes of the flows that were recorded. shown: '' for all of them, else which."""
     judged = f"{found.flows:,} flows{shown} against {against}: "
     text = Text(judged).append(_summed(found.intended), "bold")
-    undetermined = [(found.mid_stream, "mid-stream"), (found.related, "ICMP errors"), (found.ambiguous, "of several claimants")]
+    undetermined = [
+        (found.mid_stream, "mid-stream"),
+        (found.related, "ICMP errors"),
+        (found.impossible, "of ports or protocols that there are not"),
+        (found.ambiguous, "of several claimants"),
+    ]
     told = ", ".join(f"{count:,} {what}" for count, what in undetermined if count)
     if told:
         text.append(f"\nundetermined, never allowed: {told}")

@@ -291,20 +291,25 @@ def _flows_of(asks: Asks, findings: Sequence[Mapping[str, Any]]) -> FlowsOfFindi
     """Their flows. Of one with more flows than are listed, all between the same ends, or from the same hosts, in its time."""
     from workbench.policy.draft_history import FlowsOfFindings
 
+    ids = [one["finding_id"] for one in findings]
+    sql = """SELECT finding_id, count(*) AS n FROM finding_flows WHERE finding_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY ALL"""
+    listed = {row["finding_id"]: row["n"] for row in asks.query(sql, [ids]).to_pylist()}
+    more = [one for one in findings if one["flows"] > listed.get(one["finding_id"], 0) and one["first"] is not None]
+    sql = """SELECT DISTINCT l.finding_id, f.src_hi, f.src_lo, f.dst_hi, f.dst_lo
+        FROM flows f JOIN finding_flows l USING (flow_id)
+        WHERE l.finding_id IN (SELECT unnest(?::VARCHAR[])) AND f.src_lo IS NOT NULL AND f.dst_lo IS NOT NULL"""
+    ends_of: dict[str, set[tuple[tuple[int, int], tuple[int, int]]]] = {}
+    for row in asks.query(sql, [[one["finding_id"] for one in more]]).to_pylist() if more else ():
+        pair = (row["src_hi"], row["src_lo"]), (row["dst_hi"], row["dst_lo"])
+        ends_of.setdefault(row["finding_id"], set()).add(pair)
     rest: dict[tuple[tuple[int, int], tuple[int, int] | None, int, int], None] = {}
-    for one in findings:
-        listed = asks.query("SELECT count(*) AS n FROM finding_flows WHERE finding_id = ?", [one["finding_id"]])["n"][0].as_py()
-        if one["flows"] <= listed or one["first"] is None:
-            continue
-        sql = """SELECT DISTINCT f.src_hi, f.src_lo, f.dst_hi, f.dst_lo FROM flows f JOIN finding_flows l USING (flow_id)
-            WHERE l.finding_id = ? AND f.src_lo IS NOT NULL AND f.dst_lo IS NOT NULL"""
-        pairs = asks.query(sql, [one["finding_id"]]).to_pylist()
-        ends = {((row["src_hi"], row["src_lo"]), (row["dst_hi"], row["dst_lo"])) for row in pairs}
+    for one in more:
+        ends = ends_of.get(one["finding_id"], set())
         sources, targets = {src for src, _ in ends}, {dst for _, dst in ends}
         if len(targets) > 8 and len(sources) <= 8:
             spans: Iterable[Any] = ((src, None, one["first"], one["last"]) for src in sorted(sources))
         else:
-            spans = ((src, dst, one["first"], one["last"]) for src, dst in sorted(ends)[:64])
+            spans = ((src, dst, one["first"], one["last"]) for src, dst in sorted(ends))
         rest.update(dict.fromkeys(spans))
     return FlowsOfFindings(tuple(one["finding_id"] for one in findings), tuple(rest))
 

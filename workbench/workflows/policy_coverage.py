@@ -6,9 +6,9 @@ DESIGN section 7: the word is refused below 95 % of packets seen, with any unkno
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final
 
-from workbench.workflows.requests import InventoryFormat
+from workbench.workflows.requests import NAMES_ONLY
 
 if TYPE_CHECKING:
     from workbench.store.reader import Asks
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 #: Share of packets that must have been seen and decoded.
 LEAST: Final = 0.95
 
-#: Sources that tell names and no flows: they can have lost none.
-_NAMES_ONLY: Final = (*get_args(InventoryFormat), "claims-csv")
 #: Undecoded packets without IP, which no policy is about.
 _NO_IP: Final = ("ethertype", "llc", "pppoe_control", "ppp_protocol", "link_control")
 #: What was not seen and leaves nothing out of flows: packets' ends, our own connection.
@@ -84,7 +82,7 @@ class Coverage:
 
 def coverage_of(case: Asks) -> Coverage:
     """What a case saw. CancelledError when stopped."""
-    sums = case.query(_SOURCES, [list(_NAMES_ONLY)]).to_pylist()[0]
+    sums = case.query(_SOURCES, [list(NAMES_ONLY)]).to_pylist()[0]
     ledger = case.query(_LEDGER).to_pylist()
     undecoded = sum(line["n"] for line in ledger if line["kind"] == "undecoded" and line["reason"] not in _NO_IP)
     unseen = [(line["reason"], line["n"]) for line in ledger if line["kind"] == "unseen" and line["reason"] not in _HARMLESS]

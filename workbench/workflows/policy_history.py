@@ -85,6 +85,7 @@ def _words(impact: Impact) -> list[str]:
     undetermined = {
         "began before": impact.mid_stream,
         "are errors about others": impact.related,
+        "are of ports or protocols that there are not": impact.impossible,
         "are of ambiguous ends": impact.ambiguous,
     }
     if any(undetermined.values()):

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from workbench.errors import WorkbenchError
 
@@ -18,6 +18,9 @@ Join = Literal["auto", "always", "never"]
 KeyScope = Literal["both", "vni", "vlan", "none"]
 TelemetryFormat = Literal["ipfix", "netflow", "sflow", "nfdump"]
 InventoryFormat = Literal["kubernetes", "ovn", "libvirt", "claims"]
+
+#: Kinds of sources that tell names and neither packets nor flows, as a case has them: they can have lost none.
+NAMES_ONLY: Final = frozenset({"kubernetes", "ovn", "libvirt", "claims-csv"})
 
 
 @dataclass(frozen=True, slots=True)

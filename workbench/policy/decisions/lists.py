@@ -107,7 +107,7 @@ class _Field:
         self._state = np.zeros(7, np.int64)
         self.part_at = np.zeros(len(lists[0]), np.int64)
         self.parts = np.empty((1 << 18, 3), np.int32)  # memory that is not written to costs nothing
-        self._made = np.zeros(1 << 17, np.int64), np.empty(1 << 22, np.int32)
+        self._made = np.zeros(1 << 17, np.int64), np.empty(_MOST, np.int32)
         self._table = np.zeros(1 << 18, np.int32)
 
     @property

@@ -189,6 +189,8 @@ def split(
     size, to = np.empty(count + 1, np.int64), np.empty(count + 1, np.int64)
     room = until, passed, to
     for n in range(start, at.shape[0] - 1):
+        if state[STEPS] > most:
+            return n
         several = max(_edges(lists, entries, field, count, n, words, edges, where) - 1, 0)
         until[:several] = 0
         passed[:several] = 0
@@ -203,7 +205,7 @@ def split(
             place += size[s]
             until[s] = passed[s] = 0
         state[MORE_LISTS], state[MORE_ITEMS], state[MORE_PARTS] = state[LISTS] + several, place, state[PARTS] + several
-        if state[STEPS] > most or steps > MOST:
+        if steps > MOST:
             state[STEPS] += steps
             return n
         if place > out.shape[0] or state[MORE_PARTS] > parts.shape[0]:
