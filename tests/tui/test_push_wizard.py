@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -132,7 +133,9 @@ async def test_from_text_to_force(data, far, people, tmp_path):
 
 async def until(pilot, stage: Stage) -> str:
     """Until the course on the screen is so far; the screen's text then."""
+    patience = monotonic() + 180  # of what never comes
     while pilot.app.screen.course.stage is not stage:
+        assert monotonic() < patience, shown(pilot)
         await pilot.pause(0.05)
     await settle(pilot)
     return shown(pilot)
@@ -213,7 +216,8 @@ async def test_one_signature_a_probe_and_a_window_that_ends(data, far, tmp_path)
         await typed(pilot, "2s")
         await press(pilot, "enter")
         text = await until(pilot, Stage.OVER)
-        assert "Applied   read back and proven in 27 outcomes; 1 of 1 probe as meant" in text
+        assert "Applied   read back and proven in " in text
+        assert " outcomes; 1 of 1 probe as meant" in text
         assert "ROLLED BACK (the push was not confirmed in time)" in text
     assert "443" not in far.ruleset()
 

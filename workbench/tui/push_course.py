@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 from time import monotonic
@@ -144,8 +144,9 @@ class Course:
         self.stage, self.unread = Stage.SIGN, ""
 
     def gathered(self, plan: Plan, signers: tuple[str, str]) -> None:
-        """Signatures came to it."""
-        self.plan, self.signers = plan, signers
+        """Signatures came to it. Nothing else of its file is taken: what stands beside the bundle there nobody has signed."""
+        assert self.plan is not None
+        self.plan, self.signers = replace(self.plan, signature=plan.signature, approval=plan.approval), signers
         if self.stage in (Stage.SIGN, Stage.APPROVE, Stage.APPLY):
             done = bool(plan.approval or plan.content()["break_glass"])
             self.stage = Stage.SIGN if not plan.signature else Stage.APPLY if done else Stage.APPROVE
