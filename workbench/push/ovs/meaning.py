@@ -11,7 +11,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import groupby
+from operator import and_
 from typing import Any, Final
 
 from workbench.policy import addresses
@@ -298,7 +300,7 @@ class Walk:
                 matched = self._matched(space, step, context) & before
                 if matched == space.nothing:
                     continue
-                if (matched & ~left) != space.nothing:
+                if left is not before and (matched & ~left) != space.nothing:  # the first of a level meets none
                     raise UnclearError(f"table {table}, priority {step.priority}: flows of one priority meet")
                 left &= ~matched
                 out.append((step, matched))
@@ -374,10 +376,8 @@ class Walk:
         for match in step.matches:
             sides = ((match,),) if isinstance(match, Match) else match
             asks = asks or any(_asks(part) for side in sides for part in side)
-            whole = space.everything
-            for side in sides:
-                whole &= any_of(space, [part for part in side if _holds(part, context, self.tables)])
-            parts.append(whole)
+            found = [any_of(space, [part for part in side if _holds(part, context, self.tables)]) for side in sides]
+            parts.append(reduce(and_, found))
         out = joined(space, parts)
         if not asks:
             self._known[key] = out
