@@ -151,6 +151,14 @@ def test_one_signature_does_not_end_all_numbers(box: Box) -> None:
     confirmed(box, sequence=1001, rules=[stage(NEW)])
 
 
+def test_rules_that_could_not_be_told_are_rolled_back_at_once(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    confirmed(box)
+    monkeypatch.setattr(dpu, "MOST", 4096 + 20)  # a line of them is more
+    assert code_of(lambda: box.push(sequence=2, rules=[stage(NEW)])) == "too-large"
+    assert not has(box, 443)
+    assert box.ask("status")["pending"] is None
+
+
 def code_of(ask: Callable[[], object]) -> str:
     with pytest.raises(dpu.Refused) as caught:
         ask()
