@@ -151,6 +151,24 @@ def test_what_runs_is_proven_and_rolled_back_where_it_differs(desk: Desk, monkey
     assert desk.log()[-1]["action"] == "push_rolled_back"
 
 
+def test_how_much_of_a_frame_is_left_is_told_when_it_is_planned(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["push", "plan", str(desk.policy), "--target", "dpu1", "-o", str(desk.plan)]
+    assert run(words) == 0
+    assert "of what a DPU takes at once" not in capsys.readouterr().err
+    size = read_plan(desk.plan).shown["request"]
+    desk.plan.unlink()
+    monkeypatch.setattr(dpu, "MOST", size + 1)
+    assert run(words) == 0
+    assert "100% of what a DPU takes at once" in capsys.readouterr().err
+    desk.plan.unlink()
+    monkeypatch.setattr(dpu, "MOST", size - 100)
+    assert run(words) == 3
+    assert "the rules make a request of" in capsys.readouterr().err
+    assert not desk.plan.exists()
+
+
 def test_a_policy_that_fails_its_tests_is_not_planned(desk: Desk) -> None:
     desk.policy.write_text(POLICY.replace("expect: deny", "expect: allow"))
     with pytest.raises(PlanError, match="closed: deny instead of allow"):
