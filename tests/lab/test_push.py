@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ class Pusher(Responder):
         config = folder / "settings.toml"
         config.write_text(
             f'[targets.dpu1]\nkind = "ovs"\naddress = "ssh://root@dpu1"\nbridge = "ovsbr1"\nfolder = "{folder}/dpu"\n'
+            "[attach]\ndrift_every = 1\n"
             f'[audit]\nprincipal = "ada"\nsigning_key = "{people.folder}/ada"\nallowed_signers = "{folder}/signers"\n'
         )
         (folder / "dpu").mkdir()
@@ -107,13 +109,24 @@ def test_a_policy_is_planned_signed_applied_confirmed_and_rolled_back(pusher: Pu
     assert "remembers" not in [one["code"] for one in status["said"]["alerts"]]  # the switch has forgotten the older rules
     assert next(packets for rule, packets, _ in status["counters"] if rule == "contain/no-web") > 0
     assert pusher.ask("push", "drift")[0].splitlines()[1:] == []
-    # somebody edits a rule
+    # somebody edits a rule, while somebody is attached
+    case = pusher.folder / "case"
+    attached = pusher.popen(
+        "attach", "ipfix://127.0.0.1:14739", "--headless", "--status", "json", "--status-every", "0.5", "--case", str(case)
+    )
+    assert attached.stderr is not None
+    assert any('"state": "capturing"' in line for line in attached.stderr)
     line = next(
         x
         for x in lab.ofctl("dpu1", "--no-stats", "dump-flows", "ovsbr1").splitlines()
         if "actions=drop" in x and "00000000, " in x
     )
     lab.ofctl("dpu1", "--strict", "mod-flows", "ovsbr1", line.strip().replace("actions=drop", "actions=NORMAL"))
+    told = json.loads(next(line for line in attached.stderr if '"what"' in line))
+    assert (told["target"], told["what"], told["rules"]) == ("dpu1", "drift", ["contain/no-web"])
+    attached.terminate()
+    assert attached.communicate(timeout=120)[0]
+    assert '"push_drifted"' in (case / "audit.jsonl").read_text()
     rows = pusher.ask("push", "drift", code=1)[0]
     assert "contain/no-web" in rows
     assert "since" in rows

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.push.resident.people import People
 from tests.store.rows import batch, flow, source
 from tests.tui.driving import case_screen, press, screen_text, settle
 from workbench.audit.log import AuditLog
@@ -16,6 +17,7 @@ from workbench.tui.application import WorkbenchApp
 from workbench.tui.case_data import StoredCase
 from workbench.tui.case_sections import SECTIONS
 from workbench.tui.views.case import WholeCaseView
+from workbench.workflows.trail import audit_sign
 
 HOSTILE = "\x1b[2J\x1b]52;c;eA==\x07[red]x[/]\u202e\0"
 
@@ -81,6 +83,52 @@ async def test_the_audit_log_is_verified_on_request(case: Path) -> None:
         log.write_text(log.read_text().replace("case_created", "case_rebuilt"))
         await press(pilot, "V")
         assert "BROKEN" in view_of(pilot).prose.plain
+
+
+async def test_pushes_in_the_audit_log_whose_head_is_signed_and_what_breaks_it(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = People(tmp_path, ("ada",))
+    (tmp_path / "signers").write_text(people.signers(("ada",), "workbench-audit"))
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        f'[audit]\nprincipal = "ada"\nsigning_key = "{tmp_path}/ada"\nallowed_signers = "{tmp_path}/signers"\n'
+        f'anchor_file = "{tmp_path}/anchors"\n'
+    )
+    monkeypatch.setenv("WORKBENCH_CONFIG", str(settings))
+    log = AuditLog(case)
+    log.append("push_applied", target="dpu1", digest="ab" * 32, window=60, proven=True)
+    audit_sign(case)
+    log.append("push_rolled_back", target="dpu1", digest="ab" * 32, why=HOSTILE)
+    async with WorkbenchApp(StoredCase.open(case)).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "9", "<", "<")
+        text = text_of(pilot)
+        row = next(line for line in text.split("\n") if line.startswith("▶"))
+        assert all(word in row for word in ("push_rolled_back", "dpu1", "abababababab", "␛[2J"))
+        text = view_of(pilot).prose.plain
+        assert "signed by ada up to line 2, not checked yet" in text
+        assert f"anchored up to line 3 in {tmp_path}/anchors: not asked yet" in text
+        await press(pilot, "V")
+        text = view_of(pilot).prose.plain
+        assert "✓ The audit log is intact: 5 lines" in text
+        assert "signed by ada up to line 2: the signature holds" in text
+        assert f"anchored up to line 3 in {tmp_path}/anchors: as it is there" in text
+        assert "2 lines came after: that they were cut off could not be found" in text
+        await press(pilot, "enter")
+        assert all(word in text_of(pilot) for word in ("detail.why", "ab" * 32, "what ran before was put back", "prev"))
+        await press(pilot, "escape")
+        lines = log.path.read_text().splitlines(keepends=True)
+        log.path.write_text("".join([lines[0], lines[1].replace("dpu1", "dpu9"), *lines[2:]]))
+        await press(pilot, "V")
+        view_of(pilot).noted()
+        await settle(pilot)
+        text = text_of(pilot) + view_of(pilot).prose.plain
+        assert "✗ The audit log is BROKEN; 4 good lines" in text
+        assert "✗ line 2: was changed: its hash is not that of its content" in text
+        assert any("✗ BROKEN" in line and line.split()[1] == "2" for line in text.split("\n"))
+        table = view_of(pilot).table
+        assert table._role(table.looks[3], "✗ BROKEN", table.rich_style).color != table.rich_style.color
 
 
 async def test_enter_on_a_bookmark_goes_there(case: Path) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from workbench.tui import coverage, figures
+from workbench.tui import audit_rows, coverage, figures
 from workbench.tui.data import Summary
 from workbench.tui.looks import Look, text_cell
 
 if TYPE_CHECKING:
-    from workbench.audit.log import Entry, Verdict
+    from workbench.audit.log import Entry
     from workbench.store.notebook import Bookmark, Note
     from workbench.tui.data import CaseData
+    from workbench.workflows.trail import Standing
 
 #: Lines of the audit log that are shown, the newest.
 _AUDIT: Final = 1_000
@@ -23,13 +24,17 @@ _AUDIT: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: its cells, everything about it in lines of words, and where Enter goes: kind and key, '' for nowhere."""
+    """One row: its cells, everything about it in lines of words, and where Enter goes: kind and key, '' for nowhere.
+
+    record: what Enter shows in full instead, by name.
+    """
 
     cells: tuple[str, ...]
     words: tuple[str, ...]
     kind: str = ""
     key: str = ""
     name: str = ""
+    record: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Held:
     entries: Sequence[Entry] = ()
     facts: Sequence[tuple[str, str]] = ()
     trouble: str = ""
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def held(data: CaseData, summary: Summary) -> Held:
     """Read all of it; called in a thread. The files of the case are read here, so this may raise what they do."""
     from workbench.records.columns import SCHEMA_VERSION
     from workbench.store.case import CaseFolder
-    from workbench.workflows.trail import audit_entries
+    from workbench.workflows.trail import audit_entries, audit_standing
 
     facts = CaseFolder.open(data.path).describe()
     size = sum(file.stat().st_size for file in data.path.rglob("*") if file.is_file())
@@ -70,7 +76,8 @@ def held(data: CaseData, summary: Summary) -> Held:
     if trouble is None and book is not None and book.readable_only:
         told.append(("notes", "this case is read-only for you"))
     words = f"{trouble.message}. {trouble.remedy}" if trouble is not None else ""
-    return Held(summary, notes[::-1], marks[::-1], audit_entries(data.path)[-_AUDIT:][::-1], told, words)
+    entries = audit_entries(data.path)[-_AUDIT:][::-1]
+    return Held(summary, notes[::-1], marks[::-1], entries, told, words, audit_standing(data.path, check=False))
 
 
 def _plain(value: object) -> str:
@@ -134,13 +141,16 @@ def _bookmarks(of: Held) -> list[Line]:
 def _audit(of: Held) -> list[Line]:
     from workbench.audit.events import ACTIONS
 
+    wrong = audit_rows.wrong_lines(of.standing)
     lines = []
     for entry in of.entries:
-        detail = ", ".join(f"{name} {str(value)[:200]}" for name, value in entry.detail.items())
-        words = [f"{entry.seq}: {entry.action}: {ACTIONS.get(entry.action, 'an action of another version')}"]
+        about = ACTIONS.get(entry.action, "an action of another version")
+        words = [f"{entry.seq}: {entry.action}: {about}"]
         words += [f"{entry.ts} {entry.actor}", *(f"{name}: {str(value)[:1000]}" for name, value in entry.detail.items())]
-        cells = (f"{entry.seq}", entry.ts[:19].replace("T", " "), entry.actor[:80], entry.action[:80], detail[:300])
-        lines.append(Line(cells, (*words, f"hash {entry.hash}")))
+        record = audit_rows.whole(entry, about)
+        lines.append(Line(audit_rows.cells_of(entry, wrong.pop(entry.seq, "")), (*words, f"hash {entry.hash}"), record=record))
+    for line, what in sorted(wrong.items(), reverse=True):  # a line that can't be read stands above all others
+        lines.insert(0, Line(audit_rows.broken(line, what), (f"line {line}: {what}",)))
     return lines
 
 
@@ -175,7 +185,7 @@ SECTIONS: Final = (
     ),
     Section(
         "Audit",
-        (("line", 5), ("when, UTC", 19), ("who", 12), ("action", 18), ("detail", 14)),
+        audit_rows.HEADINGS,
         _audit,
         "No audit log.",
     ),
@@ -189,7 +199,7 @@ def looks_of_section(section: Section) -> tuple[Look, ...]:
     for n, (heading, width) in enumerate(section.headings):
         right = heading in ("packets", "flows", "drops", "how many", "line")
         out.append(
-            Look(f"c{n}", heading, heading, width, max(width, 120 if heading in ("note", "detail") else 60), right, "", text_cell)
+            Look(f"c{n}", heading, heading, width, max(width, 120 if heading in ("note", "why") else 60), right, "", text_cell)
         )
     return tuple(out)
 
@@ -198,11 +208,3 @@ def table_of_section(section: Section, lines: Sequence[Line]) -> pa.Table:
     """Its lines as the virtual table takes them."""
     columns = [pa.array([line.cells[n] for line in lines], pa.utf8()) for n in range(len(section.headings))]
     return pa.table(columns, names=[f"c{n}" for n in range(len(columns))])
-
-
-def verdict_words(verdict: Verdict) -> list[str]:
-    """What verifying the audit log found."""
-    if verdict.ok:
-        return [f"✓ The audit log is intact: {verdict.entries:,} lines, head {verdict.entries}:{verdict.head}"]
-    words = [f"✗ The audit log is BROKEN; {verdict.entries:,} good lines"]
-    return [*words, *(f"line {one.line}: {one.what}" for one in verdict.problems[:50])]

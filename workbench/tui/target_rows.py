@@ -100,7 +100,7 @@ def _target_row(one: Seen, now: float) -> dict[str, str]:
     if state is None or state.error:
         row |= dict.fromkeys(("policy", "digest", "since"), figures.NOTHING)
         return {**row, "drift": "unknown", "host": "unknown", "alerts": state.error if state is not None else ""}
-    many = len(state.warnings) + (state.changed is not None) + (state.host == "privileged")
+    many = len(state.warnings) + (state.changed is not None) + (state.state == "waiting") + (state.host == "privileged")
     return {
         "policy": (runs.policy or "?") if runs is not None else figures.NOTHING,
         "digest": runs.digest[:12] if runs is not None else figures.NOTHING,
@@ -172,6 +172,8 @@ def words_of(one: Seen, now: float) -> list[tuple[str, str]]:
     if state.error:
         return [(f"{state.state}: {line}", "bad") for line in state.error.split("\n")]
     lines = _running_words(one, state.running, now) if state.running is not None else [("Nothing of ours was pushed there.", "")]
+    later = lines[1:]  # what somebody changed comes before what will be
+    lines = lines[:1]
     if state.changed is not None:
         when = clock(state.changed.since)
         lines.append((f"DRIFT, seen since {when}: somebody changed {state.changed.words}", "bad"))
@@ -179,7 +181,7 @@ def words_of(one: Seen, now: float) -> list[tuple[str, str]]:
         lines += [(f"  {line.replace(',', ', ').replace(',  ', ', ')}", "bad") for line in state.changed.lines[:_LINES]]
         if len(state.changed.lines) > _LINES:
             lines.append((f"  and {len(state.changed.lines) - _LINES} more: workbench push drift {state.name}", "bad"))
-    lines += [(f"! {line}", "warn") for line in state.warnings]
+    lines += [*((f"! {line}", "warn") for line in state.warnings), *later]
     host = {
         "restricted": ("host: restricted, it can't reach into the DPU (mlxprivhost)", ""),
         "privileged": ("host: it MAY REACH INTO THE DPU, it is not restricted (mlxprivhost)", "bad"),
@@ -195,7 +197,7 @@ def _running_words(one: Seen, runs: Running, now: float) -> list[tuple[str, str]
         waits = f"rolled back in {remaining:.0f} s unless confirmed: workbench push confirm {one.target.name}"
         return [(f"{name} ({runs.digest[:16]}) runs and WAITS: {waits}", "warn")]
     who = f"signed by {runs.signer}, " + (f"approved by {runs.approver}" if runs.approver else "by one signature")
-    lines = [(f"{name} ({runs.digest[:16]}) since {clock(runs.at)}, {who}", "")]
+    lines = [(f"{name} ({runs.digest[:12]}) since {clock(runs.at)}, {who}", "")]
     if runs.lapses is not None:
         lines.append((f"its rules lapse at {clock(runs.lapses)}: what was confirmed before runs again then", "warn"))
     if runs.lease is not None:

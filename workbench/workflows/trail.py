@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.audit import anchors, merkle
-from workbench.audit.heads import Anchor, verified, verify_case
+from workbench.audit.heads import FILE as HEADS
+from workbench.audit.heads import Anchor, read_heads, verified, verify_case
 from workbench.audit.log import FILE, AuditLog, Entry, Problem, Verdict
 from workbench.audit.vouch import vouch
 from workbench.errors import BadInputError, MissingPathError, UsageError
@@ -27,6 +28,32 @@ class Root:
     seq: int
     hash: str
     root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a log rests on. signed: (line, by whom it says) of its signed heads; anchored: (line, where), as the log says.
+
+    checked: whether signatures and anchors were, too; else only the chain, and that the heads are of this log.
+    """
+
+    verdict: Verdict
+    signed: tuple[tuple[int, str], ...] = ()
+    anchored: tuple[tuple[int, str], ...] = ()
+    checked: bool = False
+
+
+def audit_standing(case: Path, *, check: bool) -> Standing:
+    """How a log stands. check: verify signatures and ask where it was anchored as well, which may take seconds.
+
+    MissingPathError, NotACaseError, ExternalError where a remote can't be asked.
+    """
+    folder = _root(case)
+    verdict = audit_verdict(case) if check else verify_case(folder)
+    signed = tuple((head.seq, head.principal) for head in read_heads(folder / HEADS)[0])
+    said = [one.detail for one in AuditLog(folder).read() if one.action == "head_anchored"]
+    anchored = tuple((one["seq"], str(one.get("where", ""))) for one in said if isinstance(one.get("seq"), int))
+    return Standing(verdict, signed, anchored, check)
 
 
 def audit_entries(case: Path) -> list[Entry]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,11 +15,12 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from workbench.records.visible import visible
-from workbench.tui import case_sections
+from workbench.tui import audit_rows, case_sections
 from workbench.tui.case_sections import SECTIONS, Held, Line
 from workbench.tui.conditions import condition
 from workbench.tui.data import Summary, View
 from workbench.tui.latest import Latest
+from workbench.tui.looks import Look
 from workbench.tui.table_source import ArrowSource
 from workbench.tui.views.base import FLOW_KEYS, KEEP_KEYS, RANGE_KEYS, TIMELINE_KEYS, CaseView, Subject
 from workbench.tui.widgets.prose import Prose
@@ -26,8 +28,15 @@ from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.virtual_table import VirtualTable
 
 if TYPE_CHECKING:
-    from workbench.audit.log import Verdict
     from workbench.tui.views.base import Kind
+    from workbench.workflows.trail import Standing
+
+
+class SectionTable(VirtualTable):
+    """Rows; what is wrong with the audit log is red, and has a ✗ before it."""
+
+    def _role(self, look: Look, text: str, base: Style) -> Style:
+        return base + self.get_component_rich_style("table--bad") if text.startswith("✗ ") else super()._role(look, text, base)
 
 
 class WholeCaseView(CaseView):
@@ -60,7 +69,7 @@ class WholeCaseView(CaseView):
     class Verified(Message):
         """What verifying the audit log found."""
 
-        verdict: Verdict | None
+        standing: Standing | None
         error: Exception | None = None
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's name for it
@@ -73,14 +82,14 @@ class WholeCaseView(CaseView):
         self._rows: dict[int, int] = {}
         self._lines: Sequence[Line] = ()
         self._verifying = False
-        self._verdict: list[str] = []
+        self._checked: Standing | None = None
 
     def compose(self) -> ComposeResult:
         """The section, and its row in words."""
         with Vertical(id="section-box"):
             yield TitleRule(id="section-title")
             looks = case_sections.looks_of_section(SECTIONS[0])
-            yield VirtualTable(looks, empty="Reading the case.", id="section")
+            yield SectionTable(looks, empty="Reading the case.", id="section")
         with Vertical(id="line-box"):
             yield TitleRule("this row in full", id="line-title")
             yield Prose(id="line")
@@ -172,10 +181,28 @@ class WholeCaseView(CaseView):
         line = self._line()
         words = list(line.words) if line is not None else []
         if SECTIONS[self._section].name == "Audit":
-            words = [*(self._verdict or ["V checks that nobody changed the log."]), "", *words]
+            words = [*audit_rows.standing_words(self._standing, self._elsewhere), "", *words]
         if SECTIONS[self._section].name in ("Notes", "Bookmarks") and self._held.trouble:
             words = [f"! {self._held.trouble}", *words]
-        self.prose.show(Text("\n".join(visible(one[:4_000]) for one in words)))
+        bad = self.table.get_component_rich_style("table--bad", partial=True)
+        text = Text()
+        for one in words:
+            text.append(visible(one[:4_000]) + "\n", bad if one.startswith("✗") else "")
+        text.rstrip()
+        self.prose.show(text)
+
+    @property
+    def _standing(self) -> Standing | None:
+        """How the audit log stands: as it was checked, where it is still the same log."""
+        checked, now = self._checked, self._held.standing
+        return checked if checked is not None and (now is None or checked.verdict.hashes == now.verdict.hashes) else now
+
+    @property
+    def _elsewhere(self) -> str:
+        """Where the log of pushes without a case is, if there is one."""
+        from workbench.workflows.push_log import folder
+
+        return str(folder()) if (folder() / "audit.jsonl").exists() else ""
 
     def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
         """The words follow the cursor."""
@@ -230,7 +257,11 @@ class WholeCaseView(CaseView):
         line = self._line()
         if line is None:
             return
-        if line.kind == "flow" and line.key.isascii() and line.key.isdigit():
+        if line.record is not None:
+            from workbench.tui.screens.row import RowDialog
+
+            self.app.push_screen(RowDialog(line.record))
+        elif line.kind == "flow" and line.key.isascii() and line.key.isdigit():
             self.frame.filter_by(f"flow_id == {line.key}", 2)
         elif line.kind == "host":
             # After its network, if it has one; a value, whatever a stranger wrote there.
@@ -249,14 +280,14 @@ class WholeCaseView(CaseView):
             self.frame.changed()
 
     def _verify(self, path: Any) -> None:
-        from workbench.workflows.trail import audit_verdict
+        from workbench.workflows.trail import audit_standing
 
         try:
-            verdict = audit_verdict(path)
+            standing = audit_standing(path, check=True)
         except Exception as error:  # every failure is shown
             self.post_message(self.Verified(None, error))
             return
-        self.post_message(self.Verified(verdict))
+        self.post_message(self.Verified(standing))
 
     def on_whole_case_view_verified(self, message: Verified) -> None:
         """Show the verdict above the log."""
@@ -264,8 +295,8 @@ class WholeCaseView(CaseView):
         self._verifying = False
         if message.error is not None:
             self.frame.say(message.error)
-        elif message.verdict is not None:
-            self._verdict = case_sections.verdict_words(message.verdict)
+        elif message.standing is not None:
+            self._checked, self._held = message.standing, replace(self._held, standing=message.standing)
             self._section = next(n for n, one in enumerate(SECTIONS) if one.name == "Audit")
             self._show()
         self.frame.changed()
