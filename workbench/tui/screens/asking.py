@@ -25,13 +25,13 @@ from workbench.tui.screens.dialog import ErrorDialog
 from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.screens.index_watch import IndexWatch
 from workbench.tui.trail import Stop, Trail, from_layout, layout
-from workbench.tui.views import FIRST, NAMES, TIMELESS, VIEWS, load, made
+from workbench.tui.views import FIRST, NAMES, SHORT, TIMELESS, VIEWS, load, made
 from workbench.tui.views.base import CaseView
 from workbench.tui.widgets.keys import KeyLine
+from workbench.tui.widgets.name_row import NameRow
 from workbench.tui.widgets.rule import TitleRule
 from workbench.tui.widgets.status import StatusLine
 from workbench.tui.widgets.timeline import Timeline
-from workbench.tui.widgets.view_row import ViewRow
 
 #: Seconds between looks whether another process wrote the case or its notebook.
 _WATCH: Final = 1.0
@@ -70,7 +70,7 @@ class AskingScreen(Screen[None]):
         with Vertical(id="timeline-box"):
             yield TitleRule("time", id="timeline-title")
             yield Timeline(id="timeline")
-        yield ViewRow(NAMES, id="view-row")
+        yield NameRow({str(number): (str(number), name) for number, name in sorted(NAMES.items())}, SHORT, id="view-row")
         with ContentSwitcher(id="views", initial=self.shown.id):
             yield self.shown
         yield StatusLine(id="status")
@@ -180,7 +180,7 @@ class AskingScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Ask for everything."""
-        self.query_one(ViewRow).current = self.shown.number
+        self.query_one("#view-row", NameRow).current = str(self.shown.number)
         self.shown.enter()
         self._titles()
         self.indexing.begin(self, self._tick)
@@ -241,7 +241,7 @@ class AskingScreen(Screen[None]):
             self.shown = view
             switcher.current = view.id
             self.query_one("#timeline-box").set_class(number in TIMELESS, "-timeless")  # styles of one box, not of all views
-            self.query_one(ViewRow).current = number
+            self.query_one("#view-row", NameRow).current = str(number)
         self._tell_view()
         self._to_place(view)
         view.enter()

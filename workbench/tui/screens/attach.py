@@ -21,6 +21,7 @@ from workbench.errors import UsageError, WorkbenchError
 from workbench.records.visible import visible
 from workbench.tui import figures
 from workbench.tui.attaching import LiveRun
+from workbench.tui.screens.picking import PickMenu
 from workbench.workflows.attach import checked_request
 from workbench.workflows.interfaces import FoundInterface, found_interfaces
 from workbench.workflows.requests import AttachRequest
@@ -126,7 +127,7 @@ class AttachDialog(ModalScreen[AttachRequest | None]):
         self.query_one("#attach-news", Static).update(Text(visible(words[:600]), style="bold"))
 
 
-class DetachMenu(ModalScreen[LiveRun | None]):
+class DetachMenu(PickMenu[LiveRun]):
     """Sources that this app is attached to; Enter detaches from one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -134,41 +135,18 @@ class DetachMenu(ModalScreen[LiveRun | None]):
         Binding("j", "step(1)", "Down", show=False, id="detach.down", tooltip="The next source"),
         Binding("k", "step(-1)", "Up", show=False, id="detach.up", tooltip="The source before"),
     ]
+    TITLE_TEXT = "Detach from"
+    KEYS_TEXT = "Enter detaches, Esc closes"
 
-    def __init__(self, runs: Sequence[LiveRun]) -> None:
-        super().__init__()
-        self._runs = tuple(runs)
-
-    def compose(self) -> ComposeResult:
-        """A line for each."""
-        with Vertical(classes="dialog"):
-            yield Static(Text("Detach from", style="bold"), classes="dialog-title")
-            yield OptionList(*(Option(_run_line(run), id=str(n)) for n, run in enumerate(self._runs)))
-            yield Static(Text("Enter detaches, Esc closes", style="dim"), classes="dialog-keys")
-
-    def on_mount(self) -> None:
-        """The first."""
-        self.query_one(OptionList).highlighted = 0
-
-    def action_step(self, by: int) -> None:
-        """Another source."""
-        options = self.query_one(OptionList)
-        (options.action_cursor_down if by > 0 else options.action_cursor_up)()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """That one."""
-        event.stop()
-        self.dismiss(self._runs[int(event.option.id or 0)])
+    def line(self, one: LiveRun) -> Text:
+        """Its name and how much has come."""
+        packets = one.status.packets if one.status is not None else 0
+        return Text(f"{one.name:<16}", style="bold", no_wrap=True, overflow="ellipsis").append(
+            f" {figures.count(packets)} packets", "dim"
+        )
 
 
 def _line(one: FoundInterface, taken: bool) -> Text:
     text = Text(f"{visible(one.name):<16}", style="bold", no_wrap=True, overflow="ellipsis")
     state = "attached" if taken else "up" if one.up else "down"
     return text.append(f" {state:<9} {figures.count(one.packets)} packets so far", "dim")
-
-
-def _run_line(run: LiveRun) -> Text:
-    packets = run.status.packets if run.status is not None else 0
-    return Text(f"{run.name:<16}", style="bold", no_wrap=True, overflow="ellipsis").append(
-        f" {figures.count(packets)} packets", "dim"
-    )

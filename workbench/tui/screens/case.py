@@ -17,8 +17,8 @@ from workbench.tui.screens.filtering import FilterPane
 from workbench.tui.screens.live import LiveScreen
 from workbench.tui.views import VIEWS
 from workbench.tui.views.base import Subject
+from workbench.tui.widgets.name_row import NameRow
 from workbench.tui.widgets.timeline import Metric, Timeline
-from workbench.tui.widgets.view_row import ViewRow
 
 if TYPE_CHECKING:
     from workbench.store.notebook import Notebook
@@ -41,9 +41,9 @@ class CaseScreen(LiveScreen):
         """Show that view."""
         await self._go(number, {})
 
-    async def on_view_row_chosen(self, message: ViewRow.Chosen) -> None:
+    async def on_name_row_chosen(self, message: NameRow.Chosen) -> None:
         """Show the view that was clicked."""
-        await self._go(message.number, {})
+        await self._go(int(message.name), {})
 
     def go(self, number: int, place: Mapping[str, Any] | None = None) -> None:
         """Show the view of that key, at a place."""

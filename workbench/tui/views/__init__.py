@@ -38,6 +38,9 @@ NAMES: Final[dict[int, str]] = {
     9: "Case",
 }
 
+#: What a name becomes where the line is too short for all of them.
+SHORT: Final = {"Overview": "Over", "Workloads": "Loads", "Findings": "Finds", "Packets": "Pkts"}
+
 #: The key of the view that a case opens at.
 FIRST: Final = 2
 

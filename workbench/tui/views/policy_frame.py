@@ -17,7 +17,7 @@ from workbench.tui.policy_keeping import PolicyKeeping, Sheet
 from workbench.tui.policy_work import Asked, Examined, PolicyWork, Thought, Weighed
 from workbench.tui.push_work import PushWork
 from workbench.tui.views.base import FLOW_KEYS, KEEP_KEYS, TIMELINE_KEYS, CaseView, Subject
-from workbench.tui.widgets.pane_row import PaneRow
+from workbench.tui.widgets.name_row import NameRow
 from workbench.tui.widgets.policy_evidence import PolicyEvidence
 from workbench.tui.widgets.policy_pane import PolicyPane
 from workbench.tui.widgets.policy_text import PolicyText
@@ -68,7 +68,7 @@ class PolicyFrame(CaseView):
         super().__init__(id=id)
         self.editor = PolicyText(id="policy-text")
         self.evidence = PolicyEvidence(id="policy-evidence")
-        self.row = PaneRow(PANES, id="policy-row")
+        self.row = NameRow(PANES, id="policy-row")
         self.panes = {
             name: PolicyPane(name, title, looks, empty)
             for name, title, looks, empty in (
@@ -165,7 +165,7 @@ class PolicyFrame(CaseView):
         self._obey_pane()
         self.frame.changed()
 
-    def on_pane_row_chosen(self, message: PaneRow.Chosen) -> None:
+    def on_name_row_chosen(self, message: NameRow.Chosen) -> None:
         """Clicked."""
         message.stop()
         self.action_pane(message.name)
