@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from tests.forked import Forked
 from workbench.workflows.kernels import prepare_kernel_cache
+from workbench.workflows.spawning import ready_to_spawn
 
 #: Seconds after which a test that waits for what never comes has failed (slow ones: twice that): CI would end without
 #: saying which it was.
@@ -72,7 +73,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.fixture(scope="session", autouse=True)
 def forked_workers() -> Iterator[None]:
-    """Decoding processes do not load their kernels one by one."""
+    """Decoding processes do not load their kernels one by one. The first of a process may be wanted while an app runs."""
+    ready_to_spawn()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workbench.workflows.pool.multiprocessing", Forked())
         yield

@@ -124,6 +124,8 @@ class AskingScreen(Screen[None]):
 
     def changed(self) -> None:
         """Status line, titles and filter bar follow the view that is shown."""
+        if not self.query("#timeline"):  # the screen is being taken down, and an answer was on its way
+            return
         showing = self.shown.showing()
         if showing is not None or self.shown.resting:
             self.filter_pane.show_applied((showing or self.view).filter)
