@@ -93,7 +93,7 @@ async def test_what_runs_is_hit_drifts_waits_and_is_asked_no_more(desk: Desk, mo
         assert "host: unknown whether it may reach into the DPU" in text
         row = next(line for line in text.split("\n") if "web/no-ssh" in line)
         assert "never hit" in row
-        assert "offloaded ones may be missing" in text
+        assert "offloaded may be missing" in text
         count(desk, monkeypatch, 1230)
         await press(pilot, "r")
         text = await until(pilot, shows("1,230", ", + in "))

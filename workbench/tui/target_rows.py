@@ -144,7 +144,7 @@ def rules_title(one: Seen | None) -> str:
     if state.loaded is not None and state.now is not None:
         words += f" in {figures.duration(max(0.0, round(state.now - state.loaded)))} at most"
     over = f", + in {max(1, round(one.over))} s" if one.over else ""
-    return f"{words}{over}; offloaded ones may be missing"
+    return f"{words}{over}; offloaded may be missing"
 
 
 def rules_empty(one: Seen | None) -> str:

@@ -161,7 +161,7 @@ def changed_of(one: Status) -> Changed | None:
     gone = one.said["drift"]
     if not gone:
         return None
-    lines = [f"{sign} {str(line)[:_WORDS]}" for sign, name in (("+", "added"), ("-", "removed")) for line in gone[name]]
+    lines = [f"{sign} {str(line).strip()[:_WORDS]}" for sign, name in (("+", "added"), ("-", "removed")) for line in gone[name]]
     return Changed(tuple(sorted({rule_of(line, one.ids) for line in lines})), tuple(lines), _seconds(gone["since"]))
 
 
