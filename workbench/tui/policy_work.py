@@ -148,7 +148,7 @@ class PolicyWork:
 
     def _work(self, asked: Asked, serial: int) -> None:
         try:
-            ready()
+            compile_aside("policy")
             self._examine(asked, serial)
         except CancelledError:
             return
@@ -173,6 +173,7 @@ class PolicyWork:
             self._owner.post_message(
                 Thought(serial, read, self._then(question, asked, read.loaded.policy, resolver), asked.about)
             )
+        ready()
         remarks = desk.remarks(read, resolver)
         who = desk.who(read, resolver, self._names(question, asked))
         if self._overtaken():

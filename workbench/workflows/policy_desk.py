@@ -12,18 +12,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from workbench.errors import PolicyError
-from workbench.policy import addresses, lasting, symbolic
-from workbench.policy.expected import check
-from workbench.policy.lint import lint
+from workbench.policy import addresses
 from workbench.policy.loader import Loaded, load
 from workbench.policy.members import Members, Resolver, nobody
 from workbench.policy.model import Defaults
 from workbench.policy.resolved import Resolved, resolve
-from workbench.policy.wording import packet_text, services_text
 from workbench.workflows.policy_at import AsOf
 from workbench.workflows.policy_sides import sides_of, when
 
 if TYPE_CHECKING:
+    from workbench.policy import symbolic
     from workbench.store.reader import Question
 
 #: Names and prefixes that are listed of one group; of a difference, its rows.
@@ -147,6 +145,8 @@ def remarks(found: Read, resolver: Resolver) -> tuple[Remark, ...]:
     """What is odd about a policy that loads, by line; the mistakes of one that does not."""
     if found.loaded is None:
         return found.remarks
+    from workbench.policy.lint import lint  # as all that needs diagrams: what does not is told without waiting for their kernels
+
     try:
         said = lint(found.loaded, resolver, found.at)
     except PolicyError as error:  # with those who stand in it is too large, or contradictions take too long to find
@@ -180,6 +180,8 @@ def tried(found: Read, resolver: Resolver) -> tuple[Tried, ...]:
     """The policy's own tests, each for every packet that it speaks of, with one for which it fails where there is one."""
     if found.loaded is None:
         return ()
+    from workbench.policy.expected import check
+
     try:
         outcomes = check(found.loaded, resolver, found.at)
     except PolicyError:  # `remarks` say so
@@ -198,6 +200,9 @@ def proof(old: Read | None, new: Read, resolver: Resolver = nobody, *, known: bo
     As `workbench policy diff` has it, with workloads thought up where nobody is known. known: whether a case is asked.
     ValueError where the new one does not load.
     """
+    from workbench.policy import lasting, symbolic
+    from workbench.policy.wording import packet_text, services_text
+
     if new.loaded is None:
         raise ValueError("the text does not load")
     before = old.loaded if old is not None else None
@@ -226,6 +231,8 @@ def proof(old: Read | None, new: Read, resolver: Resolver = nobody, *, known: bo
 
 def packet_words(one: symbolic.Example) -> str:
     """One packet: `10.0.0.5 -> 10.0.0.6 : tcp/427 from port 49152`."""
+    from workbench.policy.wording import packet_text
+
     return packet_text(one)
 
 
