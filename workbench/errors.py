@@ -216,6 +216,22 @@ class PlanError(BadInputError):
     title = "Plan not usable"
 
 
+class NotAsMeantError(PlanError):
+    """What a DPU runs was found to be something else than was meant: what was read back, or a probe, showed it.
+
+    digest: of the push, which nobody should confirm; '' where members were sent.
+    """
+
+    title = "Not what was meant"
+
+    def __init__(self, message: str, remedy: str = "", digest: str = "") -> None:
+        super().__init__(message, remedy)
+        self.digest = digest
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.remedy, self.digest)
+
+
 class NeedsReasonError(PlanError):
     """A push that a person may want all the same, and then says why: it cuts a way in, or leaves contested addresses out."""
 

@@ -342,3 +342,26 @@ def test_a_way_round_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch, way: s
         monkeypatch.setattr(lockout.subprocess, "run", lambda *_a, out=text, **_k: subprocess.CompletedProcess([], 0, out, ""))
         unknown = lockout.guarded(target)[1]
         assert any(way in one for one in unknown) is told
+
+
+def test_a_plan_put_in_the_place_of_the_one_that_was_looked_at_is_not_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    meant = read_plan(desk.ready()).digest
+    desk.policy.write_text(POLICY.replace("tcp/22", "tcp/23"))
+    other = read_plan(desk.ready()).digest
+    with pytest.raises(PlanError, match=f"not the plan {meant}: it is {other}"):
+        push_policy.apply_plan(desk.plan, 30, digest=meant)
+    assert desk.box.lines.running() == ""
+    assert "push_applied" not in [line["action"] for line in desk.log()]
+    clock = [100.0]
+    monkeypatch.setattr(push_policy.time, "monotonic", lambda: clock[0])
+    with socket.create_server(("127.0.0.1", 0)) as end:
+        probe = probes.parse(f"local 127.0.0.1:{end.getsockname()[1]}", True)
+        try_it = probes.carry_out
+
+        def slow(one: probes.Probe) -> probes.Probed:
+            clock[0] += 12
+            return try_it(one)
+
+        monkeypatch.setattr(probes, "carry_out", slow)
+        done = push_policy.apply_plan(desk.plan, 30, [probe], digest=other)
+    assert (done.ends, done.remaining) == (130.0, 18.0)  # the window has gone on while it was proven and probed

@@ -62,6 +62,7 @@ class Wish:
 def make_plan(wish: Wish) -> Plan:
     """A plan, not signed yet. PolicyError, PlanError where it must not be pushed, UsageError, FarError, PushRefusedError."""
     prepare_kernel_cache()
+    from workbench.policy.contested import contested_lines
     from workbench.policy.contradictions import refuse_contradictions
     from workbench.policy.loader import load
     from workbench.policy.reading import read_policy
@@ -85,8 +86,11 @@ def make_plan(wish: Wish) -> Plan:
         stages = _stages(target, loaded.policy, known, now, old)
         refuse_contradictions(loaded, stages[0].resolved)
         tested = _tested(loaded, known, moment.now)
-        contested = _contested(loaded.policy, moment.resolver, moment.now, wish)
-        shown = _shown(target, stages, old, reader, wish, loaded.policy) | {"contested": contested}
+        contested = contested_lines(loaded.policy, moment.resolver, moment.now)
+        cut, unknown = guard(target, stages)
+        _refuse_unreasoned(contested, cut, wish)
+        shown = _shown(stages, old, reader, loaded.policy)
+    shown |= {"contested": contested, "cut": cut, "unguarded": unknown}
     shown["notes"] += _telling_nobody(target, loaded.policy, there)
     if tested["failed"]:
         raise PlanError(f"the policy fails its own tests: {'; '.join(tested['failed'])}", "See `workbench policy test`.")
@@ -144,19 +148,22 @@ def _room(bundle: str) -> int:
     return size
 
 
-def _contested(policy: Policy, resolver: Resolver, now: datetime, wish: Wish) -> list[str]:
-    """Groups that the rules leave addresses out of since others claim those, too.
+def _refuse_unreasoned(contested: Sequence[str], cut: Sequence[str], wish: Wish) -> None:
+    """NeedsReasonError with all that somebody must say why for, and has not: one reason is for what was seen together.
 
-    NeedsReasonError where nobody said why that may be.
+    contested: groups that the rules leave addresses out of, since others claim those, too. cut: paths that must stay open.
     """
-    from workbench.policy.contested import contested_lines
-
-    found = contested_lines(policy, resolver, now)
-    if found and not wish.force:
-        raise NeedsReasonError(
-            "; ".join(found), "Mend who claims them (`workbench workloads`), or say why it may be: --force REASON."
-        )
-    return found
+    if wish.force or not (contested or cut):
+        return
+    ways = []
+    if contested:
+        ways.append("mend who claims them (`workbench workloads`)")
+    if cut:
+        ways.append("allow it in the policy")
+    advice = f"{' and '.join(ways)}, or say why it may be: --force REASON."
+    raise NeedsReasonError(
+        "; ".join([*contested, *([f"this would cut {'; '.join(cut)}"] if cut else [])]), advice[0].upper() + advice[1:]
+    )
 
 
 def _telling_nobody(target: Target, policy: Policy, there: Mapping[str, Any]) -> list[str]:
@@ -231,15 +238,8 @@ def failed_tests(loaded: Loaded, resolver: Resolver, now: datetime) -> list[str]
     return [f"{one.test.name}: {one.verdict or 'nothing'} instead of {one.test.expect}" for one in outcomes if not one.passed]
 
 
-def _shown(
-    target: Target, stages: list[Stage], old: Mapping[str, Any] | None, case: CaseReader | None, wish: Wish, policy: Policy
-) -> dict[str, Any]:
-    """What a person reads before signing. NeedsReasonError where a path that must stay open would be cut and nobody said why."""
-    cut, unknown = guard(target, stages)
-    if cut and not wish.force:
-        raise NeedsReasonError(
-            f"this would cut {'; '.join(cut)}", "Allow it in the policy, or say why it may be: --force REASON."
-        )
+def _shown(stages: list[Stage], old: Mapping[str, Any] | None, case: CaseReader | None, policy: Policy) -> dict[str, Any]:
+    """What a person reads before signing."""
     report = stages[0].made.report
     return {
         **changes(resolved_of(old) if old else None, stages[0].resolved),
@@ -249,8 +249,6 @@ def _shown(
         "notes": [f"{note.rule_id}: {note.text}" for note in report.notes],
         "proven": f"{sum(stage.proof.outcomes for stage in stages)} outcomes",
         "stages": [stage.until for stage in stages],
-        "cut": cut,
-        "unguarded": unknown,
         "evidence": push_impact.evidence(case),
         "impact": push_impact.impact(case, old, policy),
     }

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from workbench.errors import ExternalError, FarError, PlanError, PushRefusedError, UsageError, WorkbenchError
+from workbench.errors import ExternalError, FarError, NotAsMeantError, PlanError, PushRefusedError, UsageError, WorkbenchError
 from workbench.workflows import push_log
 from workbench.workflows.kernels import prepare_kernel_cache
 
@@ -21,25 +21,44 @@ if TYPE_CHECKING:
     from workbench.push.targets import Target
 
 
+#: Letters of a line of what is wrong that are told: a DPU may answer what it likes, and the end of the message matters too.
+_LINE: Final = 300
+#: Pushes that were found to be something else than was meant, also where the disk takes no note of it.
+_WRONG: Final[set[str]] = set()
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Rules that run and wait. remaining: seconds; proven: in how many outcomes what was read back is what the policy means."""
+    """Rules that run and wait. proven: in how many outcomes what was read back is what the policy means.
+
+    ends: when they are rolled back unless confirmed, by `time.monotonic()`: what the DPU said was left as its answer came.
+    """
 
     target: str
     digest: str
-    remaining: float
+    ends: float
     proven: int
     probed: tuple[Probed, ...] = ()
 
+    @property
+    def remaining(self) -> float:
+        """Seconds that are left now."""
+        return max(0.0, self.ends - time.monotonic())
 
-def apply_plan(path: Path, window: int, probes: Sequence[Probe] = ()) -> Applied:
-    """Send a plan, read back, prove. Whatever is not equal is rolled back at once. PlanError, PushRefusedError, FarError."""
+
+def apply_plan(path: Path, window: int, probes: Sequence[Probe] = (), digest: str = "") -> Applied:
+    """Send a plan, read back, prove. Whatever is not equal is rolled back at once.
+
+    digest: of the plan that is meant; nothing is sent where the file holds another. PlanError, NotAsMeantError,
+    PushRefusedError, FarError.
+    """
     prepare_kernel_cache()
-    from workbench.push import channel, rules
+    from workbench.push import channel
     from workbench.push.plans import read_plan
-    from workbench.workflows.push_plan import current_stage
 
     plan = read_plan(path)
+    if digest and plan.digest != digest:
+        raise PlanError(f"{path} is not the plan {digest[:64]}: it is {plan.digest}", "Nothing was sent. Look at it again.")
     bundle = plan.content()
     target = _target(bundle["target"])
     if not plan.signature:
@@ -52,55 +71,117 @@ def apply_plan(path: Path, window: int, probes: Sequence[Probe] = ()) -> Applied
     }
     with _told(plan.case, target.name, plan.digest):
         said = channel.ask(target, "apply", **given)
-    stage = current_stage(bundle, int(time.time()))
-    try:
-        proof = rules.prove(stage.made, stage.resolved, said["text"], target.served())
-        wrong = [*proof.problems, *(one.text() for one in proof.examples)][:3]
-    except WorkbenchError as error:
-        proof, wrong = None, [error.message]
-    good = proof is not None and proof.equal
+    ends = time.monotonic() + said["remaining"]  # proving and probing are of the window, too
+    outcomes, wrong = _proved(target, bundle, said["text"])
+    note = partial(push_log.note, plan.case, "push_applied", target=target.name, digest=plan.digest, window=given["window"])
+    if wrong:
+        what = f"{target.name} runs something else than was meant: {wrong}"
+        raise _undone(target, plan.digest, plan.case, what, "read back, not what was meant", partial(note, proven=False))
     _remember(target.name, plan.case, plan.digest)
-    push_log.note(plan.case, "push_applied", target=target.name, digest=plan.digest, window=given["window"], proven=good)
-    if proof is None or not good:
-        channel.ask(target, "rollback", digest=plan.digest)
-        push_log.note(plan.case, "push_rolled_back", target=target.name, digest=plan.digest, why="read back, not what was meant")
-        raise PlanError(f"{target.name} runs something else than was meant: {'; '.join(wrong)}", "It was rolled back.")
-    probed = _probed(target, plan.digest, plan.case, probes)
-    return Applied(target.name, plan.digest, said["remaining"], proof.outcomes, probed)
+    note(proven=True)
+    probed, wrong = _probed(probes)
+    if wrong:
+        raise _undone(target, plan.digest, plan.case, f"a probe failed: {wrong}", f"probe: {wrong}")
+    return Applied(target.name, plan.digest, ends, outcomes, probed)
 
 
-def _probed(target: Target, digest: str, case: str, wanted: Sequence[Probe]) -> tuple[Probed, ...]:
-    """What came of the probes; PlanError, and what ran before, where one of them shows something else than was meant."""
-    from workbench.push import channel, probes
+def _proved(target: Target, bundle: Mapping[str, Any], text: str) -> tuple[int, str]:
+    """In how many outcomes what was read back is what a bundle means, and in words where it is not; '' where it is."""
+    from workbench.push import rules
+    from workbench.workflows.push_plan import current_stage
+
+    try:
+        stage = current_stage(bundle, int(time.time()))
+        proof = rules.prove(stage.made, stage.resolved, text, target.served())
+    except Exception as error:  # whatever it is, it is no proof, and what runs must not stay
+        return 0, _brief(error)
+    if proof.equal:
+        return proof.outcomes, ""
+    lines = [*proof.problems, *(one.text() for one in proof.examples)][:3]
+    return 0, "; ".join(line[:_LINE] for line in lines) or "it is not proven"
+
+
+def _probed(wanted: Sequence[Probe]) -> tuple[tuple[Probed, ...], str]:
+    """What came of the probes, up to the first that shows something else than was meant, and what that is; '' where none does."""
+    from workbench.push import probes
 
     found = []
-    wrong = ""
     for one in wanted:
         try:
             found.append(probes.carry_out(one))
-        except FarError as error:
-            wrong = f"{one}: the host could not be asked ({error.message})"
-            break
+        except Exception as error:  # the same: what could not be tried is not shown to work
+            return tuple(found), f"{one}: the host could not be asked ({_brief(error)})"
         if found[-1].good is False:
-            wrong = f"{found[-1].what} should be {'allowed' if one.allowed else 'denied'}: {found[-1].found}"
-            break
-    if wrong:
+            return tuple(found), f"{found[-1].what} should be {'allowed' if one.allowed else 'denied'}: {found[-1].found}"
+    return tuple(found), ""
+
+
+def _undone(
+    target: Target, digest: str, case: str, what: str, why: str, note: Callable[[], None] = lambda: None
+) -> NotAsMeantError:
+    """Roll back what is not as meant, then write down what came of it; the error that says both, and what could not be done.
+
+    what: is wrong, for people; why: for the log. note: what is to be written down before.
+    """
+    from workbench.push import channel
+
+    _WRONG.add(digest)
+    failure: Exception | None = None
+    try:
         channel.ask(target, "rollback", digest=digest)
-        push_log.note(case, "push_rolled_back", target=target.name, digest=digest, why=f"probe: {wrong}")
-        raise PlanError(f"a probe failed: {wrong}", "It was rolled back.")
-    return tuple(found)
+    except Exception as error:  # told below, behind what was found
+        failure = error
+    unwritten = ""
+    try:
+        _remember(target.name, case, digest)
+        (push_log.folder() / f"{target.name}.wrong").write_text(digest)
+        note()
+        if failure is None:
+            push_log.note(case, "push_rolled_back", target=target.name, digest=digest, why=why)
+        else:
+            code = failure.code if isinstance(failure, PushRefusedError) else "not-rolled-back"
+            words = f"{why}; rollback: {_brief(failure)}"
+            push_log.note(case, "push_refused", target=target.name, digest=digest, code=code, words=words)
+    except Exception as error:  # a full disk must not hide what runs there
+        unwritten = f"; the log does not have it all: {_brief(error)}"
+    if failure is None:
+        return NotAsMeantError(f"{what}; it was rolled back{unwritten}", "Nothing of it runs. Plan again.", digest)
+    return NotAsMeantError(
+        f"{what}; the rollback could not be asked, or was refused: {_brief(failure)}{unwritten}",
+        f"Don't confirm it: the DPU rolls it back when the window ends. See `workbench push status {target.name}`.",
+        digest,
+    )
+
+
+def _brief(error: Exception) -> str:
+    return (error.message if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}")[:_LINE]
+
+
+def _refuse_wrong(target: Target, digest: str) -> None:
+    """NotAsMeantError for a push that was found here to be something else than was meant."""
+    known = set(_WRONG)
+    with contextlib.suppress(OSError, ValueError):
+        known.add((push_log.folder() / f"{target.name}.wrong").read_text().strip())
+    if digest in known:
+        raise NotAsMeantError(
+            f"{digest[:16]} on {target.name} was found to be something else than was meant: it is not confirmed from here",
+            f"Roll it back: workbench push rollback {target.name} --digest {digest[:16]}",
+            digest,
+        )
 
 
 def confirm(name: str, key: str, digest: str = "") -> str:
     """Keep a push that waits: the one of that digest, or the one that was applied from here; its digest.
 
-    UsageError where neither is known, PushRefusedError (`late`, `another-push`, `nothing-pending`...).
+    UsageError where neither is known, NotAsMeantError where its proof or a probe failed here, PushRefusedError (`late`,
+    `another-push`, `nothing-pending`...).
     """
     from workbench.push import channel
     from workbench.push.resident import workbench_dpu as dpu
 
     target = _target(name)
     mark = _meant(target, digest)
+    _refuse_wrong(target, mark)
     statement = {"kind": "workbench-dpu-confirm", "target": name, "bundle": mark}
     signed = signed_statement(statement, key, dpu.CONFIRM)
     with _told(_case_of(name), name, mark):
