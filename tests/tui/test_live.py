@@ -96,7 +96,7 @@ async def test_two_sources_at_once_share_a_case_and_one_can_be_left(tmp_path, mo
     with pytest.raises(UsageError, match="attached already"):
         live.attach(piped(case, feeds[1]))
     app = WorkbenchApp(None, None, live)
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(130, 30)) as pilot:
         await until(pilot, lambda: case_screen(pilot).data is not None)
         # what the dialog would hand over: a second pipe cannot be named there, as standard input is one
         monkeypatch.setattr(type(first), "name", property(lambda run: f"pipe {live.runs.index(run) + 1}"))
