@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 
@@ -14,15 +15,24 @@ from tests.workflows.desk import CONTESTED, FOLLOWING, POLICY, Desk, World
 from tests.workflows.test_naming import add, from_to
 from tests.workflows.test_naming import told as told_flow
 from workbench.cli.app import run
-from workbench.errors import PlanError, PolicyError, PushRefusedError, UsageError
-from workbench.push import lockout, probes
+from workbench.errors import (
+    DiskFullError,
+    FarError,
+    NeedsReasonError,
+    NotAsMeantError,
+    PlanError,
+    PolicyError,
+    PushRefusedError,
+    UsageError,
+)
+from workbench.push import channel, lockout, probes
 from workbench.push.lockout import Path as Guarded
 from workbench.push.plans import read_plan, write_plan
 from workbench.push.resident import workbench_dpu as dpu
 from workbench.push.targets import target_of
 from workbench.settings import load_settings
 from workbench.store.writer import CaseWriter
-from workbench.workflows import push_plan, push_policy, push_sign
+from workbench.workflows import push_log, push_plan, push_policy, push_sign
 from workbench.workflows.naming import name_flows
 
 
@@ -365,3 +375,65 @@ def test_a_plan_put_in_the_place_of_the_one_that_was_looked_at_is_not_sent(desk:
         monkeypatch.setattr(probes, "carry_out", slow)
         done = push_policy.apply_plan(desk.plan, 30, [probe], digest=other)
     assert (done.ends, done.remaining) == (130.0, 18.0)  # the window has gone on while it was proven and probed
+
+
+def test_what_was_found_wrong_is_told_and_not_confirmed_also_where_nothing_can_be_written_or_asked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told, ask = desk.box.lines.running, channel.ask
+    digest = read_plan(desk.ready()).digest
+
+    def full(*_: Any, **__: Any) -> NoReturn:
+        raise DiskFullError("no space left")
+
+    def hangs(target: Any, what: str, **given: Any) -> dict[str, Any]:
+        if what == "rollback":
+            raise FarError("the resident on dpu1 took more than 200 s")
+        return ask(target, what, **given)
+
+    with monkeypatch.context() as patch:  # a full disk, and a way there that has gone
+        patch.setattr(desk.box.lines, "told", lambda: told().replace("tp_dst=22", "tp_dst=25"), raising=False)
+        patch.setattr(push_log, "note", full)
+        patch.setattr(push_policy, "_remember", full)
+        patch.setattr(channel, "ask", hangs)
+        with pytest.raises(NotAsMeantError) as caught:
+            push_policy.apply_plan(desk.plan, 30)
+    assert caught.value.digest == digest
+    for words in ("meant drop by web/no-ssh", "rollback could not be asked", "more than 200 s", "no space left"):
+        assert words in caught.value.message
+    assert run(["push", "confirm", "dpu1", "--digest", digest]) == 3
+    assert "was found to be something else than was meant" in capsys.readouterr().err
+    assert push_policy.status([])[0].state == "waiting"
+    push_policy.roll_back("dpu1", "", digest)
+
+    desk.ready()
+    with monkeypatch.context() as patch:  # a full disk only: what runs is put back before anything is written
+        patch.setattr(desk.box.lines, "told", lambda: "\0", raising=False)
+        patch.setattr(push_policy, "_remember", full)
+        with pytest.raises(NotAsMeantError, match="it was rolled back; the log does not have it all: no space left"):
+            push_policy.apply_plan(desk.plan, 30)
+    assert desk.box.lines.running() == ""
+
+    digest = read_plan(desk.ready()).digest
+    with monkeypatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as end:  # a probe, and the way has gone
+        patch.setattr(channel, "ask", hangs)
+        denied = probes.parse(f"local 127.0.0.1:{end.getsockname()[1]}", False)
+        with pytest.raises(NotAsMeantError, match=r"should be denied: connected; the rollback could not .* 200 s"):
+            push_policy.apply_plan(desk.plan, 30, [denied])
+    refused = desk.log()[-1]
+    assert (refused["action"], refused["detail"]["code"]) == ("push_refused", "not-rolled-back")
+    monkeypatch.setattr(push_policy, "_WRONG", set())  # another process
+    with pytest.raises(NotAsMeantError):
+        push_policy.confirm("dpu1", "")
+
+
+def test_one_reason_is_for_all_that_was_seen_and_is_told_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.policy.write_text(CONTESTED)
+    claims = [from_to("old", 1, 0, labels='{"app": "train"}'), from_to("new", 1, 0)]
+    add(desk.folder / "case", 1, flows=[told_flow(0, 1, 2, 1)], claims=claims)
+    name_flows(desk.folder / "case")
+    monkeypatch.setattr(push_plan, "guard", lambda *_: (["ssh from 10.0.0.5 to 10.0.1.7:22"], []))
+    with pytest.raises(NeedsReasonError, match=r"several claim 10\.0\.0\.1, .*; this would cut ssh from 10\.0\.0\.5"):
+        desk.planned(case=desk.folder / "case")
+    shown = read_plan(desk.planned(case=desk.folder / "case", force="both are known")).shown
+    assert (len(shown["contested"]), shown["cut"]) == (1, ["ssh from 10.0.0.5 to 10.0.1.7:22"])

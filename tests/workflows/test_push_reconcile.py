@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,10 @@ from tests.workflows.desk import CONTESTED, FOLLOWING, Desk, World
 from tests.workflows.test_naming import add, from_to
 from tests.workflows.test_naming import told as told_flow
 from workbench.cli.app import run
-from workbench.errors import PlanError, PolicyError, PushRefusedError, UsageError
+from workbench.errors import FarError, PlanError, PolicyError, PushRefusedError, UsageError
 from workbench.policy import addresses
 from workbench.policy.services import Box as Service
-from workbench.push import lockout
+from workbench.push import channel, lockout
 from workbench.push.lockout import Path as Guarded
 from workbench.workflows import push_policy, push_reconcile
 from workbench.workflows.naming import name_flows
@@ -134,3 +135,53 @@ def test_new_members_do_not_close_the_way_in(desk: Desk, monkeypatch: pytest.Mon
     assert isinstance(error, PlanError)
     assert "would cut ssh" in error.message
     assert "10.0.0.5" not in desk.box.lines.running()
+
+
+def test_members_that_a_dpu_took_are_not_told_as_not_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(monkeypatch, train="10.1.0.1", disks="10.2.0.1")
+    desk.policy.write_text(FOLLOWING)
+    push_policy.apply_plan(desk.ready(lease=600), 30)
+    push_policy.confirm("dpu1", "")
+    world.held["train"] = "10.1.0.1 10.1.8.8"
+    told, ask = desk.box.lines.running, channel.ask
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.box.lines, "told", lambda: told().replace("tp_dst=22", "tp_dst=25"), raising=False)
+        assert run(["push", "reconcile", "--case", str(desk.folder)]) == 3
+    said = capsys.readouterr()
+    assert "took the members, and runs something else than was meant: " in said.out + said.err
+    assert "are as they were" not in said.out
+    line = desk.log()[-1]
+    assert (line["action"], line["detail"]["proven"], line["detail"]["came"]) == ("push_reconciled", False, 1)
+    assert "push_refused" not in [one["action"] for one in desk.log()]
+
+    def lost(target: Any, what: str, **given: Any) -> dict[str, Any]:
+        answer = ask(target, what, **given)
+        if what == "members":
+            raise FarError("the way back has gone")
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(channel, "ask", lost)
+        found = push_reconcile.reconcile([], desk.folder, "")[0]
+    assert (type(found.error), found.sent) == (FarError, True)
+    assert (desk.log()[-1]["detail"]["code"], len(desk.log()[-1]["detail"]["digest"])) == ("no-answer", 64)
+    assert push_reconcile.reconcile([], desk.folder, "")[0].error is None
+    assert desk.log()[-1]["detail"]["proven"] is True
+
+
+def test_contested_members_and_a_way_in_are_told_before_one_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.policy.write_text(CONTESTED + "internal: [10.0.0.0/8]\n")
+    case = desk.folder / "case"
+    add(case, 1, flows=[told_flow(0, 1, 2, 1)], claims=[from_to("old", 1, 0, labels='{"app": "train"}')])
+    name_flows(case)
+    push_policy.apply_plan(desk.ready(case=case, lease=600), 30)
+    push_policy.confirm("dpu1", "")
+    add(case, 2, flows=[told_flow(0, 1, 2, 3, source_id=2)], claims=[from_to("new", 1, 0)])
+    name_flows(case)
+    monkeypatch.setattr("workbench.workflows.push_plan.guard", lambda *_: (["ssh from 10.0.0.5"], []))
+    error = push_reconcile.reconcile([], case, "")[0].error
+    assert error is not None
+    assert "several claim 10.0.0.1" in error.message
+    assert "would cut ssh from 10.0.0.5" in error.message

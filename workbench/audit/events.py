@@ -35,7 +35,7 @@ ACTIONS: Final[dict[str, str]] = {
     "push_confirmed": "a push was confirmed; target, digest, whose key (as allowed signers name it)",
     "push_reviewed": "a break-glass push was reviewed; target, digest, who, as the DPU's allowed signers name them",
     "push_rolled_back": "what ran before was put back; target, digest, why",
-    "push_reconciled": "members of groups were sent to a DPU; target, digest, who came and went, contested ones and why",
+    "push_reconciled": "members were sent to a DPU; target, digest, whether proven, who came and went, contested ones and why",
     "push_drifted": "the rules of a DPU were found changed; target, since when, which rules",
     "log_recovered": "the last line of this log was torn (a crash, a full disk): its bytes and their SHA-256",
     "head_signed": "the log's head was signed; sequence number, hash, Merkle root and signer",

@@ -51,6 +51,9 @@ def show_status(one: Status) -> None:
 
 def show_reconciled(one: Reconciled) -> None:
     """What became of a target's members, and until when they hold; what a person should look at on stderr."""
+    if one.error is not None and one.sent:
+        say(f"{one.target}: members were sent to it: {one.error.message}")
+        return
     if one.error is not None or not one.follows:
         say(f"{one.target}: {'nothing follows' if one.error is None else 'members and lease are as they were'}")
         return

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Letters of a line of what is wrong that are told: a DPU may answer what it likes, and the end of the message matters too.
 _LINE: Final = 300
-#: Pushes that were found to be something else than was meant, also where the disk takes no note of it.
-_WRONG: Final[set[str]] = set()
+#: Pushes that were found to be something else than was meant, by the folder that should know it: its disk may be full.
+_WRONG: Final[set[tuple[Path, str]]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _undone(
     """
     from workbench.push import channel
 
-    _WRONG.add(digest)
+    _WRONG.add((push_log.folder(), digest))
     failure: Exception | None = None
     try:
         channel.ask(target, "rollback", digest=digest)
@@ -159,10 +159,10 @@ def _brief(error: Exception) -> str:
 
 def _refuse_wrong(target: Target, digest: str) -> None:
     """NotAsMeantError for a push that was found here to be something else than was meant."""
-    known = set(_WRONG)
+    wrong = (push_log.folder(), digest) in _WRONG
     with contextlib.suppress(OSError, ValueError):
-        known.add((push_log.folder() / f"{target.name}.wrong").read_text().strip())
-    if digest in known:
+        wrong = wrong or (push_log.folder() / f"{target.name}.wrong").read_text().strip() == digest
+    if wrong:
         raise NotAsMeantError(
             f"{digest[:16]} on {target.name} was found to be something else than was meant: it is not confirmed from here",
             f"Roll it back: workbench push rollback {target.name} --digest {digest[:16]}",

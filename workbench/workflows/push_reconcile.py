@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from workbench.errors import PlanError, PushRefusedError, UsageError, WorkbenchError
+from workbench.errors import ExternalError, NotAsMeantError, PlanError, PushRefusedError, UsageError, WorkbenchError
 from workbench.workflows import push_log
 from workbench.workflows.kernels import prepare_kernel_cache
 
@@ -30,7 +30,8 @@ class Reconciled:
     came, went: prefixes of members that a group has now and had not, or the other way round; some: the first of them by group,
     with a minus those that went. changed: whether the DPU got other rules by this; where not only the lease was renewed.
     contested: groups whose addresses others claim, too, which are in no group, and why that may be (forced). failing: tests of
-    the policy that these members fail. error: why the target kept the members and the lease that it had.
+    the policy that these members fail. error: why the target kept the members and the lease that it had; where they were sent to
+    it (sent), what is wrong with what it has now, or that this is not known.
     """
 
     target: str
@@ -43,6 +44,7 @@ class Reconciled:
     contested: tuple[str, ...] = ()
     forced: str = ""
     failing: tuple[str, ...] = ()
+    sent: bool = False
     error: WorkbenchError | None = field(default=None, compare=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def _one(target: Target, now: _Now) -> Reconciled:
     prepare_kernel_cache()
     from workbench.policy.contested import contested_lines
     from workbench.policy.loader import load
-    from workbench.push import channel, rules
+    from workbench.push import channel
     from workbench.push.plans import Recorded, answering, prefixes
     from workbench.push.resident import workbench_dpu as dpu
     from workbench.workflows.push_plan import all_stages, failed_tests
@@ -106,35 +108,59 @@ def _one(target: Target, now: _Now) -> Reconciled:
         return Reconciled(target.name, False)
     loaded = load([("bundle", bundle["policy"]["text"])])
     contested = tuple(contested_lines(loaded.policy, now.moment.resolver, now.moment.now))
-    if contested and not now.force:
-        raise PlanError(
-            f"{target.name}: {'; '.join(contested)}", "Mend who claims them (`workbench workloads`), or say why: --force REASON."
-        )
     known = Recorded(now.moment.resolver)
     _ask_all(loaded, known)
     fresh = {name: prefixes(known.of(one["selector"])) for name, one in bundle["sets"].items()}
     sets = {name: {**one, "members": fresh[name]} for name, one in bundle["sets"].items()}
     left = [one for one in all_stages(bundle, answering(sets)) if one.until is None or there["now"] < one.until]
-    _refuse_wrong(target, bundle, loaded, left, sets, now.force)
+    _refuse_wrong(target, bundle, loaded, left, sets, now.force, contested)
     statement = {
         "kind": "workbench-dpu-members", "target": target.name, "bundle": there["confirmed"]["digest"],
         "sequence": there["members_sequence"] + 1, "expiry": int(there["now"]) + _VALID, "sets": fresh,
     }  # fmt: skip
-    said = channel.ask(target, "members", **signed_statement(statement, now.key, dpu.MEMBERS))
-    if not rules.prove(left[0].made, left[0].resolved, said["text"], target.served()).equal:
-        raise PlanError(f"{target.name} runs something else than was meant", "See `workbench push drift`, and push anew.")
     came, went = _moved(there["confirmed"]["members"]["sets"], fresh, _called(loaded, bundle["sets"]))
+    failing = tuple(failed_tests(loaded, answering(sets), now.moment.now))
+    signed = signed_statement(statement, now.key, dpu.MEMBERS)
+    try:
+        said = channel.ask(target, "members", **signed)
+    except ExternalError as error:
+        if isinstance(error, PushRefusedError) and error.code != "too-large":  # its answer may be what was
+            raise
+        words = f"what became of the members that were sent is not known: {error.message}"
+        push_log.note(now.case, "push_refused", target=target.name, digest=statement["bundle"], code="no-answer", words=words)
+        return Reconciled(target.name, True, sent=True, error=error)
+    wrong = _wrong(target, left[0], said["text"])
     done = Reconciled(
         target.name, True, len(came), len(went), said["until"], said["changed"],
         (*came[:_MOST], *(f"-{one}" for one in went[:_MOST])), contested, now.force,
-        tuple(failed_tests(loaded, answering(sets), now.moment.now)),
+        failing, True, wrong,
     )  # fmt: skip
-    push_log.note(
-        now.case, "push_reconciled", target=target.name, digest=statement["bundle"], sets=sorted(fresh), came=len(came),
-        went=len(went), some=list(done.some), until=done.until, contested=list(contested), forced=now.force,
-        failing=list(done.failing),
-    )  # fmt: skip
+    try:
+        push_log.note(
+            now.case, "push_reconciled", target=target.name, digest=statement["bundle"], proven=wrong is None,
+            sets=sorted(fresh), came=len(came), went=len(went), some=list(done.some), until=done.until,
+            contested=list(contested), forced=now.force, failing=list(done.failing),
+        )  # fmt: skip
+    except WorkbenchError as error:  # the members are there all the same
+        done = replace(done, error=wrong or error)
     return done
+
+
+def _wrong(target: Target, stage: Stage, text: str) -> NotAsMeantError | None:
+    """What a target that took members runs, where that is not what is meant."""
+    from workbench.push import rules
+
+    try:
+        proof = rules.prove(stage.made, stage.resolved, text, target.served())
+        lines = [*proof.problems, *(one.text() for one in proof.examples)][:3]
+        if proof.equal:
+            return None
+    except Exception as error:  # whatever it is, it is no proof
+        lines = [error.message if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"]
+    return NotAsMeantError(
+        f"{target.name} took the members, and runs something else than was meant: {'; '.join(one[:300] for one in lines)}",
+        "See `workbench push drift`, and push anew.",
+    )
 
 
 def _ask_all(loaded: Loaded, known: Any) -> None:
@@ -147,12 +173,18 @@ def _ask_all(loaded: Loaded, known: Any) -> None:
 
 
 def _refuse_wrong(
-    target: Target, bundle: Mapping[str, Any], loaded: Loaded, left: Sequence[Stage], sets: Mapping[str, Any], force: str
+    target: Target,
+    bundle: Mapping[str, Any],
+    loaded: Loaded,
+    left: Sequence[Stage],
+    sets: Mapping[str, Any],
+    force: str,
+    contested: Sequence[str],
 ) -> None:
     """What a plan would be refused for, with the new members, of the rules that hold now and of those after them.
 
-    PolicyError where rules contradict each other, PlanError where a way in would be cut and nobody has said why, then or now,
-    or where the rules would not mean the policy.
+    PolicyError where rules contradict each other, PlanError where addresses are contested or a way in would be cut (then or
+    now) and nobody has said why, which are told together, or where the rules would not mean the policy.
     """
     from workbench.policy.contradictions import refuse_contradictions
     from workbench.push import followed
@@ -161,8 +193,15 @@ def _refuse_wrong(
     for one in left:
         refuse_contradictions(loaded, one.resolved)
     cut, _ = guard(target, left)
-    if cut and not (bundle["test_report"].get("forced") or force):
-        raise PlanError(f"{target.name}: these members would cut {'; '.join(cut)}", "Allow it in the policy, and push that.")
+    why = list(contested)
+    if cut and not bundle["test_report"].get("forced"):
+        why.append(f"these members would cut {'; '.join(cut)}")
+    if why and not force:
+        raise PlanError(
+            f"{target.name}: {'; '.join(why)}",
+            "Mend who claims them (`workbench workloads`), allow what is cut in the policy and push that, or say why: "
+            "--force REASON.",
+        )
     members = {name: one["members"] for name, one in sets.items()}
     texts = {one["until"]: one["text"] for one in bundle["rules"]}
     for one in left:

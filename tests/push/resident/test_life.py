@@ -157,6 +157,11 @@ def test_rules_that_could_not_be_told_are_rolled_back_at_once(box: Box, monkeypa
     assert code_of(lambda: box.push(sequence=2, rules=[stage(NEW)])) == "too-large"
     assert not has(box, 443)
     assert box.ask("status")["pending"] is None
+    quoted = 'comment "a"\n' * 300  # each quote is two bytes in what is sent
+    monkeypatch.setattr(box.lines, "told", lambda: quoted, raising=False)
+    monkeypatch.setattr(dpu, "MOST", 4096 + len(quoted) + 500)
+    assert code_of(lambda: box.push(sequence=3, rules=[stage(NEW)])) == "too-large"
+    assert box.ask("status")["pending"] is None
 
 
 def code_of(ask: Callable[[], object]) -> str:
