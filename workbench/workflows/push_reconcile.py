@@ -124,7 +124,7 @@ def _one(target: Target, now: _Now) -> Reconciled:
     try:
         said = channel.ask(target, "members", **signed)
     except ExternalError as error:
-        if isinstance(error, PushRefusedError) and error.code != "too-large":  # its answer may be what was
+        if isinstance(error, PushRefusedError) and error.code != "too-large":  # its answer may be what was too large
             raise
         words = f"what became of the members that were sent is not known: {error.message}"
         push_log.note(now.case, "push_refused", target=target.name, digest=statement["bundle"], code="no-answer", words=words)
