@@ -188,6 +188,10 @@ async def test_forced_approved_elsewhere_left_and_rolled_back(data, far, people,
         await press(pilot, "enter")
         assert "What waits: contain by ada" in shown(pilot)
         await press(pilot, "r")
+        assert "contain by ada (" in shown(pilot)
+        await press(pilot, "n")
+        assert far.said()["pending"]
+        await press(pilot, "r", "y")
         assert "ROLLED BACK (asked for)" in shown(pilot)
     assert "4739" not in far.ruleset()
     actions = [entry.action for entry in AuditLog(data.path).read() if entry.action.startswith("push_")]

@@ -89,6 +89,14 @@ def sign(data: bytes, key: Path | str, namespace: str) -> str:
     return signature.decode("ascii", "replace")
 
 
+def made_with(data: bytes, signature: str, namespace: str) -> bool:
+    """Whether an armoured SSH signature is one of these bytes by the key that it names, whoever has that. ExternalError."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sig") as file:
+        file.write(signature)
+        file.flush()
+        return _run(["-Y", "check-novalidate", "-q", "-n", namespace, "-s", file.name], data).returncode == 0
+
+
 def read_heads(file: Path) -> tuple[list[Head], list[Problem]]:
     """The heads in a file, and the lines of it that are none."""
     heads: list[Head] = []

@@ -13,6 +13,7 @@ from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
 from workbench.audit.heads import leave_terminal_alone
+from workbench.records.visible import visible
 from workbench.tui.attaching import SETTLE_SECONDS, Attachments
 from workbench.tui.colourless import Colourless
 from workbench.tui.commands import Commands
@@ -21,6 +22,7 @@ from workbench.tui.indexing import STOP_SECONDS, IndexRun
 from workbench.tui.keymap import wrong_keys
 from workbench.tui.messages import IndexingChanged, LiveChanged
 from workbench.tui.once import once
+from workbench.tui.push_work import going_on
 from workbench.tui.recent import load_recent
 from workbench.tui.screens.case import CaseScreen
 from workbench.tui.screens.dialog import ConfirmDialog, ErrorDialog
@@ -137,7 +139,15 @@ class WorkbenchApp(App[int]):
         self.action_leave()
 
     def action_leave(self) -> None:
-        """Leave; while indexing, attached to something, or before the countdown of a push, ask first."""
+        """Leave; while indexing, attached to something, a push is sent or signed, or before its countdown, ask first."""
+        if going := going_on(self):
+            if not isinstance(self.screen, ConfirmDialog):
+                words = (
+                    "Leaving does not wait for it: it may be done or not. push status tells; what nobody confirms is rolled back."
+                )
+                dialog = ConfirmDialog(visible(f"Still {going}"[:200]), words, "quit", "stay")
+                self.push_screen(dialog, lambda yes: self._leave() if yes else None)
+            return
         if isinstance(self.screen, PushScreen) and self.screen.leaving(self._leave):
             return
         self._leave()

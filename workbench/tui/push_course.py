@@ -71,7 +71,8 @@ class Course:
     """Written by the event loop only.
 
     policy, text: what is pushed. waits: a push that waits on the target; deadline: when it is rolled back, by `monotonic`.
-    mine: the digest that is watched. outcome: `confirmed`, `rolled back` or `gone`, and why. review: what was found before the
+    mine: the digest that waits, or did. wrong: digests that were found here not to be what was meant, and what was found;
+    for as long as the app runs. outcome: `confirmed`, `rolled back` or `gone`, and why. review: what was found before the
     last signature. copies: where the plan was exported to. unreached, unread: why the DPU, or the plan's file, can't be asked.
     version: what the text was kept as once it was signed, or why it was not.
     """
@@ -103,10 +104,26 @@ class Course:
     unreached: str = ""
     unread: str = ""
     version: str = ""
+    wrong: dict[str, str] = field(default_factory=dict)
 
     def bundle(self) -> dict[str, Any]:
         """What is planned; empty before."""
         return self.plan.content() if self.plan is not None else {}
+
+    @property
+    def watched(self) -> str:
+        """The digest that this is about, by now; '' before there is any."""
+        return self.mine or (self.plan.digest if self.plan is not None else "")
+
+    @property
+    def ours(self) -> bool:
+        """Whether what waits was applied from here, and proven, or found not to be what was meant."""
+        return bool(self.not_meant) or (self.applied is not None and self.applied.digest == self.mine)
+
+    @property
+    def not_meant(self) -> str:
+        """What was found wrong with what waits; '' for nothing. Such a push is never offered for confirmation."""
+        return self.wrong.get(self.mine, "")
 
     @property
     def left(self) -> float:

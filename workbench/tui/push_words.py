@@ -167,18 +167,22 @@ def _refusals(course: Course) -> Line:
 
 def _signed(course: Course) -> Line:
     if course.signers[0]:
-        return Line(DONE, f"by {course.signers[0]}")
+        return Line(_mark(course.signers[0]), f"by {course.signers[0]}")
     if course.plan is None:
         return Line(LATER, "by its author")
     who, key = course.bundle()["author"], course.key()
     return Line(NOW, f"Enter signs as {who} with {key}" if key else f"Enter asks {who} for a key")
 
 
+def _mark(signer: str) -> str:
+    return HEED if ", unverified:" in signer else DONE
+
+
 def _approved(course: Course) -> Line:
     if course.bundle().get("break_glass"):
         return Line(HEED, f"BREAK-GLASS ({course.bundle()['break_glass']}): nobody needs to; lapses by itself, to be reviewed")
     if course.signers[1]:
-        return Line(DONE, f"by {course.signers[1]}")
+        return Line(_mark(course.signers[1]), f"by {course.signers[1]}")
     if course.stage is not Stage.APPROVE:
         return Line(LATER, "by somebody else, or b: break-glass")
     key = course.key()
@@ -188,6 +192,8 @@ def _approved(course: Course) -> Line:
 
 def _applied(course: Course) -> Line:
     done = course.applied
+    if wrong := course.wrong.get(course.watched):
+        return Line(WRONG, f"NOT AS MEANT: {wrong}")
     if done is not None:
         probed = [one for one in done.probed if one.good]
         probes = f"; {len(probed)} of {_many(len(done.probed), 'probe')} as meant" if done.probed else "; no path was probed"
@@ -201,7 +207,8 @@ def _applied(course: Course) -> Line:
 
 def _kept(course: Course) -> Line:
     if course.stage is Stage.WAITING:
-        return Line(NOW, f"{clock(course.left)} left: c confirms, r rolls back")
+        keys = "not as meant: r rolls back" if course.not_meant else "c confirms, r rolls back"
+        return Line(NOW, f"{clock(course.left)} left: {keys}")
     if course.stage is not Stage.OVER:
         return Line(LATER, "confirmed, or rolled back by itself")
     outcome, why = course.outcome
@@ -385,12 +392,21 @@ def _about_applied(course: Course) -> list[str]:
     ]
 
 
+def waiting(course: Course) -> str:
+    """Whose policy waits, as its bundle says."""
+    there, bundle = course.waits, course.bundle()
+    if there is not None:
+        return f"{there.policy or 'a policy'} by {there.author or 'somebody'}"
+    return f"{bundle['policy']['name']} by {bundle['author']}" if bundle else "a policy by somebody"
+
+
 def _about_kept(course: Course) -> list[str]:
     lines = [f"The DPU can't be asked right now: {course.unreached}. It keeps its own time."] if course.unreached else []
     if course.stage is Stage.WAITING:
-        there = course.waits
-        if there is not None:
-            lines += [f"What waits: {there.policy or 'a policy'} by {there.author or 'somebody'}, {there.digest[:16]}."]
+        if course.not_meant:
+            lines += [f"NOT AS MEANT: {course.not_meant}", "So it is not confirmed from here."]
+        if course.waits is not None:
+            lines += [f"What waits: {waiting(course)}, {course.mine[:16]}."]
         return [*lines, "Leave the screen, or die: it waits on, and rolls back by itself when the time is over."]
     if course.stage is Stage.OVER and course.outcome[0] == "confirmed":
         lines += [

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workbench.errors import ExternalError, ForeignCaseError, PlanError, WorkbenchError
 from workbench.workflows import push_log
+from workbench.workflows.push_signers import judged
 
 if TYPE_CHECKING:
+    from workbench.push.channel import Limit
     from workbench.push.plans import Plan
     from workbench.settings import Settings
     from workbench.workflows.push_policy import Status
 
 #: The folder of a case that plans are kept in.
 FOLDER: Final = "plans"
+#: What a signature is for, as a resident has it; and seconds that it may take to say what waits.
+_POLICY, _APPROVAL = "dpu-policy", "dpu-approval"
+_PATIENCE: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,53 +89,59 @@ def export_plan(plan: Plan, to: Path) -> Path:
 
 
 def gathered(path: Path, others: tuple[Path, ...] = ()) -> Plan:
-    """The plan in a file with the signatures that came to it, or to copies of it, by now. PlanError where it is another one.
+    """The plan in a file with the signatures that came to it, or to copies of it, by now.
 
-    What a copy has that the file lacks is written to the file. A copy that can't be read, or is another plan, is passed over:
-    it may be about to be written.
+    Signatures that do not hold for its bytes are left out. What a copy has that the file lacks, or has worse, is written to the
+    file. A copy that can't be read, or is another plan, is passed over: it may be about to be written.
+    MissingPathError, PlanError.
     """
     from workbench.push.plans import read_plan, write_plan
 
-    plan = read_plan(path)
+    there = read_plan(path)
+    plan = _best(replace(there, signature="", approval=""), there)
     for other in others:
         try:
             said = read_plan(other)
         except WorkbenchError:
             continue
         if said.bundle == plan.bundle:
-            more = replace(plan, signature=plan.signature or said.signature, approval=plan.approval or said.approval)
+            more = _best(plan, said)
             if more != plan:
                 write_plan(path, more)
                 plan = more
     return plan
 
 
+def _best(plan: Plan, said: Plan) -> Plan:
+    """A plan with each signature of another one that holds better than its own."""
+    signature = max((plan.signature, said.signature), key=lambda one: judged(plan.bundle, one, _POLICY).worth)
+    approval = max((plan.approval, said.approval), key=lambda one: judged(plan.bundle, one, _APPROVAL).worth)
+    return replace(
+        plan,
+        signature=signature if judged(plan.bundle, signature, _POLICY).worth else "",
+        approval=approval if judged(plan.bundle, approval, _APPROVAL).worth else "",
+    )
+
+
 def stamp(paths: tuple[Path, ...]) -> tuple[int, ...]:
     """Whether any of these files is another one than before; costs a stat each."""
-    found = []
+    found: list[int] = []
     for path in paths:
         try:
-            found.append(path.stat().st_mtime_ns)
+            there = path.stat()
         except OSError:
-            found.append(0)
+            found += (0, 0, 0)
+        else:
+            found += (there.st_mtime_ns, there.st_ino, there.st_size)  # two writes of one tick of the clock have one time
     return tuple(found)
 
 
 def who_signed(plan: Plan) -> tuple[str, str]:
-    """(signer, approver) of a plan: the settings' name for the key, else its fingerprint; '' where nobody has."""
-    return _signer(plan.signature), _signer(plan.approval)
+    """(signer, approver) of a plan, as their signatures under it hold: the settings' name for the key and its fingerprint.
 
-
-def _signer(signature: str) -> str:
-    from workbench.push.resident import workbench_dpu as dpu
-
-    if not signature:
-        return ""
-    try:
-        found = push_log.signer(signature)
-    except dpu.Refused as error:
-        raise PlanError(f"a signature under the plan: {error.message}", "Sign it again.") from error
-    return f"{found['who']} ({found['key']})" if found["who"] else found["key"]
+    '' where nobody has, or a signature does not hold; a key that the settings do not know is called unverified.
+    """
+    return judged(plan.bundle, plan.signature, _POLICY).who, judged(plan.bundle, plan.approval, _APPROVAL).who
 
 
 def same_plan(digest: str) -> Any:
@@ -147,9 +159,28 @@ def same_plan(digest: str) -> Any:
     return asked, found
 
 
+def refuse_unsigned(plan: Plan, digest: str, author: bool) -> None:
+    """PlanError where a plan of `gathered` is not the one that was just signed, or has no signature that holds."""
+    if plan.digest != digest:
+        raise PlanError(f"the file has another plan now: {plan.digest[:16]}", "Plan again.")
+    if not (plan.signature if author else plan.approval):
+        raise PlanError(
+            f"the {'signature' if author else 'approval'} does not hold by the allowed signers of the settings",
+            "See what they let that key sign (audit.allowed_signers), or take another key.",
+        )
+
+
+def same_case(path: Path, case: str) -> None:
+    """PlanError where a plan's file names another case by now: nobody signs that field, and that case's log gets the lines."""
+    from workbench.push.plans import read_plan
+
+    if read_plan(path).case != case:
+        raise PlanError(f"{path} names another case now", "Nothing was sent. Plan again.")
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A push that waits on a target. policy, signer: as its bundle says, '' where it can't be told."""
+    """A push that waits on a target. policy, author: as its bundle says, '' where it can't be told."""
 
     target: str
     digest: str
@@ -165,14 +196,17 @@ def waiting(name: str) -> Waiting | None:
     from workbench.push.targets import target_of
     from workbench.settings import load_settings
 
-    said = channel.ask(target_of(load_settings(), name), "status", bundle="pending")
+    limit = channel.Limit(_PATIENCE, threading.Event())
+    said = channel.ask(target_of(load_settings(), name), "status", limit, bundle="pending")
     if not said["pending"]:
         return None
+    digest, text = said["pending"]["digest"], said.get("bundle") or ""
     policy = author = ""
     with contextlib.suppress(dpu.Refused):
-        bundle = dpu.parse_bundle(said["bundle"]) if said.get("bundle") else None
-        policy, author = (bundle["policy"]["name"], bundle["author"]) if bundle else ("", "")
-    return Waiting(name, said["pending"]["digest"], said["pending"]["remaining"], policy, author)
+        if dpu.digest(text.encode()) == digest:
+            bundle = dpu.parse_bundle(text)
+            policy, author = bundle["policy"]["name"], bundle["author"]
+    return Waiting(name, digest, said["pending"]["remaining"], policy, author)
 
 
 def became(status: Status, digest: str) -> tuple[str, str]:
@@ -188,11 +222,13 @@ def became(status: Status, digest: str) -> tuple[str, str]:
     return "gone", ""
 
 
-def status_of(name: str) -> Status:
-    """One target's, as `push status` has it; an error, of whatever kind, is part of it."""
-    from workbench.workflows.push_policy import Status, status
+def status_of(name: str, limit: Limit | None = None) -> Status:
+    """One target's, as `push status` has it; an error, of whatever kind, is part of it. limit: how long it may take."""
+    from workbench.push.targets import target_of
+    from workbench.settings import load_settings
+    from workbench.workflows import push_policy
 
     try:
-        return status([name])[0]
+        return push_policy.status_of(target_of(load_settings(), name), limit)
     except WorkbenchError as error:
-        return Status(name, "", "unreachable", {}, error.message)
+        return push_policy.Status(name, "", "unreachable", {}, error.message)

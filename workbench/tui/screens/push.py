@@ -118,14 +118,30 @@ class PushScreen(Screen[None]):
         choosing = course.stage is Stage.TARGET
         self.set_class(choosing and course.desk is not None and bool(course.desk.targets), "-choosing")
         self.set_class(course.stage is Stage.WAITING, "-waiting")
-        to = f" to {course.target}" if course.target else ""
-        self.query_one("#push-title", TitleRule).title = f"push {visible(course.policy)}{to}"
+        self.query_one("#push-title", TitleRule).title = self._title()
+        self._show_keys()
         self.query_one("#push-steps", Static).update(push_words.steps(course, cursor))
         self.query_one("#push-about", TitleRule).title = "targets of the settings" if choosing else cursor.value.lower()
         self.query_one("#push-words", Static).update(self._words(cursor))
         self._show_clock()
         self._show_targets(choosing)
         self.refresh_bindings()
+
+    def _title(self) -> str:
+        course = self.course
+        if course.waits is not None and course.stage in (Stage.WAITING, Stage.OVER):  # it may be another policy, of somebody else
+            return visible(f"{push_words.waiting(course)} on {course.target}, not applied from here")
+        return visible(f"push {course.policy}{f' to {course.target}' if course.target else ''}")
+
+    def _show_keys(self) -> None:
+        """Keys that do nothing here are not offered."""
+        course = self.course
+        idle: set[str] = set()
+        if course.stage is Stage.WAITING:
+            idle |= {"push.next"}
+            idle |= {"push.confirm", "push.key"} if course.not_meant or not course.left else set()
+            idle |= set() if course.left else {"push.rollback"}
+        self.query_one(KeyLine).idle = frozenset(idle)
 
     def _words(self, cursor: Step) -> Text:
         course = self.course
@@ -140,13 +156,16 @@ class PushScreen(Screen[None]):
             return
         self.query_one("#push-digits", Digits).update(push_words.clock(course.left))
         choice = Text()
-        for key, what in (("c", "confirm: these rules stay"), ("r", "roll back: what ran before, at once")):
+        whose = "these rules stay" if course.waits is None else visible(f"{push_words.waiting(course)} stays"[:60])
+        ways = [("c", f"confirm: {whose}"), ("r", "roll back: what ran before, at once")]
+        for key, what in ways[1:] if course.not_meant else ways:
             choice.append(f" {key} ", "reverse bold").append(f" {what}   ")
         if not course.left:
             choice = Text("The time is over: the DPU rolls back.", "bold")
         elif course.busy:
             choice = Text(course.busy, "bold")
         self.query_one("#push-choice", Static).update(choice)
+        self._show_keys()
 
     def _show_targets(self, choosing: bool) -> None:
         course, options = self.course, self.query_one(OptionList)
@@ -225,14 +244,45 @@ class PushScreen(Screen[None]):
             self.show()
 
     def _with_key(self, key: str) -> None:
-        does = {Stage.SIGN: self.work.sign, Stage.APPROVE: self.work.approve, Stage.WAITING: self.work.confirm}
+        does = {Stage.SIGN: self.work.sign, Stage.APPROVE: self.work.approve, Stage.WAITING: self._confirm}
         if not key:
             self.action_key()
         elif self.course.stage in does:
             does[self.course.stage](key)
 
+    def _confirm(self, key: str) -> None:
+        course, mine = self.course, self.course.mine
+        if course.not_meant:
+            self._tell_not_meant()
+        else:
+            question = f"{push_words.waiting(course)} ({mine[:16]}) stays on {course.target}."
+            self._if_meant("Confirm what was not applied from here?", question, lambda: self.work.confirm(key))
+
+    def _tell_not_meant(self) -> None:
+        """Why it can't be confirmed, where it does not go away."""
+        self._cursor = Step.KEPT
+        self._tell("It was found not to be what was meant: it is not confirmed from here. r rolls it back.")
+        self.show()
+
+    def _if_meant(self, title: str, question: str, do: Callable[[], object]) -> None:
+        """Ask once more about what was not applied, and proven, from here: it may be somebody else's."""
+        course, mine = self.course, self.course.mine
+        if course.ours:
+            do()
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes and course is self.course and course.stage is Stage.WAITING and course.mine == mine:
+                do()
+
+        question = visible(f"{question} Nobody here has proven what runs there.")
+        self.app.push_screen(ConfirmDialog(title, question, "yes", "no"), answered)
+
     def action_key(self) -> None:
         """Ask for the key, then go on with it."""
+        if self.course.not_meant and self.course.stage is Stage.WAITING:
+            self._tell_not_meant()
+            return
         stage = self.course.stage
         what = {
             Stage.SIGN: f"Sign as {self.course.bundle().get('author', '')}",
@@ -249,18 +299,22 @@ class PushScreen(Screen[None]):
 
     def action_force(self) -> None:
         """Why it may be, then plan once more."""
-        self._ask_reason("Plan it all the same: why?", "the reason is signed with the plan and stands in the audit log", "force")
+        hint = "the reason is signed with the plan and stands in the audit log"
+        self._ask_reason("Plan it all the same: why?", hint, self.work.plan)
 
     def action_break_glass(self) -> None:
         """Why one signature must do, then plan once more."""
         hint = "the rules lapse by themselves, and somebody else reviews it; the reason is signed with the plan"
-        self._ask_reason("Break-glass: why must one signature do?", hint, "break_glass")
+        self._ask_reason("Break-glass: why must one signature do?", hint, self._break_glass)
 
-    def _ask_reason(self, title: str, hint: str, name: str) -> None:
+    def _break_glass(self, why: str) -> None:
+        self.course.break_glass = why
+        self.work.plan()
+
+    def _ask_reason(self, title: str, hint: str, then: Callable[[str], None]) -> None:
         def said(why: str | None) -> None:
             if why:
-                setattr(self.course, name, why)
-                self.work.plan()
+                then(why)
 
         self.app.push_screen(PromptDialog(title, hint, lambda _: ""), said)
 
@@ -318,6 +372,8 @@ class PushScreen(Screen[None]):
         """Keep it."""
         if self.course.busy:
             self._tell(f"Not yet: {self.course.busy}.")
+        elif self.course.not_meant:
+            self._tell_not_meant()
         else:
             self._with_key(self.course.key())
 
@@ -326,7 +382,9 @@ class PushScreen(Screen[None]):
         if self.course.busy:
             self._tell(f"Not yet: {self.course.busy}.")
         else:
-            self.work.roll_back()
+            course = self.course
+            question = f"{push_words.waiting(course)} ({course.mine[:16]}) ends on {course.target}; what ran before runs again."
+            self._if_meant("Roll back what was not applied from here?", question, self.work.roll_back)
 
     def action_step(self, by: int) -> None:
         """What is said of another step."""

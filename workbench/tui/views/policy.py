@@ -169,6 +169,7 @@ class PolicyView(PolicyWriting):
                 return
             keys = before.keys if before is not None else Keys()
             course = Course(read.name if read is not None else self.sheet.slot, text, data.path, keys)
+            course.wrong = before.wrong if before is not None else {}
             self._pushing = PushWork(self.app, course, self._push_signed)
         self.app.clear_notifications()  # what was told here would lie over the countdown
         self.app.push_screen(PushScreen(self._pushing), lambda _: self.frame.changed())
