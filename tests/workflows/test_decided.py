@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,11 @@ rules:
 
 def said(dataplane: str, policy: str = POLICY) -> Status:
     ids = {"0": "web/in", "7": "web/no-smb", "4294967040": "web/default"}
-    state = {"dataplane": dataplane, "now": T0 // 10**6 + 60, "confirmed": {"digest": "ab" * 32, "at": T0 // 10**6}}
+    state = {
+        "dataplane": dataplane,
+        "now": T0 // 10**6 + 60,
+        "confirmed": {"digest": "ab" * 32, "at": T0 // 10**6, "sequence": 1},
+    }
     counters = (("web/in", 5, 300), ("web/no-smb", 0, 0), ("(established)", 90, 9000))
     return Status("dpu7", "local", "confirmed", state, "", counters, (), ids, policy)
 
@@ -77,6 +83,40 @@ def test_what_a_kernel_logs_is_on_the_flows_that_it_is_of(case: Path, tmp_path: 
     with CaseReader(case) as reader:
         found = decided_on(reader, (2 << 40) + 1)
     assert [(one.verdict, one.rule, one.origin, one.packets) for one in found] == [("reject", "web/no-smb", "nft-log", 1)]
+
+
+@pytest.mark.parametrize(
+    ("change", "verdicts"),
+    [
+        ({}, 2),
+        ({"confirmed": {"sequence": 2}}, 0),  # rules of before may still have judged
+        ({"confirmed": {"sequence": 2, "at": T0 // 10**6 - 10}}, 2),
+        ({"confirmed": {"at": T0 // 10**6 + 1}}, 0),
+        ({"last": {"outcome": "rolled back", "at": T0 // 10**6}}, 0),  # others ran in between
+        ({"last": {"outcome": "confirmed", "at": T0 // 10**6 + 9}}, 2),
+        ({"alerts": [{"code": "lapsed", "at": T0 // 10**6}]}, 0),
+        ({"skew": 30.0}, 0),
+        ({"now": T0 // 10**6 - 5}, 0),
+        ({"pending": {"digest": "cd" * 32}}, 0),
+    ],
+)
+def test_only_what_the_rules_that_run_have_judged_gets_their_verdicts(
+    case: Path, tmp_path: Path, change: dict[str, Any], verdicts: int
+) -> None:
+    one = said("ovs")
+    state = one.said | change | {"confirmed": one.said["confirmed"] | change.get("confirmed", {})}
+    came = bring(case, replace(one, said=state), sensors=["s1"])
+    assert (came.kept.verdicts, came.waits, came.kept.counters) == (
+        verdicts,
+        "pending" in change,
+        0 if "pending" in change else 2,
+    )
+    line = (
+        "2023-11-14T22:13:20.002000+00:00 dpu7 kernel: web/no-smb IN=a OUT=b SRC=10.0.0.1 DST=10.0.1.1 PROTO=TCP SPT=1025 DPT=443"
+    )
+    (tmp_path / "kernel.log").write_text(line + "\n")
+    came = bring(case, replace(one, said=state | {"dataplane": "nft"}), tmp_path / "kernel.log")
+    assert came.kept.verdicts == verdicts
 
 
 def test_a_policy_that_is_not_understood_claims_nothing(case: Path) -> None:

@@ -23,7 +23,7 @@ from workbench.push.resident import workbench_dpu as dpu
 from workbench.push.targets import Target
 from workbench.sources import ssh
 from workbench.workflows import push_policy
-from workbench.workflows.drift_watch import Beside, DriftNews, watch_drift
+from workbench.workflows.drift_watch import Beside, DriftNews, DriftWatch, watch_drift
 from workbench.workflows.target_state import state_of
 from workbench.workflows.target_watch import Seen, TargetWatch
 
@@ -123,6 +123,67 @@ def test_drift_is_told_once_with_its_rule_and_written_down_once_the_case_is_ther
     assert [one.what for one in news] == ["drift"]
     assert run(["push", "drift", "--watch", "5", "--format", "csv"]) == 2
     assert "--watch prints lines" in capsys.readouterr().err
+
+
+def test_a_drift_of_endless_names_is_told_and_written_and_ends_no_watch(desk: Desk, tmp_path: Path) -> None:
+    push_policy.apply_plan(desk.ready(), 30)
+    push_policy.confirm("dpu1", "")
+    good = push_policy.status(["dpu1"])[0]
+    lines = [f'drop comment "{n}{"é" * 100_000}"' for n in range(9)]
+    hostile = replace(good, said={**good.said, "drift": {"since": 1, "added": lines, "removed": []}})
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "case.toml").touch()
+    told: list[DriftNews] = []
+    here = Target("dpu1", "ovs", ssh.Far("local"))
+    drift = DriftWatch(tmp_path / "case", told.append)
+    drift.hear(Seen(here, state_of(hostile, "ovs")))
+    assert [one.what for one in told] == ["drift"]
+    assert [len(rule) for rule in told[0].rules] == [300] * 9
+    (line,) = AuditLog(tmp_path / "case").read()
+    assert line.action == "push_drifted"
+    # a log that can't be written comes after the news
+    (tmp_path / "case" / "audit.jsonl").unlink()
+    (tmp_path / "case" / "audit.jsonl").mkdir()
+    drift.hear(Seen(here, state_of(good, "ovs")))
+    drift.hear(Seen(here, state_of(hostile, "ovs")))
+    assert [one.what for one in told] == ["drift", "over", "drift", "failed"]
+
+
+def test_who_fails_at_hearing_ends_no_lane_and_a_reader_who_is_gone_ends_the_command(desk: Desk) -> None:
+    heard: list[Seen] = []
+
+    def fails(_: Seen) -> None:
+        raise ValueError
+
+    watch = TargetWatch([Target("dpu1", "ovs", ssh.Far("local"))])
+    with watch.join(0.1, fails), watch.join(0.1, heard.append):
+        until(lambda: sum(one.asked is None for one in heard) > 2)
+    push_policy.apply_plan(desk.ready(), 30)
+    push_policy.confirm("dpu1", "")
+    rewrite(desk, desk.box.lines.file.read_text().replace("tp_dst=22", "tp_dst=24"))
+
+    def gone(_: DriftNews) -> None:
+        raise BrokenPipeError
+
+    stop = threading.Event()
+    limit = threading.Timer(60, stop.set)  # else it might wait for ever
+    limit.start()
+    with pytest.raises(BrokenPipeError):
+        watch_drift(["dpu1"], 1.0, gone, stop)
+    limit.cancel()
+
+
+def test_a_resident_that_is_gone_is_to_be_looked_at(desk: Desk) -> None:
+    missing = push_policy.Status("dpu1", "local", "not enrolled", {}, "has no resident of dpu1")
+    here, told = Target("dpu1", "ovs", ssh.Far("local")), list[DriftNews]()
+    drift = DriftWatch(None, told.append)
+    drift.hear(Seen(here, state_of(missing, "ovs")))
+    assert (state_of(missing, "ovs").bad, drift.now) == (False, [])
+    drift.hear(Seen(here, state_of(missing, "ovs", met=True)))
+    assert (drift.now, len(told)) == (["drift of dpu1 unknown"], 2)
+    assert "gone" in told[1].words
+    push_policy.apply_plan(desk.ready(), 30)
+    assert state_of(missing, "ovs").bad
 
 
 def test_settings_that_are_wrong_cost_a_line_and_not_the_attachment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

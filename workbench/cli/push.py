@@ -345,6 +345,9 @@ def _bring(case: Path, found: list[Status], log: Path | None, sensors: list[str]
         if one.error:
             continue
         came = bring(case, one, log, sensors)
+        if came.waits:
+            tell(f"{one.target}: nothing is kept of it: a push waits for its confirmation")
+            continue
         words = f"{came.kept.verdicts:,} new verdicts on flows, {came.kept.counters:,} counters kept"
         if log is not None:
             words += f"; of its log {came.lines:,} lines are of rules, {came.kept.unmatched:,} of them of no flow of the case"

@@ -52,7 +52,8 @@ class Kept:
 @dataclass(frozen=True, slots=True)
 class Said:
     """What one target said. points: number -> (rule id, verdict), of observation points in IPFIX; sensors: whose, all where
-    none is named. counters: rows of `rule_counters`.
+    none is named. counters: rows of `rule_counters`. since, until: telemetry and logged packets of other times are not of these
+    rules, UTC without zone.
     """
 
     target: str
@@ -61,6 +62,8 @@ class Said:
     sensors: Sequence[str] = ()
     logged: Sequence[Logged] = ()
     counters: Sequence[Mapping[str, Any]] = ()
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
 
 
 def keep_decisions(case_dir: Path, said: Said) -> Kept:
@@ -85,12 +88,17 @@ AND v.target IS NOT DISTINCT FROM $target AND v.rule_id IS NOT DISTINCT FROM t.r
 
 
 def _new(asks: Asks, told: str, said: Said, origin: str, values: Mapping[str, Any]) -> pa.Table:
-    given = {"origin": origin, "target": said.target, "digest": said.digest, **values}
+    given = {"origin": origin, "target": said.target, "digest": said.digest, **values, **_times(said)}
     return asks.query(f"WITH told AS ({told}) {_NEW} ORDER BY flow_id", given).cast(arrow_schema("verdicts"))
 
 
-#: Flows with the number of a rule, and those of captures that are of the same ends and went on at the time: the switch tells
-#: no tags and no tunnels, and of what is denied too little to put clocks right by. Of several, the nearest of a sensor.
+def _times(said: Said) -> dict[str, dt.datetime]:
+    return {"since": said.since or dt.datetime.min, "until": said.until or dt.datetime.max}
+
+
+#: Flows with the number of a rule, and those of captures that are of the same ends and went on at the time: of what is denied the
+#: switch tells too little to put clocks right by. Of several, the nearest of a sensor. It mostly tells no tags and no tunnels:
+#: then only flows of no tunnel, and only where all with those ends are of one network: any other may be another tenant's.
 _POINTED: Final = """WITH pointed AS (
     SELECT f.flow_id, f.ts, f.ts_end, p.verdict, p.rule_id, f.src_pkts + f.dst_pkts AS packets,
         f.proto, f.src_ip, f.dst_ip, f.src_port, f.dst_port, f.network
@@ -99,19 +107,24 @@ _POINTED: Final = """WITH pointed AS (
         unnest($verdicts::VARCHAR[]) AS verdict) p
     ON p.number = f.rule_id
     WHERE s.kind = 'ipfix' AND (len($sensors::VARCHAR[]) = 0 OR list_contains($sensors::VARCHAR[], f.sensor))
+    AND f.ts >= $since::TIMESTAMP AND f.ts_end <= $until::TIMESTAMP
 ), either AS (
     SELECT * FROM pointed UNION ALL BY NAME
     SELECT * REPLACE (dst_ip AS src_ip, src_ip AS dst_ip, dst_port AS src_port, src_port AS dst_port) FROM pointed
     WHERE proto NOT IN (1, 58)
-), seen AS (
-    SELECT c.flow_id, e.verdict, e.rule_id, e.packets, e.ts_end AS ts FROM either e JOIN flows c
+), near AS (
+    SELECT c.flow_id, c.ts AS began, c.sensor, c.network, e.flow_id AS of, e.network AS said, e.verdict, e.rule_id, e.packets,
+        e.ts, e.ts_end FROM either e JOIN flows c
     ON c.proto = e.proto AND c.src_ip = e.src_ip AND c.dst_ip = e.dst_ip AND c.src_port IS NOT DISTINCT FROM e.src_port
     AND c.dst_port IS NOT DISTINCT FROM e.dst_port
     AND e.ts <= c.ts_end + to_microseconds($apart::BIGINT) AND e.ts_end >= c.ts - to_microseconds($apart::BIGINT)
     JOIN sources s ON s.source_id = c.source_id AND s.kind NOT IN ('ipfix', 'netflow', 'sflow')
-    QUALIFY row_number() OVER (
-        PARTITION BY e.flow_id, c.sensor ORDER BY c.network <> e.network, abs(epoch_us(c.ts) - epoch_us(e.ts)), c.flow_id
-    ) = 1
+), alone AS (
+    SELECT * FROM near QUALIFY min(network) OVER (PARTITION BY of) = max(network) OVER (PARTITION BY of) OR said <> ''
+), seen AS (
+    SELECT flow_id, verdict, rule_id, packets, ts_end AS ts FROM alone
+    WHERE CASE WHEN said = '' THEN network = '' OR regexp_full_match(network, 'vlan:[0-9.]+') ELSE network = said END
+    QUALIFY row_number() OVER (PARTITION BY of, sensor ORDER BY abs(epoch_us(began) - epoch_us(ts)), flow_id) = 1
 )
 SELECT flow_id, ts_end AS ts, verdict, rule_id, packets FROM pointed UNION ALL
 SELECT flow_id, min(ts) AS ts, verdict, rule_id, sum(packets)::BIGINT AS packets FROM seen GROUP BY flow_id, verdict, rule_id"""
@@ -133,7 +146,8 @@ def _of_points(asks: Asks, said: Said) -> pa.Table:
 
 
 #: Of several flows of the same ends the one that was going on, or began next; each logged packet has its number. Packets of
-#: connections that were cut go either way.
+#: connections that were cut go either way. A line tells no network, so all flows with its ends must be of one that is no tunnel's;
+#: that an exporter tells none means nothing.
 _MATCHED: Final = """WITH logged AS (
     SELECT unnest($ts::TIMESTAMP[]) AS ts, unnest($rules::VARCHAR[]) AS rule_id, unnest($verdicts::VARCHAR[]) AS verdict,
         unnest($proto::INTEGER[]) AS proto, unnest($src::VARCHAR[]) AS src_ip, unnest($dst::VARCHAR[]) AS dst_ip,
@@ -142,12 +156,20 @@ _MATCHED: Final = """WITH logged AS (
     SELECT *, false AS back FROM logged UNION ALL BY NAME
     SELECT * REPLACE (dst_ip AS src_ip, src_ip AS dst_ip, dst_port AS src_port, src_port AS dst_port), true AS back FROM logged
     WHERE proto NOT IN (1, 58)
-)
-SELECT l.n, f.flow_id, l.ts, l.verdict, l.rule_id FROM either l JOIN flows f
+), near AS (
+SELECT l.n, f.flow_id, l.ts, l.verdict, l.rule_id, l.back, f.ts AS began, f.sensor, f.network,
+    CASE WHEN f.network <> '' OR s.kind NOT IN ('ipfix', 'netflow', 'sflow') THEN f.network END AS told
+FROM either l JOIN flows f
 ON f.proto = l.proto AND f.src_ip = l.src_ip AND f.dst_ip = l.dst_ip AND f.src_port IS NOT DISTINCT FROM l.src_port
 AND (f.dst_port IS NOT DISTINCT FROM l.dst_port OR f.proto IN (1, 58))
 AND l.ts BETWEEN f.ts - to_microseconds($apart::BIGINT) AND f.ts_end + to_microseconds($apart::BIGINT)
-QUALIFY row_number() OVER (PARTITION BY l.n, f.sensor ORDER BY l.back, abs(epoch_us(f.ts) - epoch_us(l.ts)), f.flow_id) = 1"""
+AND l.ts BETWEEN $since::TIMESTAMP AND $until::TIMESTAMP
+JOIN sources s ON s.source_id = f.source_id
+), alone AS (
+    SELECT * FROM near QUALIFY min(told) OVER (PARTITION BY n) IS NOT DISTINCT FROM max(told) OVER (PARTITION BY n)
+)
+SELECT n, flow_id, ts, verdict, rule_id FROM alone WHERE network = '' OR regexp_full_match(network, 'vlan:[0-9.]+')
+QUALIFY row_number() OVER (PARTITION BY n, sensor ORDER BY back, abs(epoch_us(began) - epoch_us(ts)), flow_id) = 1"""
 
 
 def _of_log(asks: Asks, said: Said) -> tuple[pa.Table, int]:
@@ -165,6 +187,6 @@ def _of_log(asks: Asks, said: Said) -> tuple[pa.Table, int]:
         "dport": [one.dst_port for one in said.logged],
         "apart": APART // dt.timedelta(microseconds=1),
     }
-    matched = asks.query(f"SELECT count(DISTINCT n) AS n FROM ({_MATCHED})", values)["n"][0].as_py()
+    matched = asks.query(f"SELECT count(DISTINCT n) AS n FROM ({_MATCHED})", values | _times(said))["n"][0].as_py()
     told = f"SELECT flow_id, min(ts) AS ts, verdict, rule_id, count(*) AS packets FROM ({_MATCHED}) GROUP BY ALL"
     return _new(asks, told, said, "nft-log", values), len(said.logged) - int(matched)

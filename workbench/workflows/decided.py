@@ -1,7 +1,8 @@
 """What targets say they decided, brought into a case: verdicts on its flows, and what is counted by rule.
 
 Verdicts come from Open vSwitch's IPFIX, whose observation points are the numbers of rules, and from what the kernel logs for
-nft rules. A rule's number keeps its meaning on a target (push/compiled.py), so that older telemetry is read rightly, too.
+nft rules. A rule's number keeps its id on a target (push/compiled.py), but what a rule does changes from push to push: only
+what began after the rules that run now were loaded is judged by them, and nothing while a push waits.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from workbench.errors import PolicyError, UsageError
 from workbench.store.decisions import Kept, Logged, Said, keep_decisions
@@ -21,14 +22,24 @@ if TYPE_CHECKING:
     from workbench.workflows.push_policy import Status
 
 
+#: Seconds from the time of a push until its rules judge for sure: the resident notes it before it loads them, and until then
+#: those of before judge under the same numbers.
+_LOADING: Final = 10
+#: With these the resident went back to rules that were confirmed earlier.
+_BACK: Final = frozenset({"expired", "lapsed", "rolled-back"})
+
+
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What came of one target. lines: of its log that are of rules; unread: other lines of it."""
+    """What came of one target. lines: of its log that are of rules; unread: other lines of it; waits: nothing was kept,
+    because a push waits there: its counts are of other rules than those whose text is known.
+    """
 
     target: str
     kept: Kept
     lines: int = 0
     unread: int = 0
+    waits: bool = False
 
 
 def bring(case: Path, one: Status, log: Path | None = None, sensors: Sequence[str] = ()) -> Brought:
@@ -38,6 +49,8 @@ def bring(case: Path, one: Status, log: Path | None = None, sensors: Sequence[st
     """
     from workbench.push.compiled import point
 
+    if one.said.get("pending"):
+        return Brought(one.target, Kept(0, 0, 0), waits=True)
     verdicts = _verdicts(one)
     points = {point(int(number)): (rule, verdicts[rule]) for number, rule in one.ids.items() if rule in verdicts}
     if one.said["dataplane"] != "ovs":
@@ -46,8 +59,23 @@ def bring(case: Path, one: Status, log: Path | None = None, sensors: Sequence[st
         _one_exporter(case)
     logged, unread = ([], 0) if log is None else _read(log, verdicts)
     confirmed = one.said["confirmed"] or {}
-    said = Said(one.target, confirmed.get("digest"), points, sensors, logged, list(_counters(one, verdicts)))
+    counters = list(_counters(one, verdicts))
+    said = Said(one.target, confirmed.get("digest"), points, sensors, logged, counters, *_ran(one))
     return Brought(one.target, keep_decisions(case, said), len(logged), unread)
+
+
+def _ran(one: Status) -> tuple[datetime | None, datetime]:
+    """From when until when the rules that run now judged for sure, by the clock that telemetry and logs have there."""
+    said, confirmed = one.said, one.said["confirmed"] or {}
+    ahead = max(0.0, float(said.get("skew") or 0.0))  # a clock that was put forward, while the resident counts on without it
+    until = _moment(said["now"] + ahead + 1)
+    if "at" not in confirmed:
+        return None, until
+    times = [confirmed["at"] + (0 if confirmed.get("sequence") == 1 else _LOADING)]  # nothing of ours ran before the first
+    last = said.get("last") or {}
+    times += [last["at"] + 1] if last.get("outcome") in ("went", "rolled back") else []
+    times += [alert["at"] + 1 for alert in said.get("alerts") or () if alert["code"] in _BACK]
+    return _moment(max(times) + (ahead if ahead > 1 else 0)), until  # up to a second is what whole seconds leave
 
 
 def _verdicts(one: Status) -> dict[str, str]:

@@ -23,8 +23,6 @@ from workbench.workflows.target_watch import Joined, Seen, TargetWatch
 
 #: Seconds between two questions at least, whatever the settings say.
 _LEAST: Final = 1.0
-#: Told once, but no line stays: nothing of ours was ever pushed there.
-_NOBODY: Final = ("not enrolled",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class DriftWatch:
         self._lock = threading.Lock()
         self._changed: dict[str, Changed] = {}
         self._words: dict[str, str] = {}
-        self._silent: dict[str, str] = {}
+        self._silent: dict[str, TargetState] = {}
         self._unwritten: list[DriftNews] = []
 
     @property
@@ -72,9 +70,7 @@ class DriftWatch:
         """What holds, in a few words a target: `dpu1 DRIFTS: contain/no-web`; and `drift of dpu1 unknown`."""
         with self._lock:
             drifting = [f"{visible(name)} DRIFTS: {words}" for name, words in sorted(self._words.items())]
-            return drifting + [
-                f"drift of {visible(name)} unknown" for name, state in sorted(self._silent.items()) if state not in _NOBODY
-            ]
+            return drifting + [f"drift of {visible(name)} unknown" for name, state in sorted(self._silent.items()) if state.bad]
 
     @property
     def drifting(self) -> bool:
@@ -83,10 +79,15 @@ class DriftWatch:
             return bool(self._changed)
 
     def hear(self, seen: Seen) -> None:
-        """An answer of a target, or that a question is on its way."""
+        """An answer of a target, or that a question is on its way. News are told before anything is written that can fail."""
         state = seen.state
-        if seen.asked is None and state is not None:
-            for news in [*self._news(state), *self._written()]:
+        if seen.asked is not None or state is None:
+            return
+        try:
+            for news in self._news(state):
+                self._tell(news)
+        finally:
+            for news in self._written():
                 self._tell(news)
 
     def _news(self, state: TargetState) -> list[DriftNews]:
@@ -94,19 +95,20 @@ class DriftWatch:
         with self._lock:
             if state.error or state.state == "down":
                 why = state.error or "its dataplane does not answer"
-                if name not in self._silent:
+                before = self._silent.get(name)
+                if before is None or (state.gone and not before.gone):
                     found.append(DriftNews(name, "silent", why))
-                self._silent[name] = state.state
+                self._silent[name] = state  # one that was never enrolled is told once, but no line stays
                 return found
             if self._silent.pop(name, None) is not None:
                 found.append(DriftNews(name, "answers", ""))
-            before, changed = self._changed.get(name), state.changed
+            known, changed = self._changed.get(name), state.changed
             if changed is None:
                 self._changed.pop(name, None)
                 self._words.pop(name, None)
-                return [*found, DriftNews(name, "over", "")] if before is not None else found
+                return [*found, DriftNews(name, "over", "")] if known is not None else found
             self._words[name], self._changed[name] = changed.words, changed
-            if before is not None and before.lines == changed.lines:
+            if known is not None and known.lines == changed.lines:
                 return found
             found.append(DriftNews(name, "drift", self._words[name], changed.rules, changed.since))
             self._unwritten.append(found[-1])
@@ -125,8 +127,9 @@ class DriftWatch:
             detail = {"target": one.target, "since": int(one.since or 0), "rules": list(one.rules[:50]), "how": "while attached"}
             try:
                 AuditLog(self._case).append("push_drifted", **detail)
-            except WorkbenchError as error:
-                failed.append(DriftNews(one.target, "failed", f"the audit log takes no line of it: {error.message}"))
+            except Exception as error:  # what a DPU says must not end the watch over it
+                why = error.message if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+                failed.append(DriftNews(one.target, "failed", f"the audit log takes no line of it: {why}"))
         return failed
 
 
@@ -163,13 +166,24 @@ def drift_period(settings: Settings) -> float:
 def watch_drift(names: Sequence[str], every: float, tell: Callable[[DriftNews], None], stop: threading.Event) -> bool:
     """Those targets, or all of the settings, until `stop` is set; whether one drifts at the end.
 
-    UsageError where there is none, SettingsError.
+    UsageError where there is none, SettingsError. What `tell` raises ends it and is raised here: nobody reads any more.
     """
     settings = load_settings()
     targets = [target_of(settings, name) for name in names] or list(known_targets(settings).values())
     if not targets:
         raise UsageError("the settings have no target", "Add a [targets.NAME]: see docs/push.md.")
-    watch = DriftWatch(None, tell)
+    failed: list[Exception] = []
+
+    def told(news: DriftNews) -> None:
+        try:
+            tell(news)
+        except Exception as error:
+            failed.append(error)
+            stop.set()
+
+    watch = DriftWatch(None, told)
     with TargetWatch(targets).join(every, watch.hear):
         stop.wait()
+    if failed:
+        raise failed[0]
     return watch.drifting

@@ -383,7 +383,13 @@ def drift(names: Sequence[str]) -> tuple[list[Drift], list[Status]]:
         for change in ("added", "removed"):
             found += [Drift(one.target, rule_of(line, one.ids), change, line, gone["since"]) for line in gone[change]]
         rules = sorted({row.rule for row in found if row.target == one.target})
-        push_log.note(_case_of(one.target), "push_drifted", target=one.target, since=gone["since"], rules=rules[:50])
+        push_log.note(
+            _case_of(one.target),
+            "push_drifted",
+            target=one.target,
+            since=gone["since"],
+            rules=[rule[:300] for rule in rules[:50]],
+        )
     return found, silent
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from workbench.records.visible import visible
+from workbench.workflows import push_log
 from workbench.workflows.push_policy import Status, rule_of
 
 #: Characters of a text of a DPU's that are kept.
@@ -63,7 +64,8 @@ class TargetState:
     """One target at one moment. state: as Status has it, and `unreadable`; error: why it says nothing.
 
     counts: (rule, packets, bytes), by rule; loaded: not before then they were counted from 0. host: `restricted`,
-    `privileged` or `unknown`: whether the host may reach into the DPU. warnings: sentences about everything else.
+    `privileged` or `unknown`: whether the host may reach into the DPU. warnings: sentences about everything else. gone: no
+    resident is there, where one is known to have been.
     """
 
     name: str
@@ -79,17 +81,20 @@ class TargetState:
     loaded: float | None = None
     host: str = "unknown"
     warnings: tuple[str, ...] = ()
+    gone: bool = False
 
     @property
     def bad(self) -> bool:
         """Whether a person must look."""
-        return self.state in _BAD
+        return self.gone or self.state in _BAD
 
 
-def state_of(one: Status, kind: str) -> TargetState:
-    """What an answer means. Never raises for what is in it."""
+def state_of(one: Status, kind: str, met: bool = False) -> TargetState:
+    """What an answer means. Never raises for what is in it. met: whether its resident has answered before."""
     if one.error:
-        return TargetState(one.target, kind, one.address, one.state, one.error[:_WORDS])
+        gone = one.state == "not enrolled" and (met or (push_log.folder() / f"{one.target}.digest").exists())
+        words = f"its resident is gone: wiped, or set up anew? ({one.error})" if gone else one.error
+        return TargetState(one.target, kind, one.address, one.state, words[:_WORDS], gone=gone)
     try:
         return _read(one, kind)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
@@ -161,8 +166,9 @@ def changed_of(one: Status) -> Changed | None:
     gone = one.said["drift"]
     if not gone:
         return None
-    lines = [f"{sign} {str(line).strip()[:_WORDS]}" for sign, name in (("+", "added"), ("-", "removed")) for line in gone[name]]
-    return Changed(tuple(sorted({rule_of(line, one.ids) for line in lines})), tuple(lines), _seconds(gone["since"]))
+    lines = [(sign, str(line).strip()) for sign, name in (("+", "added"), ("-", "removed")) for line in gone[name]]
+    rules = {rule_of(line, one.ids)[:_WORDS] for _, line in lines}  # a comment, or an id of its bundle: of any length
+    return Changed(tuple(sorted(rules)), tuple(f"{sign} {line[:_WORDS]}" for sign, line in lines), _seconds(gone["since"]))
 
 
 def _loaded(said: Mapping[str, Any]) -> float | None:

@@ -7,6 +7,7 @@ hangs is killed after `PATIENCE`, or as soon as the last listener is gone.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -97,11 +98,12 @@ class TargetWatch:
         return False
 
     def tell(self, seen: Seen) -> None:
-        """To all who listen."""
+        """To all who listen. What goes wrong with one costs neither the others nor the target's next question."""
         with self._wake:
             hearing = [one.hear for one in self._joined if one.hear is not None]
         for hear in hearing:
-            hear(seen)
+            with contextlib.suppress(Exception):  # whoever wants to know of it catches it in `hear`
+                hear(seen)
 
 
 @dataclass(eq=False, slots=True)
@@ -131,6 +133,7 @@ class _Lane:
         self.began = 0.0
         self._watch = watch
         self._known = Known()
+        self._met = False  # whether a resident has ever answered
         self._asking = threading.Lock()  # a thread of before may still have a question to bring to its end
 
     def start(self, cancel: threading.Event) -> None:
@@ -148,9 +151,19 @@ class _Lane:
                 status = self._ask(Limit(PATIENCE, cancel))
                 if cancel.is_set():
                     break
-                self.seen = _after(self.seen, state_of(status, self.seen.target.kind))
+                self.seen = self._read(status)
                 self._watch.tell(self.seen)
             self.seen = replace(self.seen, asked=None)
+
+    def _read(self, status: Status) -> Seen:
+        target = self.seen.target
+        try:
+            state = state_of(status, target.kind, self._met)
+            self._met |= not status.error
+            return _after(self.seen, state)
+        except Exception as error:  # as below
+            why = f"its answer is not a resident's: {type(error).__name__}"
+            return Seen(target, TargetState(target.name, target.kind, str(target.far), "unreadable", why), time.monotonic())
 
     def _ask(self, limit: Limit) -> Status:
         target = self.seen.target
