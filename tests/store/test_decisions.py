@@ -117,7 +117,7 @@ def test_no_verdict_is_of_another_tenant(tmp_path: Path) -> None:
     ends = {"src_ip": "10.0.0.3", "src_port": 1027}  # of 3, in two networks
     told = [flow(0, rule_id="7"), flow(1, rule_id="7", network="vlan:9"), flow(3, rule_id="7"), flow(4, rule_id="7", **ping)]
     seen = [
-        flow(0, 2, network="vni:200"), flow(1, 2, network="vlan:9"), flow(2, 2, **{"src_ip": "10.0.0.1", "src_port": 1025}),
+        flow(0, 2, network="vni:200"), flow(1, 2, network="vlan:9"), flow(2, 2, src_ip="10.0.0.1", src_port=1025),
         flow(3, 2, network="vlan:5"), flow(5, 2, **ends, network="vlan:6"), flow(4, 2, **ping, network="vni:100"),
         flow(6, 2, network="vlan:5"),
     ]  # fmt: skip
