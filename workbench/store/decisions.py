@@ -113,14 +113,15 @@ _POINTED: Final = """WITH pointed AS (
     SELECT * REPLACE (dst_ip AS src_ip, src_ip AS dst_ip, dst_port AS src_port, src_port AS dst_port) FROM pointed
     WHERE proto NOT IN (1, 58)
 ), near AS (
-    SELECT c.flow_id, c.ts AS began, c.sensor, c.network, e.flow_id AS of, e.network AS said, c.src_ip AS src, c.src_port AS port, e.verdict, e.rule_id, e.packets,
-        e.ts, e.ts_end FROM either e JOIN flows c
+    SELECT c.flow_id, c.ts AS began, c.sensor, c.network, e.flow_id AS of, e.network AS said,
+        c.src_ip AS src, c.src_port AS port, e.verdict, e.rule_id, e.packets, e.ts, e.ts_end FROM either e JOIN flows c
     ON c.proto = e.proto AND c.src_ip = e.src_ip AND c.dst_ip = e.dst_ip AND c.src_port IS NOT DISTINCT FROM e.src_port
     AND c.dst_port IS NOT DISTINCT FROM e.dst_port
     AND e.ts <= c.ts_end + to_microseconds($apart::BIGINT) AND e.ts_end >= c.ts - to_microseconds($apart::BIGINT)
     JOIN sources s ON s.source_id = c.source_id AND s.kind NOT IN ('ipfix', 'netflow', 'sflow')
 ), alone AS (
-    SELECT * FROM near WINDOW one AS (PARTITION BY of, src, port) QUALIFY min(network) OVER one = max(network) OVER one OR said <> ''
+    SELECT * FROM near WINDOW one AS (PARTITION BY of, src, port)
+    QUALIFY min(network) OVER one = max(network) OVER one OR said <> ''
 ), seen AS (
     SELECT flow_id, verdict, rule_id, packets, ts_end AS ts FROM alone
     WHERE CASE WHEN said = '' THEN network = '' OR regexp_full_match(network, 'vlan:[0-9.]+') ELSE network = said END
@@ -157,7 +158,8 @@ _MATCHED: Final = """WITH logged AS (
     SELECT * REPLACE (dst_ip AS src_ip, src_ip AS dst_ip, dst_port AS src_port, src_port AS dst_port), true AS back FROM logged
     WHERE proto NOT IN (1, 58)
 ), near AS (
-SELECT l.n, f.flow_id, l.ts, l.verdict, l.rule_id, l.back, f.ts AS began, f.sensor, f.network, f.src_ip AS src, f.src_port AS port,
+SELECT l.n, f.flow_id, l.ts, l.verdict, l.rule_id, l.back, f.ts AS began, f.sensor, f.network,
+    f.src_ip AS src, f.src_port AS port,
     CASE WHEN f.network <> '' OR s.kind NOT IN ('ipfix', 'netflow', 'sflow') THEN f.network END AS told
 FROM either l JOIN flows f
 ON f.proto = l.proto AND f.src_ip = l.src_ip AND f.dst_ip = l.dst_ip AND f.src_port IS NOT DISTINCT FROM l.src_port
@@ -166,7 +168,8 @@ AND l.ts BETWEEN f.ts - to_microseconds($apart::BIGINT) AND f.ts_end + to_micros
 AND l.ts BETWEEN $since::TIMESTAMP AND $until::TIMESTAMP
 JOIN sources s ON s.source_id = f.source_id
 ), alone AS (
-    SELECT * FROM near WINDOW one AS (PARTITION BY n, src, port) QUALIFY min(told) OVER one IS NOT DISTINCT FROM max(told) OVER one
+    SELECT * FROM near WINDOW one AS (PARTITION BY n, src, port)
+    QUALIFY min(told) OVER one IS NOT DISTINCT FROM max(told) OVER one
 )
 SELECT n, flow_id, ts, verdict, rule_id FROM alone WHERE network = '' OR regexp_full_match(network, 'vlan:[0-9.]+')
 QUALIFY row_number() OVER (PARTITION BY n, sensor ORDER BY back, abs(epoch_us(began) - epoch_us(ts)), flow_id) = 1"""
