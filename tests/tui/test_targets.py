@@ -143,7 +143,12 @@ async def test_drift_is_in_the_status_line_and_the_audit_log_while_attached(desk
         before = desk.box.lines.file.read_text()
         edit(desk)
         await until(pilot, shows("dpu1 DRIFTS: web/no-ssh"))
-        told = [one for one in AuditLog(case).read() if one.action == "push_drifted"]
+
+        def written() -> list[Any]:
+            return [one for one in AuditLog(case).read() if one.action == "push_drifted"]
+
+        await until(pilot, lambda _: bool(written()))  # it is told first, then written
+        told = written()
         assert [(one.detail["target"], one.detail["rules"]) for one in told] == [("dpu1", ["web/no-ssh"])]
         rewrite(desk, before)
         await until(pilot, lambda text: "DRIFTS" not in text)

@@ -98,7 +98,7 @@ def _times(said: Said) -> dict[str, dt.datetime]:
 
 #: Flows with the number of a rule, and those of captures that are of the same ends and went on at the time: of what is denied the
 #: switch tells too little to put clocks right by. Of several, the nearest of a sensor. It mostly tells no tags and no tunnels:
-#: then only flows of no tunnel, and only where all with those ends are of one network: any other may be another tenant's.
+#: then only flows of no tunnel, which may be another tenant's. VLANs are let pass: what is routed is seen in two.
 _POINTED: Final = """WITH pointed AS (
     SELECT f.flow_id, f.ts, f.ts_end, p.verdict, p.rule_id, f.src_pkts + f.dst_pkts AS packets,
         f.proto, f.src_ip, f.dst_ip, f.src_port, f.dst_port, f.network
@@ -114,18 +114,15 @@ _POINTED: Final = """WITH pointed AS (
     WHERE proto NOT IN (1, 58)
 ), near AS (
     SELECT c.flow_id, c.ts AS began, c.sensor, c.network, e.flow_id AS of, e.network AS said,
-        c.src_ip AS src, c.src_port AS port, e.verdict, e.rule_id, e.packets, e.ts, e.ts_end FROM either e JOIN flows c
+        e.verdict, e.rule_id, e.packets, e.ts, e.ts_end FROM either e JOIN flows c
     ON c.proto = e.proto AND c.src_ip = e.src_ip AND c.dst_ip = e.dst_ip AND c.src_port IS NOT DISTINCT FROM e.src_port
     AND c.dst_port IS NOT DISTINCT FROM e.dst_port
     AND e.ts <= c.ts_end + to_microseconds($apart::BIGINT) AND e.ts_end >= c.ts - to_microseconds($apart::BIGINT)
     JOIN sources s ON s.source_id = c.source_id AND s.kind NOT IN ('ipfix', 'netflow', 'sflow')
-), alone AS (
-    SELECT * FROM near WINDOW one AS (PARTITION BY of, src, port)
-    QUALIFY min(network) OVER one = max(network) OVER one OR said <> ''
 ), seen AS (
-    SELECT flow_id, verdict, rule_id, packets, ts_end AS ts FROM alone
+    SELECT flow_id, verdict, rule_id, packets, ts_end AS ts FROM near
     WHERE CASE WHEN said = '' THEN network = '' OR regexp_full_match(network, 'vlan:[0-9.]+') ELSE network = said END
-    QUALIFY row_number() OVER (PARTITION BY of, sensor ORDER BY abs(epoch_us(began) - epoch_us(ts)), flow_id) = 1
+    QUALIFY row_number() OVER (PARTITION BY of, sensor ORDER BY network <> said, abs(epoch_us(began) - epoch_us(ts)), flow_id) = 1
 )
 SELECT flow_id, ts_end AS ts, verdict, rule_id, packets FROM pointed UNION ALL
 SELECT flow_id, min(ts) AS ts, verdict, rule_id, sum(packets)::BIGINT AS packets FROM seen GROUP BY flow_id, verdict, rule_id"""
@@ -147,8 +144,7 @@ def _of_points(asks: Asks, said: Said) -> pa.Table:
 
 
 #: Of several flows of the same ends the one that was going on, or began next; each logged packet has its number. Packets of
-#: connections that were cut go either way. A line tells no network, so all flows with its ends must be of one, no tunnel's;
-#: that an exporter tells none means nothing. Either direction for itself: what is routed may come back in another VLAN.
+#: connections that were cut go either way. A line tells no network: none of a tunnel, which may be another tenant's.
 _MATCHED: Final = """WITH logged AS (
     SELECT unnest($ts::TIMESTAMP[]) AS ts, unnest($rules::VARCHAR[]) AS rule_id, unnest($verdicts::VARCHAR[]) AS verdict,
         unnest($proto::INTEGER[]) AS proto, unnest($src::VARCHAR[]) AS src_ip, unnest($dst::VARCHAR[]) AS dst_ip,
@@ -157,22 +153,14 @@ _MATCHED: Final = """WITH logged AS (
     SELECT *, false AS back FROM logged UNION ALL BY NAME
     SELECT * REPLACE (dst_ip AS src_ip, src_ip AS dst_ip, dst_port AS src_port, src_port AS dst_port), true AS back FROM logged
     WHERE proto NOT IN (1, 58)
-), near AS (
-SELECT l.n, f.flow_id, l.ts, l.verdict, l.rule_id, l.back, f.ts AS began, f.sensor, f.network,
-    f.src_ip AS src, f.src_port AS port,
-    CASE WHEN f.network <> '' OR s.kind NOT IN ('ipfix', 'netflow', 'sflow') THEN f.network END AS told
-FROM either l JOIN flows f
+)
+SELECT l.n, f.flow_id, l.ts, l.verdict, l.rule_id FROM either l JOIN flows f
 ON f.proto = l.proto AND f.src_ip = l.src_ip AND f.dst_ip = l.dst_ip AND f.src_port IS NOT DISTINCT FROM l.src_port
 AND (f.dst_port IS NOT DISTINCT FROM l.dst_port OR f.proto IN (1, 58))
 AND l.ts BETWEEN f.ts - to_microseconds($apart::BIGINT) AND f.ts_end + to_microseconds($apart::BIGINT)
 AND l.ts BETWEEN $since::TIMESTAMP AND $until::TIMESTAMP
-JOIN sources s ON s.source_id = f.source_id
-), alone AS (
-    SELECT * FROM near WINDOW one AS (PARTITION BY n, src, port)
-    QUALIFY min(told) OVER one IS NOT DISTINCT FROM max(told) OVER one
-)
-SELECT n, flow_id, ts, verdict, rule_id FROM alone WHERE network = '' OR regexp_full_match(network, 'vlan:[0-9.]+')
-QUALIFY row_number() OVER (PARTITION BY n, sensor ORDER BY back, abs(epoch_us(began) - epoch_us(ts)), flow_id) = 1"""
+WHERE f.network = '' OR regexp_full_match(f.network, 'vlan:[0-9.]+')
+QUALIFY row_number() OVER (PARTITION BY l.n, f.sensor ORDER BY l.back, abs(epoch_us(f.ts) - epoch_us(l.ts)), f.flow_id) = 1"""
 
 
 def _of_log(asks: Asks, said: Said) -> tuple[pa.Table, int]:
