@@ -202,8 +202,8 @@ def note(found: Soaked, now: dict[str, Any], pid: int, case: Path) -> None:
         print(f"{len(found.seconds)} s: {said}, {memory}, {found.files[-1]} segments", flush=True)
 
 
-def judge(found: Soaked, most_mib: float) -> list[str]:
-    """What is wrong, in words. most_mib: growth a minute of either process that is still called flat."""
+def judge(found: Soaked, most_mib: float, most_lag: float = 1.0) -> list[str]:
+    """What is wrong, in words. most_mib: growth a minute of either process that is still called flat; most_lag: seconds of lag."""
     wrong = []
     for name, values in found.memory.items():
         growth = found.growth(values)
@@ -212,7 +212,7 @@ def judge(found: Soaked, most_mib: float) -> list[str]:
             wrong.append(f"{name} grows by {growth:.2f} MiB a minute")
     lag = found.growth(found.lag)
     print(f"lag: {lag:+.2f} s a minute, {max(found.lag[len(found.lag) // 2 :]):.1f} s at most")
-    if lag > 1:
+    if lag > most_lag:
         wrong.append(f"falls behind by {lag:.1f} s a minute")
     (source,) = found.summary["sources"]
     print(f"{found.sent:,} packets sent, {source['packets']:,} indexed, {source['dropped']} dropped")

@@ -48,10 +48,12 @@ def test_what_grows_and_what_is_missing_is_said(capsys: pytest.CaptureFixture[st
 @needs.program("dumpcap")
 def test_a_minute_of_traffic_leaves_memory_and_lag_flat_and_loses_nothing(tmp_path: Path) -> None:
     found = soak(60, 3000, tmp_path)
-    assert judge(found, 50) == []  # half of what arrives; pools still grow in the first minutes: `make soak` allows 1
+    # Half of what arrives, and a third of it not kept up with: pools still grow in the first minutes, and a machine that is busy with
+    # other tests is late by seconds. `make soak` allows 1 of both.
+    assert judge(found, 50, 20) == []
     assert all(values[-1] < 300 for values in found.memory.values())
     assert found.summary["sources"][0]["flows"] > 5000
     kept = sum(path.stat().st_size for path in (tmp_path / "case" / "evidence").iterdir())
     assert kept < 100e6  # the ring has dropped what came first
-    assert max(found.files) < 600  # joined: a second's file is one of every table
+    assert max(found.files) < 750  # 820 if they were not joined: a second's file is one of every table
     assert {line["reason"] for line in found.summary["ledger"]} >= {"evidence_dropped", "retention"}
