@@ -203,7 +203,7 @@ def note(found: Soaked, now: dict[str, Any], pid: int, case: Path) -> None:
 
 
 def judge(found: Soaked, most_mib: float, most_lag: float = 1.0) -> list[str]:
-    """What is wrong, in words. most_mib: growth a minute of either process that is still called flat; most_lag: seconds of lag."""
+    """What is wrong, in words. most_mib: growth a minute of either process that is still called flat; most_lag: of its lag, s."""
     wrong = []
     for name, values in found.memory.items():
         growth = found.growth(values)

@@ -48,8 +48,8 @@ def test_what_grows_and_what_is_missing_is_said(capsys: pytest.CaptureFixture[st
 @needs.program("dumpcap")
 def test_a_minute_of_traffic_leaves_memory_and_lag_flat_and_loses_nothing(tmp_path: Path) -> None:
     found = soak(60, 3000, tmp_path)
-    # Half of what arrives, and a third of it not kept up with: pools still grow in the first minutes, and a machine that is busy with
-    # other tests is late by seconds. `make soak` allows 1 of both.
+    # Half of what arrives, and a third of it not kept up with: pools still grow in the first minutes, and a machine that is
+    # busy with other tests is late by seconds. `make soak` allows 1 of both.
     assert judge(found, 50, 20) == []
     assert all(values[-1] < 300 for values in found.memory.values())
     assert found.summary["sources"][0]["flows"] > 5000
