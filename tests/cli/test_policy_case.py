@@ -150,7 +150,7 @@ def test_labels_that_are_no_text_are_drafted_as_they_are_judged(tmp_path: Path, 
     assert [(row["verdict"], row["enforced_verdict"]) for row in found] == [("allow", "allow")] * 5
 
 
-CONTESTED = """\
+NAMED = """\
 apiVersion: workbench/v1
 kind: Policy
 metadata: {name: p}
@@ -168,7 +168,7 @@ def test_an_address_that_others_claim_as_well_is_never_left_out_quietly(
     claims = [from_to("old", 1, 3, labels='{"app": "train"}'), from_to("new", 1, 3)]
     add(tmp_path / "case", 1, flows=[told(n, 1, 2, n) for n in range(5)], claims=claims)
     name_flows(tmp_path / "case")
-    policy.write_text(CONTESTED)
+    policy.write_text(NAMED)
     case = ["--case", str(tmp_path / "case")]
     found, _ = rows(["lint", str(policy), *case], capsys, 1)
     assert ("error", "contested", "training") in {(row["severity"], row["code"], row["rule"]) for row in found}
@@ -223,18 +223,6 @@ def test_tables_fit_a_terminal(case: str, policy: Path, capsys: pytest.CaptureFi
     ):
         assert run(["policy", *words, "--format", "table"]) == 0
         assert capsys.readouterr().out.count("\n") > 3
-
-
-NAMED = """\
-apiVersion: workbench/v1
-kind: Policy
-metadata: {name: p}
-groups:
-  training: {labels: {app: train}}
-rules:
-  - {name: contain, tier: quarantine, priority: 1, action: deny, from: training, to: any}
-  - {name: rest, tier: default, priority: 1, action: allow, from: any, to: any}
-"""
 
 
 def test_who_was_a_member_then_and_is_none_now(policy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

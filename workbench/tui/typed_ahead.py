@@ -63,6 +63,6 @@ class TypedAhead:
 
     async def _act(self, event: events.Key) -> bool:
         """Run what the key is bound to, now. A text takes its keys in its own turn: else letters came behind the others."""
-        if isinstance(self._app.focused, Input | TextArea):
-            return False
-        return await self._app._check_bindings(event.key, priority=True) or await self._app._check_bindings(event.key)
+        if await self._app._check_bindings(event.key, priority=True):
+            return True
+        return not isinstance(self._app.focused, Input | TextArea) and await self._app._check_bindings(event.key)
